@@ -1,0 +1,113 @@
+/**
+ * What the server may ask of the cluster: the one door through which finished work leaves the entry node.
+ */
+import type { GroupId, LogIndex, NodeId, Slot, Term, Timestamp } from '../base/ids.ts';
+import type { DataCommand } from '../commands/define.ts';
+import type { Protocol, Reply } from '../resp/reply.ts';
+
+/** One command to be evaluated at a leader. The buffers belong to the call: the server does not reuse them. */
+export interface Call {
+  readonly command: DataCommand;
+  /** argv[0] is the name as the client wrote it. */
+  readonly argv: readonly Buffer[];
+  readonly database: number;
+}
+
+export interface WatchedKey {
+  readonly database: number;
+  readonly key: Buffer;
+  readonly version: Timestamp;
+}
+
+/**
+ * One piece of work of a session. The cluster calls `complete` exactly once, at the earliest during `submit`, and in
+ * any order relative to other work; the session puts replies back in request order.
+ */
+export interface Work {
+  readonly call: Call | null;
+  /** MULTI/EXEC: all or nothing in one step; `call` is null then. The reply is an array, or null if a watched key moved. */
+  readonly transaction: { readonly calls: readonly Call[]; readonly watched: readonly WatchedKey[] } | null;
+  readonly protocol: Protocol;
+  /** Monotonic ms; past it the answer is an error: TRYAGAIN/CLUSTERDOWN if nothing was applied, else UNCERTAIN. */
+  readonly deadlineMs: number;
+  complete(reply: Reply): void;
+}
+
+export interface NodeDescription {
+  readonly id: NodeId;
+  readonly name: string;
+  /** 40 hex digits, as CLUSTER MYID and NODES show. */
+  readonly hexId: string;
+  readonly clientHost: string;
+  readonly clientPort: number;
+  readonly clusterPort: number;
+  readonly isSelf: boolean;
+  readonly isConnected: boolean;
+}
+
+export interface PartitionDescription {
+  readonly id: GroupId;
+  /** Inclusive. */
+  readonly firstSlot: Slot;
+  readonly lastSlot: Slot;
+  readonly replicas: readonly NodeId[];
+  /** 0 = none known. */
+  readonly leader: NodeId;
+  readonly term: Term;
+}
+
+/** What INFO and metrics show of a replica on this node. */
+export interface ReplicaStatus {
+  readonly group: GroupId;
+  readonly role: 'leader' | 'follower' | 'candidate' | 'learner';
+  readonly leader: NodeId;
+  readonly term: Term;
+  readonly commitIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  readonly logBytes: number;
+  readonly residentKeys: number;
+  readonly residentBytes: number;
+}
+
+export interface Cluster {
+  readonly clusterId: string;
+  readonly self: NodeDescription;
+  /** False until every group that this node serves has a leader that it knows: LOADING before. */
+  readonly isReady: boolean;
+  nodes(): readonly NodeDescription[];
+  partitions(): readonly PartitionDescription[];
+  partitionOfSlot(slot: Slot): PartitionDescription;
+  replicaStatus(): readonly ReplicaStatus[];
+
+  submit(work: Work): void;
+  /** The work's client is gone: parked work is dropped, work under way is completed into the void. */
+  cancel(work: Work): void;
+
+  /** Live keys of a database over all partitions. */
+  keyCount(database: number, deadlineMs: number): Promise<number>;
+  /** Voters besides the leader that have fsynced the last write acknowledged through `session`, waiting as WAIT does. */
+  waitForReplicas(session: WriteMark, count: number, timeoutMs: number): Promise<number>;
+  /** Cluster-wide timestamp now (KAHUNA.TIME): not before anything acknowledged earlier. */
+  timestamp(deadlineMs: number): Promise<Timestamp>;
+
+  readonly scripts: ScriptCatalog;
+}
+
+/** The last write of a session, as `submit` filled it in. */
+export interface WriteMark {
+  group: GroupId;
+  index: LogIndex;
+}
+
+/** The cluster-wide, durable script cache. SHA1 as 40 lower-case hex digits. */
+export interface ScriptCatalog {
+  /** In this node's copy; another node may know more (see `find`). */
+  get(sha: string): Buffer | undefined;
+  /** Asks the leader of the catalogue if this node's copy has no such script. */
+  find(sha: string): Promise<Buffer | undefined>;
+  /** Durable on a majority when it resolves. Rejects with ReplyError. */
+  load(body: Buffer): Promise<string>;
+  exists(shas: readonly string[]): Promise<readonly boolean[]>;
+  flush(): Promise<void>;
+}

@@ -1,0 +1,4 @@
+/** Reader over the arguments of one command. */
+export class Args {
+  argv: readonly Buffer[] = [];
+}

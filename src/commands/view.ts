@@ -1,0 +1,85 @@
+/**
+ * What the evaluation of a command may see and change: one replica's keys, at the leader, synchronously.
+ *
+ * Any method may throw `NotResident`: the evaluation is then undone, what is missing is loaded, and the command runs
+ * again from the start. So command code holds no state of its own and never catches `NotResident`.
+ */
+import type { Timestamp } from '../base/ids.ts';
+import type { Random } from '../base/platform.ts';
+import type { Protocol } from '../resp/reply.ts';
+import type { Space, Value } from '../values/value.ts';
+
+/** A live key as the view hands it out. Valid until the evaluation changes the key. */
+export interface KeyObject {
+  readonly value: Value;
+  /** Partition time in ms at which the key expires; 0 = never. */
+  readonly expiresAtMs: number;
+  /** Commit timestamp of the last change; what WATCH remembers. */
+  readonly version: Timestamp;
+  /** Bytes that the resident key is charged for. */
+  readonly memoryBytes: number;
+  /** Partition time in ms of the last access before this evaluation (coarse, for OBJECT IDLETIME). */
+  readonly accessedAtMs: number;
+}
+
+export interface View {
+  /** Partition time: milliseconds since 1970, decided by the leader, never falls. */
+  readonly nowMs: number;
+  /** Commit timestamp that a change made now will carry. */
+  readonly timestamp: Timestamp;
+  readonly random: Random;
+  /** Protocol of the session that will read the reply. */
+  readonly protocol: Protocol;
+
+  /** The live key, or undefined if absent or expired (an expired one is deleted by this call). */
+  find(space: Space, key: string): KeyObject | undefined;
+  /** Like `find`, without counting as an access (TTL, OBJECT, TYPE …: Redis's LOOKUP_NOTOUCH). */
+  peek(space: Space, key: string): KeyObject | undefined;
+  /** Creates or replaces the key. `expiresAtMs` 0 = no expiry; a time not after `nowMs` deletes the key at once. */
+  put(space: Space, key: string, value: Value, expiresAtMs: number): void;
+  /** Deletes the key; false if there was none. */
+  remove(space: Space, key: string): boolean;
+
+  /** Live and not yet collected keys in the database, as DBSIZE counts. */
+  keyCount(space: Space): number;
+  /** Keys of a space in scan order; see ScanRequest. */
+  scan(request: ScanRequest): ScanPage;
+  /** Deletes all keys of one database, or of all sixteen. O(1). Locks and sequences stay. */
+  flush(space: Space | 'all'): void;
+
+  /** Marks the present state; `rollback` returns to it. Used around the commands inside EXEC and scripts. */
+  savepoint(): Savepoint;
+  rollback(savepoint: Savepoint): void;
+
+  /** Parks the command until `key` changes or `deadlineMs` (partition time) passes, then evaluates it again. */
+  waitFor(space: Space, key: string, deadlineMs: number): never;
+  /** Evaluations of this request that ended in `waitFor` before this one; 0 on the first run. */
+  readonly waits: number;
+  /** Number of requests parked on the key. */
+  waiterCount(space: Space, key: string): number;
+}
+
+export type Savepoint = { readonly opaque: 'savepoint' };
+
+export interface ScanRequest {
+  readonly space: Space;
+  /** 0n starts; otherwise what an earlier page returned as `next`. */
+  readonly cursor: bigint;
+  /** Keys to look at, at least 1; Infinity for all. */
+  readonly count: number;
+  /** Is asked for each key before it is loaded; one character a byte. */
+  readonly matches: (key: string) => boolean;
+  /** If set, only keys of this stored type (see VALUE_TYPES). */
+  readonly type?: number;
+}
+
+export interface ScanPage {
+  readonly keys: readonly string[];
+  /** 0n when the scan is complete. */
+  readonly next: bigint;
+}
+
+/** Thrown through command code by the view; carries what must be loaded. Only the evaluator may catch it. */
+export abstract class NotResident {
+  abstract readonly kind: string;
+}

@@ -1,0 +1,6 @@
+export class Sequence {
+  readonly current: bigint;
+  constructor(current: bigint) {
+    this.current = current;
+  }
+}
