@@ -1,0 +1,287 @@
+/**
+ * Every error text that a client can be sent, once. The words are those of Redis 7.2 (checked against src/server.c,
+ * src/networking.c, src/config.c and the family files, and against a running redis-server 7.0.15); clients match on
+ * the first word, and some on the whole text, so they change only when Redis's do.
+ *
+ * Constants are shared, immutable replies: returning one allocates nothing. Functions build a text from what the
+ * client sent; that part is cut as Redis cuts it, and the encoder replaces CR and LF.
+ */
+import { ErrorReply, ReplyError } from './reply.ts';
+
+/** Ends the command with an error reply: `fail(SYNTAX_ERROR)`. */
+export function fail(reply: ErrorReply): never {
+  throw new ReplyError(reply);
+}
+
+const error = (text: string): ErrorReply => new ErrorReply(text);
+
+// ---------------------------------------------------------------------------------------------------------------
+// Arguments, common to all families (server.c createSharedObjects, object.c, t_string.c)
+
+export const WRONG_TYPE = error('WRONGTYPE Operation against a key holding the wrong kind of value');
+export const SYNTAX_ERROR = error('ERR syntax error');
+export const NOT_AN_INTEGER = error('ERR value is not an integer or out of range');
+export const NOT_A_FLOAT = error('ERR value is not a valid float');
+export const OUT_OF_RANGE = error('ERR value is out of range');
+export const MUST_BE_POSITIVE = error('ERR value is out of range, must be positive');
+export const INDEX_OUT_OF_RANGE = error('ERR index out of range');
+export const NO_SUCH_KEY = error('ERR no such key');
+export const SAME_OBJECT = error('ERR source and destination objects are the same');
+export const DB_OUT_OF_RANGE = error('ERR DB index is out of range');
+export const INVALID_FIRST_DB = error('ERR invalid first DB index');
+export const INVALID_SECOND_DB = error('ERR invalid second DB index');
+export const INVALID_CURSOR = error('ERR invalid cursor');
+export const INVALID_TIMEOUT = error('ERR timeout is not an integer or out of range');
+export const INVALID_FLOAT_TIMEOUT = error('ERR timeout is not a float or out of range');
+export const NEGATIVE_TIMEOUT = error('ERR timeout is negative');
+
+/** `value is out of range, value must between lowest and highest` (Redis's grammar). */
+export const rangeError = (lowest: number | bigint, highest: number | bigint): ErrorReply =>
+  error(`ERR value is out of range, value must between ${lowest} and ${highest}`);
+
+/** `command` is the full name in any case: `GET`, `CONFIG|SET`. */
+export const wrongArity = (command: string): ErrorReply =>
+  error(`ERR wrong number of arguments for '${command.toLowerCase()}' command`);
+
+/** `command` is the full name in any case: `SETEX`, `EXPIRE`. */
+export const invalidExpireTime = (command: string): ErrorReply =>
+  error(`ERR invalid expire time in '${command.toLowerCase()}' command`);
+
+export const unsupportedOption = (option: string): ErrorReply => error(`ERR Unsupported option ${cString(option)}`);
+
+// ---------------------------------------------------------------------------------------------------------------
+// Dispatch (server.c processCommand, commandCheckExistence)
+
+const PREVIEW_LENGTH_MAX = 128;
+
+/** `argv` is the whole request; strings are latin1. */
+export function unknownCommand(argv: readonly Uint8Array[]): ErrorReply {
+  let preview = '';
+  for (let i = 1; i < argv.length && preview.length < PREVIEW_LENGTH_MAX; i++) {
+    preview += `'${cutBytes(argv[i], PREVIEW_LENGTH_MAX - preview.length)}' `;
+  }
+  return error(`ERR unknown command '${cutBytes(argv[0], PREVIEW_LENGTH_MAX)}', with args beginning with: ${preview}`);
+}
+
+/** For a container command (`CONFIG`) whose subcommand is not known. */
+export const unknownSubcommand = (container: string, subcommand: Uint8Array): ErrorReply =>
+  error(
+    `ERR unknown subcommand '${cutBytes(subcommand, PREVIEW_LENGTH_MAX)}'. Try ${container.toUpperCase()} HELP.`,
+  );
+
+/** For commands that look at their subcommand themselves (`DEBUG`, `OBJECT` before 6.2 …). */
+export const unknownSubcommandOrArity = (container: string, subcommand: Uint8Array): ErrorReply =>
+  error(
+    `ERR unknown subcommand or wrong number of arguments for '${cutBytes(subcommand, PREVIEW_LENGTH_MAX)}'. ` +
+      `Try ${container.toUpperCase()} HELP.`,
+  );
+
+export const NO_AUTH = error('NOAUTH Authentication required.');
+export const WRONG_PASS = error('WRONGPASS invalid username-password pair or user is disabled.');
+export const AUTH_WITHOUT_PASSWORD = error(
+  'ERR AUTH <password> called without any password configured for the default user. ' +
+    'Are you sure your configuration is correct?',
+);
+export const NO_PROTO = error('NOPROTO unsupported protocol version');
+export const PROTO_NOT_AN_INTEGER = error('ERR Protocol version is not an integer or out of range');
+export const HELLO_NOAUTH = error(
+  'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> ' +
+    'option can be used to authenticate the client and select the RESP protocol version at the same time',
+);
+export const helloSyntax = (option: string): ErrorReply => error(`ERR Syntax error in HELLO option '${cString(option)}'`);
+
+export const MAX_CLIENTS_REACHED = error('ERR max number of clients reached');
+export const PROTECTED_MODE = error(
+  'DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the ' +
+    'default user. In this mode connections are only accepted from the loopback interface. If you want to connect ' +
+    'from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode ' +
+    "sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the " +
+    'same host the server is running, however MAKE SURE Redis is not publicly accessible from internet if you do ' +
+    'so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the protected mode ' +
+    "by editing the Redis configuration file, and setting the protected mode option to 'no', and then restarting " +
+    "the server. 3) If you started the server manually just for testing, restart it with the '--protected-mode no' " +
+    'option. 4) Set up an authentication password for the default user. NOTE: You only need to do one of the above ' +
+    'things in order for the server to start accepting connections from the outside.',
+);
+
+/** While subscribed in RESP2 (server.c processCommand). `command` is the full name in any case. */
+export const onlySubscribeAllowed = (command: string): ErrorReply =>
+  error(
+    `ERR Can't execute '${command.toLowerCase()}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET ` +
+      'are allowed in this context',
+  );
+
+// ---------------------------------------------------------------------------------------------------------------
+// State of the server and of the cluster. All but UNCERTAIN promise that nothing was, or ever will be, applied.
+
+export const OOM = error("OOM command not allowed when used memory > 'maxmemory'.");
+export const LOADING = error('LOADING Redis is loading the dataset in memory');
+export const MISCONF_DISK = error('MISCONF Errors writing to the log of this node; it is about to stop.');
+export const BUSY_SCRIPT = error(
+  'BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.',
+);
+export const CLUSTER_DOWN = error('CLUSTERDOWN The cluster is down');
+export const SLOT_NOT_SERVED = error('CLUSTERDOWN Hash slot not served');
+export const CROSS_SLOT = error("CROSSSLOT Keys in request don't hash to the same slot");
+export const CLUSTER_DISABLED = error('ERR This instance has cluster support disabled');
+export const INVALID_SLOT = error('ERR Invalid or out of range slot');
+export const READ_ONLY_REPLICA = error("READONLY You can't write against a read only replica.");
+export const TRY_AGAIN = error('TRYAGAIN The command was not applied before its deadline, and never will be; send it again');
+
+/** Nothing was applied; `reason` says why, and ends without a full stop. */
+export const tryAgain = (reason: string): ErrorReply => error(`TRYAGAIN ${reason}`);
+export const clusterDown = (reason: string): ErrorReply => error(`CLUSTERDOWN ${reason}`);
+
+/** The outcome could not be learnt before the deadline: the write may have been applied, or may still be. */
+export const UNCERTAIN = error('UNCERTAIN The outcome was not known before the deadline; the command may have been applied');
+export const uncertain = (reason: string): ErrorReply => error(`UNCERTAIN ${reason}`);
+
+// ---------------------------------------------------------------------------------------------------------------
+// Strings and bitmaps (t_string.c, bitops.c)
+
+export const INCREMENT_OVERFLOW = error('ERR increment or decrement would overflow');
+export const DECREMENT_OVERFLOW = error('ERR decrement would overflow');
+export const INCREMENT_NAN = error('ERR increment would produce NaN or Infinity');
+export const STRING_TOO_LONG = error('ERR string exceeds maximum allowed size (proto-max-bulk-len)');
+export const OFFSET_OUT_OF_RANGE = error('ERR offset is out of range');
+export const BIT_OFFSET_OUT_OF_RANGE = error('ERR bit offset is not an integer or out of range');
+export const BIT_OUT_OF_RANGE = error('ERR bit is not an integer or out of range');
+export const BIT_ARGUMENT = error('ERR The bit argument must be 1 or 0.');
+export const BITOP_NOT_SINGLE = error('ERR BITOP NOT must be called with a single source key.');
+export const BITFIELD_TYPE = error(
+  'ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.',
+);
+export const BITFIELD_OVERFLOW_TYPE = error('ERR Invalid OVERFLOW type specified');
+export const BITFIELD_READ_ONLY = error('ERR BITFIELD_RO only supports the GET subcommand');
+export const LCS_LEN_AND_IDX = error('ERR If you want both the length and indexes, please just use IDX.');
+export const LCS_NOT_STRINGS = error('ERR The specified keys must contain string values');
+export const LCS_TOO_BIG = error('ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len');
+
+// ---------------------------------------------------------------------------------------------------------------
+// Generic keys and expiry (db.c, expire.c, object.c)
+
+export const EXPIRE_NX_CONFLICT = error('ERR NX and XX, GT or LT options at the same time are not compatible');
+export const EXPIRE_GT_LT_CONFLICT = error('ERR GT and LT options at the same time are not compatible');
+export const BUSY_KEY = error('BUSYKEY Target key name already exists.');
+export const INVALID_TTL = error('ERR Invalid TTL value, must be >= 0');
+export const BAD_DUMP = error('ERR DUMP payload version or checksum are wrong');
+export const LFU_NOT_SELECTED = error(
+  'ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching ' +
+    'between policies at runtime LRU and LFU data will take some time to adjust.',
+);
+
+// ---------------------------------------------------------------------------------------------------------------
+// Transactions (multi.c)
+
+export const MULTI_NESTED = error('ERR MULTI calls can not be nested');
+export const EXEC_WITHOUT_MULTI = error('ERR EXEC without MULTI');
+export const DISCARD_WITHOUT_MULTI = error('ERR DISCARD without MULTI');
+export const WATCH_INSIDE_MULTI = error('ERR WATCH inside MULTI is not allowed');
+export const NOT_ALLOWED_IN_MULTI = error('ERR Command not allowed inside a transaction');
+export const EXEC_ABORT = error('EXECABORT Transaction discarded because of previous errors.');
+/** EXEC refused as a whole for a reason of the server; `cause` loses its own prefix as in Redis. */
+export const execAbortBecause = (cause: ErrorReply): ErrorReply =>
+  error(`EXECABORT Transaction discarded because of: ${cause.text}`);
+
+// ---------------------------------------------------------------------------------------------------------------
+// Scripts (eval.c, script.c, script_lua.c)
+
+export const NO_SCRIPT = error('NOSCRIPT No matching script. Please use EVAL.');
+export const NOT_BUSY = error('NOTBUSY No scripts in execution right now.');
+export const UNKILLABLE = error(
+  'UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait the script ' +
+    'termination or kill the server in a hard way using the SHUTDOWN NOSAVE command.',
+);
+export const KEY_COUNT_NEGATIVE = error("ERR Number of keys can't be negative");
+export const KEY_COUNT_TOO_BIG = error("ERR Number of keys can't be greater than number of args");
+export const KEY_COUNT_NOT_POSITIVE = error('ERR numkeys should be greater than 0');
+export const SCRIPT_FLUSH_OPTION = error('ERR SCRIPT FLUSH only support SYNC|ASYNC option');
+export const SCRIPT_NOT_ALLOWED = error('ERR This Redis command is not allowed from script');
+export const SCRIPT_READ_ONLY = error('ERR Write commands are not allowed from read-only scripts.');
+export const SCRIPT_UNKNOWN_COMMAND = error('ERR Unknown Redis command called from script');
+export const SCRIPT_WRONG_ARITY = error('ERR Wrong number of args calling Redis command from script');
+export const SCRIPT_NO_ARGUMENTS = error('ERR Please specify at least one argument for this redis lib call');
+export const SCRIPT_ARGUMENT_TYPE = error('ERR Lua redis lib command arguments must be strings or integers');
+export const SCRIPT_KILLED = error('ERR Error running script: Script killed by user with SCRIPT KILL.');
+
+// ---------------------------------------------------------------------------------------------------------------
+// CLIENT, COMMAND, CONFIG, SLOWLOG, CLUSTER (networking.c, config.c, slowlog.c)
+
+export const CLIENT_NAME_INVALID = error(
+  'ERR Client names cannot contain spaces, newlines or special characters.',
+);
+/** `attribute` is lib-name or lib-ver. */
+export const clientAttributeInvalid = (attribute: string): ErrorReply =>
+  error(`ERR ${attribute} cannot contain spaces, newlines or special characters.`);
+export const clientAttributeUnknown = (attribute: string): ErrorReply =>
+  error(`ERR Unrecognized option '${cString(attribute)}'`);
+export const NO_SUCH_CLIENT = error('ERR No such client');
+export const INVALID_CLIENT_ID = error('ERR Invalid client ID');
+export const CLIENT_ID_NOT_POSITIVE = error('ERR client-id should be greater than 0');
+export const unknownClientType = (type: string): ErrorReply => error(`ERR Unknown client type '${cString(type)}'`);
+export const noSuchUser = (user: string): ErrorReply => error(`ERR No such user '${cString(user)}'`);
+export const CLIENT_PAUSE_MODE = error('ERR CLIENT PAUSE mode must be WRITE or ALL');
+export const CLIENT_UNBLOCK_REASON = error('ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR');
+export const UNBLOCKED = error('UNBLOCKED client unblocked via CLIENT UNBLOCK');
+export const CLIENT_CACHING_NOT_TRACKING = error(
+  'ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled',
+);
+export const CLIENT_CACHING_YES = error('ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.');
+export const CLIENT_CACHING_NO = error('ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.');
+export const TRACKING_REDIRECT_UNKNOWN = error('ERR The client ID you want redirect to does not exist');
+export const TRACKING_PREFIX_WITHOUT_BCAST = error('ERR PREFIX option requires BCAST mode to be enabled');
+export const TRACKING_BCAST_SWITCH = error(
+  "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a " +
+    'different mode.',
+);
+export const TRACKING_OPT_SWITCH = error(
+  "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a " +
+    'different mode.',
+);
+
+export const COMMAND_INVALID = error('ERR Invalid command specified');
+export const COMMAND_ARITY_INVALID = error('ERR Invalid number of arguments specified for command');
+export const COMMAND_NO_KEYS = error('ERR The command has no key arguments');
+
+export const configUnknown = (name: string): ErrorReply =>
+  error(`ERR Unknown option or number of arguments for CONFIG SET - '${cString(name)}'`);
+export const configSetFailed = (name: string, reason: string): ErrorReply =>
+  error(`ERR CONFIG SET failed (possibly related to argument '${name}') - ${reason}`);
+export const CONFIG_NO_FILE = error('ERR The server is running without a config file');
+export const configRewriteFailed = (reason: string): ErrorReply => error(`ERR Rewriting config file: ${reason}`);
+
+export const SLOWLOG_COUNT = error('ERR count should be greater than or equal to -1');
+export const WAIT_IN_REPLICA = error('ERR WAIT cannot be used with replica instances.');
+export const WAITAOF_LOCAL = error('ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.');
+
+// ---------------------------------------------------------------------------------------------------------------
+// Kahuna's own
+
+export const FENCED = error('FENCED A newer fencing token was granted; nothing was applied');
+export const NO_SEQUENCE = error('NOSEQ No such sequence');
+export const SEQUENCE_EXISTS = error('SEQEXISTS The sequence exists with other parameters');
+export const SEQUENCE_EXHAUSTED = error('SEQEXHAUSTED The sequence is past its maximum; nothing was allocated');
+export const IDEMPOTENCY_MISMATCH = error('ERR The idempotency id was used before with other arguments');
+export const NO_TRANSACTION = error('NOTX No transaction on this connection');
+export const conflict = (reason: string): ErrorReply => error(`CONFLICT ${reason}`);
+export const CROSS_PARTITION = error(
+  "CROSSSLOT Keys in request lie in several partitions; nothing was applied (use a hash tag, or one partition)",
+);
+
+// ---------------------------------------------------------------------------------------------------------------
+
+/** A generic error; `text` without prefix. */
+export const genericError = (text: string): ErrorReply => error(`ERR ${text}`);
+
+/** Redis formats what clients sent with `%s`, which stops at the first NUL. */
+function cString(text: string): string {
+  const end = text.indexOf('\0');
+  return end === -1 ? text : text.slice(0, end);
+}
+
+/** As `%.*s` does: at most `length` bytes, up to the first NUL. */
+function cutBytes(bytes: Uint8Array | undefined, length: number): string {
+  if (bytes === undefined) return '';
+  const cut = bytes.byteLength > length ? bytes.subarray(0, length) : bytes;
+  return cString(Buffer.from(cut.buffer, cut.byteOffset, cut.byteLength).latin1Slice());
+}
