@@ -283,5 +283,5 @@ function cString(text: string): string {
 function cutBytes(bytes: Uint8Array | undefined, length: number): string {
   if (bytes === undefined) return '';
   const cut = bytes.byteLength > length ? bytes.subarray(0, length) : bytes;
-  return cString(Buffer.from(cut.buffer, cut.byteOffset, cut.byteLength).latin1Slice());
+  return cString(Buffer.from(cut.buffer, cut.byteOffset, cut.byteLength).toString('latin1'));
 }
