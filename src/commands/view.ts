@@ -6,7 +6,7 @@
  */
 import type { Timestamp } from '../base/ids.ts';
 import type { Random } from '../base/platform.ts';
-import type { Protocol } from '../resp/reply.ts';
+import type { ErrorReply, Protocol } from '../resp/reply.ts';
 import type { Space, Value } from '../values/value.ts';
 
 /** A live key as the view hands it out. Valid until the evaluation changes the key. */
@@ -39,6 +39,8 @@ export interface View {
   put(space: Space, key: string, value: Value, expiresAtMs: number): void;
   /** Deletes the key; false if there was none. */
   remove(space: Space, key: string): boolean;
+  /** Some live key of the space, each about as likely as any other; undefined if there is none. */
+  randomKey(space: Space): string | undefined;
 
   /** Live and not yet collected keys in the database, as DBSIZE counts. */
   keyCount(space: Space): number;
@@ -50,11 +52,17 @@ export interface View {
   /** Marks the present state; `rollback` returns to it. Used around the commands inside EXEC and scripts. */
   savepoint(): Savepoint;
   rollback(savepoint: Savepoint): void;
+  /** Ends the whole request with this error, EXEC and scripts included: nothing of it is applied. */
+  abort(reply: ErrorReply): never;
 
   /** Parks the command until `key` changes or `deadlineMs` (partition time) passes, then evaluates it again. */
   waitFor(space: Space, key: string, deadlineMs: number): never;
+  /** False inside EXEC and scripts: a command that would wait answers there as if its time were over. */
+  readonly mayWait: boolean;
   /** Evaluations of this request that ended in `waitFor` before this one; 0 on the first run. */
   readonly waits: number;
+  /** `nowMs` of the first evaluation of this request; relative waits count from it. Equals `nowMs` while `waits` is 0. */
+  readonly firstRunMs: number;
   /** Number of requests parked on the key. */
   waiterCount(space: Space, key: string): number;
 }
