@@ -1,0 +1,182 @@
+/** Runs one stream on two servers and finds the first reply that differs. */
+import type { Deployment } from '../harness/deployment.ts';
+import { type Frame, printable } from '../harness/resp.ts';
+import { pause } from '../harness/wait.ts';
+import { compareFrames, type Comparison, comparisonFor, inTransaction } from './comparison.ts';
+import { NoReply, Side } from './side.ts';
+import { type ClientIndex, type CommandStep, formatArgs, type ScanStep, type Step, type Stream } from './steps.ts';
+
+/** Longer than the shortest TTL in a stream, with room for the oracle's expiry cycle (hz 500). */
+const SETTLE_MS = 15;
+
+export interface Pair {
+  readonly oracle: Deployment;
+  readonly target: Deployment;
+  readonly protocol: 2 | 3;
+  /** Which node client 0 talks to; counts up over the streams. */
+  readonly firstNode: number;
+}
+
+export class Difference extends Error {
+  override readonly name = 'Difference';
+}
+
+export interface StreamCounts {
+  /** Commands whose replies were compared. */
+  readonly commands: number;
+  /** Of them, answered by an error. */
+  readonly errors: number;
+}
+
+/** @throws Difference */
+export async function runStream(pair: Pair, stream: Stream): Promise<StreamCounts> {
+  const rotates = stream.delivery === 'rotating';
+  const sideOptions = { protocol: pair.protocol, firstNode: pair.firstNode, rotates };
+  const oracle = await Side.open(pair.oracle, sideOptions);
+  const target = await Side.open(pair.target, sideOptions).catch((error: unknown) => {
+    oracle.close();
+    throw new Difference(`cannot connect to ${pair.target.name}: ${error instanceof Error ? error.message : String(error)}`);
+  });
+  try {
+    await Promise.all([oracle.clear(), target.clear()]);
+    const run = new StreamRun(oracle, target);
+    for (const part of parts(stream)) await run.part(part);
+    run.checkUnsolicited();
+    return { commands: run.commands, errors: run.errors };
+  } catch (error) {
+    if (error instanceof NoReply) throw new Difference(error.message);
+    throw error;
+  } finally {
+    oracle.close();
+    target.close();
+  }
+}
+
+/** Steps that go out in one write: one each, or runs of one client that nothing has to wait within. */
+function parts(stream: Stream): Step[][] {
+  const result: Step[][] = [];
+  let open: CommandStep[] = [];
+  const close = (): void => {
+    if (open.length > 0) result.push(open);
+    open = [];
+  };
+  for (const step of stream.steps) {
+    if (stream.delivery !== 'pipelined' || step.kind === 'scan') {
+      close();
+      result.push([step]);
+      continue;
+    }
+    if (open[0] !== undefined && open[0].client !== step.client) close();
+    open.push(step);
+    if (mustSettle(step.args)) close();
+  }
+  close();
+  return result;
+}
+
+class StreamRun {
+  readonly #oracle: Side;
+  readonly #target: Side;
+  /** Of commands queued by MULTI, by client; null outside. */
+  readonly #queued: [Comparison[] | null, Comparison[] | null] = [null, null];
+  #expirySeen = false;
+  commands = 0;
+  errors = 0;
+
+  constructor(oracle: Side, target: Side) {
+    this.#oracle = oracle;
+    this.#target = target;
+  }
+
+  async part(steps: readonly Step[]): Promise<void> {
+    const [first] = steps;
+    if (first === undefined) return;
+    if (first.kind === 'scan' && this.#queued[first.client] === null) {
+      await this.#scan(first);
+      return;
+    }
+    const commands = steps.map((step) => (step.kind === 'scan' ? ['SCAN', '0', ...step.args, 'COUNT', '100000'] : step.args));
+    const [expected, actual] = await Promise.all([
+      this.#oracle.sendAll(first.client, commands),
+      this.#target.sendAll(first.client, commands),
+    ]);
+    for (const [index, args] of commands.entries()) {
+      const [oracleFrame, targetFrame] = [expected[index], actual[index]];
+      if (oracleFrame === undefined || targetFrame === undefined) throw new Difference('a reply is missing');
+      this.#compare(first.client, args, oracleFrame, targetFrame);
+    }
+    await this.#settle(commands);
+  }
+
+  checkUnsolicited(): void {
+    const extra = this.#target.unsolicited();
+    if (extra.length > 0) throw new Difference(`${this.#target.name} sent what nobody asked for: ${extra.join(' ')}`);
+  }
+
+  #compare(client: ClientIndex, args: readonly string[], oracle: Frame, target: Frame): void {
+    this.commands += 1;
+    if (oracle.value.type === 'error') this.errors += 1;
+    const problem = compareFrames(oracle, target, this.#comparison(client, args, oracle));
+    if (problem !== null) {
+      throw new Difference(
+        `${formatArgs(args)}\n    redis:  ${printable(oracle.raw)}\n    ${this.#target.name}: ${printable(target.raw)}\n    (${problem})`,
+      );
+    }
+  }
+
+  /** By the command, or by the queue that EXEC ends; follows the transaction state by the oracle's replies. */
+  #comparison(client: ClientIndex, args: readonly string[], oracle: Frame): Comparison {
+    const own = comparisonFor(args);
+    const queued = this.#queued[client];
+    const name = (args[0] ?? '').toUpperCase();
+    if (queued === null) {
+      if (name === 'MULTI' && oracle.value.type === 'simple') this.#queued[client] = [];
+      return own;
+    }
+    if (oracle.value.type === 'simple' && oracle.value.text === 'QUEUED') {
+      queued.push(own);
+      return own;
+    }
+    // An error reply to EXEC's own arity leaves the transaction open.
+    const isArityError = oracle.value.type === 'error' && oracle.value.text.includes('wrong number of arguments');
+    if (['EXEC', 'DISCARD', 'RESET'].includes(name) && !isArityError) this.#queued[client] = null;
+    return name === 'EXEC' ? inTransaction(queued) : own;
+  }
+
+  async #scan(step: ScanStep): Promise<void> {
+    const [expected, actual] = await Promise.all([
+      this.#oracle.scan(step.client, step.args),
+      this.#target.scan(step.client, step.args),
+    ]);
+    this.commands += 1;
+    if (expected !== actual) {
+      throw new Difference(`SCAN … ${formatArgs(step.args)}\n    redis:  ${expected}\n    ${this.#target.name}: ${actual}`);
+    }
+  }
+
+  async #settle(commands: readonly (readonly string[])[]): Promise<void> {
+    if (commands.some(mustSettle)) this.#expirySeen = true;
+    const last = commands.at(-1) ?? [];
+    if (this.#expirySeen && (mustSettle(last) || (last[0] ?? '').toUpperCase() === 'EXEC')) await pause(SETTLE_MS);
+  }
+}
+
+/**
+ * Whether a key of the command expires within milliseconds, or has expired and may still be counted by DBSIZE. What
+ * follows must see it gone on both sides.
+ */
+function mustSettle(args: readonly string[]): boolean {
+  const words = args.map((arg) => arg.toUpperCase());
+  const follows = (token: string, values: readonly string[]): boolean =>
+    words.some((word, index) => word === token && values.includes(words[index + 1] ?? ''));
+  switch (words[0]) {
+    case 'SET':
+    case 'GETEX':
+      return follows('PX', ['1', '2']) || follows('EXAT', ['1', '1000000000']) || follows('PXAT', ['1', '1000000000000']);
+    case 'PSETEX':
+    case 'PEXPIRE':
+      return ['1', '2'].includes(words[2] ?? '');
+    default:
+      return false;
+  }
+}

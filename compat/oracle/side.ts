@@ -1,0 +1,109 @@
+/** One of the two servers that are compared, with the connections of a stream. */
+import { RespClient } from '../harness/client.ts';
+import type { Deployment } from '../harness/deployment.ts';
+import { type Frame, itemsOf, printable, textOf } from '../harness/resp.ts';
+import { within } from '../harness/wait.ts';
+import type { ClientIndex } from './steps.ts';
+
+const REPLY_TIMEOUT_MS = 15_000;
+
+export interface SideOptions {
+  readonly protocol: 2 | 3;
+  /** Node of client 0; client 1 takes the next one. */
+  readonly firstNode: number;
+  /** A connection to every node for every client. */
+  readonly rotates: boolean;
+}
+
+export class Side {
+  readonly name: string;
+  /** By client, then by node. */
+  readonly #connections: readonly (readonly RespClient[])[];
+  #turn = 0;
+
+  private constructor(name: string, connections: readonly (readonly RespClient[])[]) {
+    this.name = name;
+    this.#connections = connections;
+  }
+
+  static async open(deployment: Deployment, options: SideOptions): Promise<Side> {
+    const { endpoints } = deployment;
+    const connections = await Promise.all(
+      [0, 1].map((client) => {
+        const chosen = options.rotates ? endpoints : [endpoints[(options.firstNode + client) % endpoints.length]];
+        return Promise.all(
+          chosen.map((endpoint) => {
+            if (endpoint === undefined) throw new Error(`${deployment.name} has no nodes`);
+            return RespClient.connect({ ...endpoint, protocol: options.protocol });
+          }),
+        );
+      }),
+    );
+    return new Side(deployment.name, connections);
+  }
+
+  /** Empty databases, empty script cache. */
+  async clear(): Promise<void> {
+    const connection = this.#connection(0);
+    await within(`${this.name} FLUSHALL`, REPLY_TIMEOUT_MS, connection.must('FLUSHALL'));
+    await within(`${this.name} SCRIPT FLUSH`, REPLY_TIMEOUT_MS, connection.must('SCRIPT', 'FLUSH'));
+  }
+
+  async send(client: ClientIndex, args: readonly string[]): Promise<Frame> {
+    return this.#answer(args, this.#connection(client).frame(bytesOf(args)));
+  }
+
+  /** All in one write, on one connection. */
+  sendAll(client: ClientIndex, commands: readonly (readonly string[])[]): Promise<Frame[]> {
+    return this.#answer(commands[0] ?? [], this.#connection(client).pipeline(commands.map(bytesOf)));
+  }
+
+  /** Keys of a whole iteration, sorted, or the error reply. A key may come twice by contract, so it counts once. */
+  async scan(client: ClientIndex, args: readonly string[]): Promise<string> {
+    const keys = new Set<string>();
+    let cursor = '0';
+    for (let calls = 0; calls < 10_000; calls += 1) {
+      const { value } = await this.send(client, ['SCAN', cursor, ...args]);
+      if (value.type === 'error') return `-${value.text}`;
+      const [next, page] = itemsOf(value);
+      if (next === undefined || page === undefined) return 'not a SCAN reply';
+      for (const item of itemsOf(page)) keys.add(item.type === 'bulk' ? printable(item.bytes) : 'not a bulk string');
+      cursor = textOf(next) ?? '0';
+      if (cursor === '0') return [...keys].sort().join(' ');
+    }
+    return 'a cursor that never ends';
+  }
+
+  /** Pushes or replies that nobody asked for. */
+  unsolicited(): string[] {
+    return this.#connections.flat().flatMap((connection) => connection.unsolicited.map((frame) => printable(frame.raw)));
+  }
+
+  close(): void {
+    for (const connection of this.#connections.flat()) connection.close();
+  }
+
+  #connection(client: ClientIndex): RespClient {
+    const connections = this.#connections[client] ?? [];
+    this.#turn += 1;
+    const connection = connections[this.#turn % connections.length];
+    if (connection === undefined) throw new Error('a side without connections');
+    return connection;
+  }
+
+  async #answer<T>(args: readonly string[], reply: Promise<T>): Promise<T> {
+    try {
+      return await within('reply', REPLY_TIMEOUT_MS, reply);
+    } catch (error) {
+      throw new NoReply(`${this.name}, ${args[0] ?? ''}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+}
+
+export class NoReply extends Error {
+  override readonly name = 'NoReply';
+}
+
+function bytesOf(args: readonly string[]): Buffer[] {
+  return args.map((arg) => Buffer.from(arg, 'latin1'));
+}
