@@ -56,13 +56,16 @@ export interface ReadState {
 }
 
 /**
- * What the driver must do next. Order: stage `snapshot`, `entries` and `hardState`, send `messages`; when all that was
- * staged is durable, send `messagesAfterPersist` and call `persisted(number)`; `committed` may be applied at once.
+ * What the driver must do next. Order: stage `entries` and `hardState`, send `messages`; when all that was staged by
+ * this and every earlier Ready is durable, send `messagesAfterPersist` and call `persisted(number)`; `committed` may be
+ * applied at once. Several Readys may be under way; `persisted` counts for all earlier ones too, and a Ready with
+ * nothing to sync is persisted as soon as the ones before it are. A `snapshot` is installed on its own time, after
+ * everything handed out before it, and ends with `snapshotInstalled`.
  */
 export interface Ready {
   /** Counts up; acknowledged with `persisted`. */
   readonly number: number;
-  /** New hard state to make durable, if it changed. */
+  /** New hard state to make durable, if term or vote changed, or if the commit hint rose and a flush is due anyway. */
   readonly hardState: HardState | null;
   /** Entries to make durable; they replace everything from the index of the first one on. */
   readonly entries: readonly Entry[];
@@ -73,6 +76,8 @@ export interface Ready {
   /** Entries that are committed and durable here, in order, each handed out once. */
   readonly committed: readonly Entry[];
   readonly readStates: readonly ReadState[];
+  /** Contexts of reads that will never be confirmed, because leadership was lost: ask again, here or elsewhere. */
+  readonly readsDropped: readonly number[];
   readonly softState: SoftState;
   /** True if anything of this Ready must reach the disk before `persisted`. */
   readonly mustSync: boolean;
@@ -101,7 +106,7 @@ export interface Message {
   readonly from: NodeId;
   readonly to: NodeId;
   readonly term: Term;
-  /** append: term of the entry before `entries`; (pre)vote: term of the last entry; snapshot: its term. */
+  /** append: term of the entry before `entries`; (pre)vote: term of the last entry; rejected append: term at the hint. */
   readonly logTerm: Term;
   /** append: index of the entry before `entries`; responses: acknowledged or rejected index; votes: last index. */
   readonly index: LogIndex;
@@ -110,7 +115,10 @@ export interface Message {
   readonly reject: boolean;
   /** Rejections: where the follower suggests to try next (thesis §5.3, fast back-up). */
   readonly rejectHint: LogIndex;
-  /** Read-index round, echoed by heartbeat responses; 0 = none. */
+  /**
+   * heartbeat: read-index round, echoed by the response; 0 = a commit notice, which wants no response.
+   * vote: 1 = on behalf of the leader (transfer), passes over leader stickiness. readIndex: echoed by its response.
+   */
   readonly context: number;
   readonly snapshot: SnapshotMetadata | null;
   /** Set by the driver, opaque to the core: partition time of the sender in ms; 0 = none. */
@@ -139,8 +147,13 @@ export interface RaftConfig {
   readonly inflightBytesMax: number;
   /** Bytes of own uncommitted entries beyond which `propose` refuses. */
   readonly uncommittedBytesMax: number;
-  /** Uniform in 0 … 2^32 - 1; used for election jitter only. */
+  /** Uniform in 0 … 2^32 - 1; used for election jitter and to tell this start's forwarded reads from an earlier one's. */
   readonly randomU32: () => number;
+  /**
+   * Ticks after the start in which no (pre)vote is granted; 0 if absent. Set it to `electionTicks` where leaders serve
+   * reads under a lease: a voter that restarts has forgotten that it promised to hold still.
+   */
+  readonly voteDelayTicks?: number;
 }
 
 /** How a core starts: what its disk held. */
