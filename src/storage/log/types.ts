@@ -46,8 +46,10 @@ export interface LogIdentity {
  * A failed write ends the process (FatalReason `logWrite`): `done` is never called with an error.
  */
 export interface RaftLog {
-  /** Groups found at open, by id. */
+  /** Groups found at open, by id; empty after `releaseRecovered`. */
   readonly recovered: ReadonlyMap<GroupId, RecoveredGroup>;
+  /** Lets go of the memory of `recovered`: to be called once its readers have taken what they need. */
+  releaseRecovered(): void;
   /** Replaces everything from entries[0].index on. The data arrays must not change until the flush is done. */
   stageEntries(group: GroupId, entries: readonly LogEntry[]): void;
   stageHardState(group: GroupId, hardState: LogHardState): void;
