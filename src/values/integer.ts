@@ -67,6 +67,20 @@ export function addInt64(a: Int64, b: Int64): Int64 | undefined {
   return int64(BigInt(a) + BigInt(b));
 }
 
+/** The product, or undefined if it leaves 64 bits. */
+export function multiplyInt64(a: Int64, b: Int64): Int64 | undefined {
+  if (typeof a === 'number' && typeof b === 'number') {
+    const product = a * b;
+    if (Number.isSafeInteger(product)) return product;
+  }
+  return int64(BigInt(a) * BigInt(b));
+}
+
+/** The negation, or undefined for the smallest integer. */
+export function negateInt64(a: Int64): Int64 | undefined {
+  return typeof a === 'number' ? 0 - a : int64(-a);
+}
+
 /** The integer in its one form, or undefined if it leaves 64 bits. */
 export function int64(value: bigint): Int64 | undefined {
   if (value > INT64_MAX || value < INT64_MIN) return undefined;

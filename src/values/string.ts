@@ -97,6 +97,13 @@ export function equalStrings(a: StringValue, b: StringValue): boolean {
   });
 }
 
+/** Whether the value is exactly `bytes`, without copying either. */
+export function equalsBytes(value: StringValue, bytes: Uint8Array): boolean {
+  if (byteLength(value) !== bytes.length) return false;
+  if (typeof value === 'string') return value === latin1(bytes);
+  return value.pages.every((page, index) => asBuffer(page).equals(bytes.subarray(index * PAGE_BYTES, index * PAGE_BYTES + page.length)));
+}
+
 /** The value followed by `bytes` (copied). Costs the last page and what is added. */
 export function append(value: StringValue, bytes: Uint8Array): StringValue {
   const length = byteLength(value) + bytes.length;
