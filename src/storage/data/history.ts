@@ -1,0 +1,168 @@
+/**
+ * Older versions of records: when they are written, and which moments can be read.
+ *
+ * The newest version of a record lies under its record key. A reader of an older moment needs the versions that came before.
+ * Keeping them costs a second put per change, so history can be switched off and on while the node runs:
+ *
+ * - `off`: only the newest version is written. Only moments at or after the last commit can be read. No version exists on
+ *   disk, deletions aside that nothing older lies under (harmless).
+ * - `on`: each change also writes its own copy under its timestamp, a deletion a tombstone. So every version is written by
+ *   the log entry that made it, and replaying the log restores it: that is why the *new* version is copied, not the replaced
+ *   one, which after a power cut may be nowhere to be found. The price is that the newest version is stored twice.
+ * - `draining`: history was switched off, but versions still exist. As `off`, but a deletion still writes its tombstone:
+ *   else a version under it would come back to life if history is switched on again. The collector ends this mode when
+ *   a pass, begun after everything was made durable, finds nothing but tombstones.
+ *
+ * `since` is at least every commit timestamp that was applied before history was switched on: records up to it may have no
+ * copy. When such a record is replaced, its bytes are copied from under the record key first. If they are not there any more
+ * (a power cut took the batch that copied them, and a later one survived), the hole is declared: the floor rises.
+ * Changes of elements (pages) do not say exactly which version they replace, so there the store is always asked.
+ *
+ * `floor` is the oldest moment that can be read. It only rises, it is part of each batch that deletes a version, and reads
+ * below it are refused.
+ *
+ * Rejected: copying the replaced version (see above); a backfill of copies when history is switched on (it reads and writes
+ * the whole store).
+ */
+import { assert } from '../../base/assert.ts';
+import type { Timestamp } from '../../base/ids.ts';
+import { encodeVersionKey, isKeyRecord } from './keys.ts';
+import type { KeyValueStore, StoreBatch } from './key-value-store.ts';
+import { encodeHistory, HISTORY_KEY, type HistoryMode, type StoredHistory } from './metadata.ts';
+import { sealedTimestamp, sealTombstone } from './records.ts';
+import type { HistoryPolicy, RecordChange } from './types.ts';
+
+/** Told of each change that has replaced a version. */
+export interface SupersededVersions {
+  /** `isExact`: the replaced version is that of `change.replaces`; else it is of that moment or before. */
+  add(change: RecordChange, isExact: boolean): void;
+}
+
+export class History {
+  readonly #store: KeyValueStore;
+  readonly #superseded: SupersededVersions;
+  #mode: HistoryMode;
+  #since: Timestamp;
+  #floor: Timestamp;
+  /** Largest commit timestamp that was ever handed to a batch. */
+  #timestampMax: Timestamp;
+  /** Counts changes of what is stored about the history; `#savedRevision` is what a completed batch has carried. */
+  #revision = 0;
+  #savedRevision = 0;
+
+  constructor(store: KeyValueStore, stored: StoredHistory & { timestampMax: Timestamp }, superseded: SupersededVersions) {
+    this.#store = store;
+    this.#superseded = superseded;
+    this.#mode = stored.mode;
+    this.#since = stored.since;
+    this.#floor = stored.floor;
+    this.#timestampMax = Math.max(stored.timestampMax, stored.floor);
+  }
+
+  get mode(): HistoryMode {
+    return this.#mode;
+  }
+
+  get since(): Timestamp {
+    return this.#since;
+  }
+
+  get timestampMax(): Timestamp {
+    return this.#timestampMax;
+  }
+
+  /** Oldest moment that can be read. */
+  get floor(): Timestamp {
+    return this.#mode === 'on' ? this.#floor : Math.max(this.#floor, this.#timestampMax);
+  }
+
+  /** Returns whether the mode changed. Not while versions are being collected or installed. */
+  setPolicy(policy: HistoryPolicy): boolean {
+    const isOn = policy.retentionMs > 0 || policy.heldFloor > 0;
+    if (isOn === (this.#mode === 'on') || (!isOn && this.#mode === 'off')) return false;
+    this.#floor = this.floor;
+    if (isOn) this.#since = this.#timestampMax;
+    this.#mode = isOn ? 'on' : 'draining';
+    this.#revision++;
+    return true;
+  }
+
+  /** The collector found that nothing is left to drain. */
+  endDraining(): void {
+    assert(this.#mode === 'draining', 'only what is being drained can end draining');
+    this.#mode = 'off';
+    this.#revision++;
+  }
+
+  /** Declares a hole: moments below `floor` cannot be read, and the next batch says so on disk. */
+  raiseFloor(floor: Timestamp): void {
+    if (floor <= this.#floor) return;
+    this.#floor = floor;
+    this.#revision++;
+  }
+
+  /** Readers below `floor` are gone. Said on disk only by the batches that delete versions on the strength of it. */
+  advanceFloor(floor: Timestamp): void {
+    if (floor > this.#floor) this.#floor = floor;
+  }
+
+  /** A change or an installed record with this timestamp is on its way into the store. */
+  observe(timestamp: Timestamp): void {
+    if (timestamp > this.#timestampMax) this.#timestampMax = timestamp;
+  }
+
+  /**
+   * Adds to `batch` what the changes of one call of `apply` leave for readers of the past. `isReplay`: the store may hold
+   * effects of later changes already.
+   */
+  addVersions(batch: StoreBatch, changes: readonly RecordChange[], isReplay: boolean): void {
+    const first = changes[0];
+    if (first === undefined || this.#mode === 'off') return;
+    for (const change of changes) {
+      if (change.sealed === null) this.#putTombstone(batch, change);
+      else if (this.#mode === 'on') batch.put(encodeVersionKey(change.key, change.timestamp), change.sealed);
+      if (this.#mode === 'draining' || change.replaces === 0) continue;
+      const isExact = isKeyRecord(change.key);
+      if (!isExact) this.#keepReplacedElement(batch, change, isReplay);
+      // What was written from the first change of this batch on has its copy in this batch.
+      else if (change.replaces <= this.#since && change.replaces < first.timestamp) this.#keepReplaced(batch, change);
+      this.#superseded.add(change, isExact);
+    }
+  }
+
+  /** True while no completed batch carries what must be known about the history. */
+  get isUnsaved(): boolean {
+    return this.#revision !== this.#savedRevision;
+  }
+
+  /** Adds the record about the history; returns what to pass to `saved`. Only `BatchWriter` calls this. */
+  addTo(batch: StoreBatch): number {
+    batch.put(HISTORY_KEY, encodeHistory({ mode: this.#mode, since: this.#since, floor: this.#floor }));
+    return this.#revision;
+  }
+
+  /** The batch that carried `revision` is complete. */
+  saved(revision: number): void {
+    this.#savedRevision = revision;
+  }
+
+  #putTombstone(batch: StoreBatch, change: RecordChange): void {
+    batch.put(encodeVersionKey(change.key, change.timestamp), sealTombstone(change.key, change.timestamp));
+  }
+
+  #keepReplaced(batch: StoreBatch, change: RecordChange): void {
+    const versionKey = encodeVersionKey(change.key, change.replaces);
+    const newest = this.#store.getSync(change.key);
+    if (newest !== undefined && sealedTimestamp(newest) === change.replaces) batch.put(versionKey, newest);
+    else if (this.#store.getSync(versionKey) === undefined) this.raiseFloor(change.timestamp);
+  }
+
+  /** As above, where only a bound is known of what is replaced. In a replay nothing can be told of what was there. */
+  #keepReplacedElement(batch: StoreBatch, change: RecordChange, isReplay: boolean): void {
+    const newest = this.#store.getSync(change.key);
+    const replaced = newest === undefined ? undefined : sealedTimestamp(newest);
+    if (newest !== undefined && replaced !== undefined && replaced < change.timestamp) {
+      if (replaced <= this.#since) batch.put(encodeVersionKey(change.key, replaced), newest);
+    } else if (isReplay) this.raiseFloor(change.timestamp);
+  }
+}
