@@ -15,12 +15,12 @@
  * The decoder trusts nothing: lengths, ranges, the order of terms and the content of configuration entries are checked,
  * and whatever is wrong throws RaftCodecError, so that a broken peer costs its link and not this node.
  */
-import { assert } from '../base/assert.ts';
 import type { LogIndex, Term } from '../base/ids.ts';
 import { decodeConfChange, readConfState, readNode, writeConfState } from './conf-codec.ts';
 import { isMessageType, NO_ENTRIES } from './messages.ts';
 import { ENTRY_TYPES, MESSAGE_TYPES } from './types.ts';
 import type { Entry, EntryType, Message, MessageType, SnapshotMetadata } from './types.ts';
+import { violated } from './violation.ts';
 import { malformed, WireReader } from './wire.ts';
 import type { WireWriter } from './wire.ts';
 
@@ -49,7 +49,7 @@ export function encodeMessage(message: Message, writer: WireWriter): void {
   let index = message.index;
   for (const entry of message.entries) {
     index++;
-    assert(entry.index === index, `entry ${entry.index} stands where ${index} belongs`);
+    if (entry.index !== index) violated(`entry ${entry.index} stands where ${index} belongs`);
     writer.u53(entry.term);
     writer.u8(entry.type);
     writer.u32(entry.data.length);

@@ -155,7 +155,7 @@ export class RaftCore {
     if (s.role !== 'follower' || s.leader === 0 || s.forwarded.isFull) return false;
     const message = s.draft(MESSAGE_TYPES.readIndex, s.leader);
     message.context = s.forwarded.add(context, s.config.randomU32);
-    s.send(message);
+    s.sendDurable(message, 0);
     return true;
   }
 
@@ -164,7 +164,10 @@ export class RaftCore {
     return transferLeadership(this.state, to);
   }
 
-  /** Stands for election now, by way of prevote; does nothing on a leader, a non-voter, or during a snapshot. */
+  /**
+   * Stands for election now, by way of prevote. Does nothing on a leader, on a non-voter, while a snapshot is installed,
+   * and while a leader is heard (within electionTicks): its transferLeadership is the way then.
+   */
   campaign(): void {
     campaign(this.state);
   }

@@ -16,9 +16,9 @@ import type { RaftState } from './state.ts';
 import { MESSAGE_TYPES } from './types.ts';
 import type { Message, MessageType } from './types.ts';
 
-/** Stands for election, if this node may: first asks for prevotes. */
+/** Stands for election, if this node may and hears no leader: first asks for prevotes. */
 export function campaign(s: RaftState): void {
-  if (s.role === 'leader' || !s.isPromotable) return;
+  if (s.role === 'leader' || !s.isPromotable || s.holdsStill) return;
   becomePreCandidate(s);
   requestVotes(s, MESSAGE_TYPES.preVote, 0);
   decide(s);
@@ -80,11 +80,9 @@ export function admitTerm(s: RaftState, m: Message): boolean {
   return true;
 }
 
-/** Leader stickiness: no vote while a leader is heard, unless that leader itself asks for the election. */
+/** No vote while a leader is heard, unless that leader itself asks for the election. */
 function holdsStill(s: RaftState, m: Message): boolean {
-  if (m.context === VOTE_FOR_TRANSFER || m.term <= s.term) return false;
-  if (s.ticks < (s.config.voteDelayTicks ?? 0)) return true;
-  return s.leader !== 0 && s.electionElapsed < s.config.electionTicks;
+  return m.context !== VOTE_FOR_TRANSFER && m.term > s.term && s.holdsStill;
 }
 
 function refuseLowerTerm(s: RaftState, m: Message): void {
@@ -105,8 +103,10 @@ function refusalOf(type: MessageType): MessageType | null {
 /** Answers a request for a vote of the own term, or for a prevote of any term that is not lower. */
 export function handleVote(s: RaftState, m: Message): void {
   const isPreVote = m.type === MESSAGE_TYPES.preVote;
+  // The term may have been adopted from another message while votes are still withheld after a restart.
+  const isDelayed = s.ticks < s.voteDelayTicks && m.context !== VOTE_FOR_TRANSFER;
   const isFree = isPreVote ? m.term > s.term : s.vote === m.from || (s.vote === 0 && s.leader === 0);
-  const isGranted = isFree && s.log.isUpToDate(m.index, m.logTerm) && !isDelayed(s, m);
+  const isGranted = isFree && s.log.isUpToDate(m.index, m.logTerm) && !isDelayed;
   const response = s.draft(isPreVote ? MESSAGE_TYPES.preVoteResponse : MESSAGE_TYPES.voteResponse, m.from);
   response.reject = !isGranted;
   if (isPreVote) {
@@ -124,11 +124,6 @@ export function handleVote(s: RaftState, m: Message): void {
     s.electionElapsed = 0;
   }
   s.sendDurable(response, 0);
-}
-
-/** The term may have been adopted from another message while votes are still withheld after a restart. */
-function isDelayed(s: RaftState, m: Message): boolean {
-  return m.context !== VOTE_FOR_TRANSFER && s.ticks < (s.config.voteDelayTicks ?? 0);
 }
 
 export function handleVoteResponse(s: RaftState, m: Message): void {

@@ -2,18 +2,18 @@
  * What a follower does with the leader's messages: append, heartbeat, snapshot. Hot path: `handleAppend` runs once a
  * batch. Acknowledgements of a turn are joined into one, which leaves when the entries are durable.
  */
-import { assert } from '../base/assert.ts';
 import type { LogIndex } from '../base/ids.ts';
 import { becomeFollower, setLeader } from './roles.ts';
 import type { RaftState } from './state.ts';
 import { NO_ACK } from './state.ts';
 import { ENTRY_TYPES, MESSAGE_TYPES } from './types.ts';
 import type { Entry, Message } from './types.ts';
+import { violated } from './violation.ts';
 
 /** A message of the leader of this term: whoever this node was, it follows now. */
 export function followSender(s: RaftState, m: Message): void {
-  assert(s.role !== 'leader', `nodes ${s.id} and ${m.from} both lead term ${s.term}`);
-  assert(s.leader === 0 || s.leader === m.from, `nodes ${s.leader} and ${m.from} both lead term ${s.term}`);
+  if (s.role === 'leader') violated(`nodes ${s.id} and ${m.from} both lead term ${s.term}`);
+  if (s.leader !== 0 && s.leader !== m.from) violated(`nodes ${s.leader} and ${m.from} both lead term ${s.term}`);
   if (s.role !== 'follower') becomeFollower(s, m.term, m.from);
   s.electionElapsed = 0;
   setLeader(s, m.from);
@@ -99,10 +99,10 @@ function acceptSnapshot(s: RaftState, m: Message): void {
 /** The driver has installed the snapshot up to `index` (its state, log and membership are durable), or failed: 0. */
 export function snapshotInstalled(s: RaftState, index: LogIndex): void {
   const { incoming } = s;
-  assert(incoming !== null && s.isIncomingHandedOut, 'no snapshot is being installed');
+  if (incoming === null || !s.isIncomingHandedOut) violated('no snapshot is being installed');
   s.incoming = null;
   if (index === 0) return;
-  assert(index === incoming.index, `snapshot ${index} installed, ${incoming.index} was asked for`);
+  if (index !== incoming.index) violated(`snapshot ${index} installed, ${incoming.index} was asked for`);
   s.log.replaceBySnapshot(incoming.index, incoming.term);
   s.membership.replaced(incoming.index, incoming.confState);
   // Whoever leads now has everything that was committed; it learns that this node has it too.

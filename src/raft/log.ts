@@ -8,12 +8,12 @@
  * Invariants: indexes are contiguous, terms never fall; base ≤ applied ≤ handed ≤ commit ≤ last; handed ≤ durable;
  * nothing at or below commit is ever truncated.
  */
-import { assert } from '../base/assert.ts';
 import type { LogIndex, Term } from '../base/ids.ts';
 import { NO_ENTRIES } from './messages.ts';
 import { ENTRY_TYPES } from './types.ts';
 import type { Entry, RaftInitialState } from './types.ts';
 import { Unstable } from './unstable.ts';
+import { violated } from './violation.ts';
 
 /** What an entry costs besides its data, in limits and in counts of bytes. */
 export const ENTRY_OVERHEAD_BYTES = 16;
@@ -61,9 +61,9 @@ export class RaftLog {
     this.applied = initial.applied;
     this.handed = initial.applied;
     this.unstable = new Unstable(hardState, this.lastIndex);
-    assert(initial.applied >= snapshot.index, `applied ${initial.applied} lies before the snapshot ${snapshot.index}`);
-    assert(this.commit <= this.lastIndex, `the log ends at ${this.lastIndex}, before its commit index ${this.commit}`);
-    assert(this.lastTerm <= hardState.term, `last entry of term ${this.lastTerm}, hard state of ${hardState.term}`);
+    if (initial.applied < snapshot.index) violated(`applied ${initial.applied} lies before the snapshot ${snapshot.index}`);
+    if (this.commit > this.lastIndex) violated(`the log ends at ${this.lastIndex}, before its commit index ${this.commit}`);
+    if (this.lastTerm > hardState.term) violated(`last entry of term ${this.lastTerm}, hard state of ${hardState.term}`);
   }
 
   /** True if the term of the entry at `index` is known: it is in memory or the last one before. */
@@ -95,8 +95,8 @@ export class RaftLog {
 
   /** Adds the entry that follows the last one. */
   push(entry: Entry): void {
-    assert(entry.index === this.lastIndex + 1, `entry ${entry.index} does not follow ${this.lastIndex}`);
-    assert(entry.term >= this.lastTerm, `entry ${entry.index} of term ${entry.term} follows term ${this.lastTerm}`);
+    if (entry.index !== this.lastIndex + 1) violated(`entry ${entry.index} does not follow ${this.lastIndex}`);
+    if (entry.term < this.lastTerm) violated(`entry ${entry.index} of term ${entry.term} follows term ${this.lastTerm}`);
     this.entries.push(entry);
     this.lastIndex = entry.index;
     this.lastTerm = entry.term;
@@ -115,7 +115,7 @@ export class RaftLog {
 
   /** Drops everything from `index` on: another leader's log contradicts it. */
   truncateFrom(index: LogIndex): void {
-    assert(index > this.commit, `entry ${index} is to be overwritten, but ${this.commit} is committed`);
+    if (index <= this.commit) violated(`entry ${index} is to be overwritten, but ${this.commit} is committed`);
     for (let at = index; at <= this.lastIndex; at++) {
       const entry = this.entryAt(at);
       if (entry !== undefined) this.sizeBytes -= entryBytes(entry);
@@ -147,7 +147,7 @@ export class RaftLog {
   slice(from: LogIndex, bytesMax: number): readonly Entry[] {
     if (from > this.lastIndex) return NO_ENTRIES;
     if (this.cached.length > 0 && this.cachedFrom === from && this.cachedBytesMax === bytesMax) return this.cached;
-    assert(from > this.baseIndex, `entry ${from} is compacted away; the log starts after ${this.baseIndex}`);
+    if (from <= this.baseIndex) violated(`entry ${from} is compacted away; the log starts after ${this.baseIndex}`);
     const start = from - this.baseIndex - 1 + this.released;
     let end = start;
     let bytes = 0;
@@ -166,7 +166,7 @@ export class RaftLog {
   range(from: LogIndex, to: LogIndex): readonly Entry[] {
     if (from > to) return NO_ENTRIES;
     if (this.cached.length === to - from + 1 && this.cachedFrom === from) return this.cached;
-    assert(from > this.baseIndex && to <= this.lastIndex, `no entries ${from}–${to} in ${this.baseIndex}–${this.lastIndex}`);
+    if (from <= this.baseIndex || to > this.lastIndex) violated(`no entries ${from}–${to} in ${this.baseIndex}–${this.lastIndex}`);
     const start = from - this.baseIndex - 1 + this.released;
     return this.entries.slice(start, start + (to - from + 1));
   }
@@ -174,7 +174,7 @@ export class RaftLog {
   /** Raises the commit index; false if it was there already. */
   commitTo(index: LogIndex): boolean {
     if (index <= this.commit) return false;
-    assert(index <= this.lastIndex, `commit ${index} lies beyond the last entry ${this.lastIndex}: the log lost entries`);
+    if (index > this.lastIndex) violated(`commit ${index} lies beyond the last entry ${this.lastIndex}: the log lost entries`);
     this.commit = index;
     return true;
   }
@@ -185,16 +185,16 @@ export class RaftLog {
   }
 
   appliedTo(index: LogIndex): void {
-    assert(index >= this.applied, `applied falls from ${this.applied} to ${index}`);
-    assert(index <= this.handed, `applied ${index}, but only ${this.handed} was handed out`);
+    if (index < this.applied) violated(`applied falls from ${this.applied} to ${index}`);
+    if (index > this.handed) violated(`applied ${index}, but only ${this.handed} was handed out`);
     this.applied = index;
   }
 
   /** Forgets the entries up to `index`, which are applied and durable; keeps the term of the last of them. */
   compact(index: LogIndex): void {
     if (index <= this.baseIndex) return;
-    assert(index <= this.applied, `compaction to ${index} passes the applied index ${this.applied}`);
-    assert(index <= this.unstable.durableIndex, `compaction to ${index} passes durable ${this.unstable.durableIndex}`);
+    if (index > this.applied) violated(`compaction to ${index} passes the applied index ${this.applied}`);
+    if (index > this.unstable.durableIndex) violated(`compaction to ${index} passes durable ${this.unstable.durableIndex}`);
     const term = this.termAt(index);
     for (let at = this.baseIndex + 1; at <= index; at++) {
       const slot = at - this.baseIndex - 1 + this.released;
@@ -213,7 +213,7 @@ export class RaftLog {
 
   /** An installed snapshot takes the place of everything here. */
   replaceBySnapshot(index: LogIndex, term: Term): void {
-    assert(index > this.commit, `snapshot ${index} is not ahead of the commit index ${this.commit}`);
+    if (index <= this.commit) violated(`snapshot ${index} is not ahead of the commit index ${this.commit}`);
     this.entries = [];
     this.released = 0;
     this.sizeBytes = 0;

@@ -7,8 +7,8 @@
  *
  * Invariants: match < next; match only rises (a member never loses what it acknowledged in this term).
  */
-import { assert } from '../base/assert.ts';
 import type { LogIndex, NodeId } from '../base/ids.ts';
+import { violated } from './violation.ts';
 
 export type ProgressState = 'probe' | 'replicate' | 'snapshot';
 
@@ -43,7 +43,7 @@ export class Inflights {
   }
 
   add(lastIndex: LogIndex, bytes: number): void {
-    assert(!this.isFull, `no room for an append in flight: ${this.count} messages, ${this.bytes} bytes`);
+    if (this.isFull) violated(`no room for an append in flight: ${this.count} messages, ${this.bytes} bytes`);
     let slot = this.start + this.count;
     if (slot >= this.messagesMax) slot -= this.messagesMax;
     this.indexes[slot] = lastIndex;
@@ -143,7 +143,7 @@ export class Progress implements FollowerProgress {
     if (this.state === 'probe') {
       this.isProbeSent = true;
     } else if (count > 0) {
-      assert(this.state === 'replicate', `append sent in state ${this.state}`);
+      if (this.state !== 'replicate') violated(`append sent in state ${this.state}`);
       this.next += count;
       this.inflights.add(this.next - 1, bytes);
     }

@@ -7,7 +7,6 @@
  * counting (Raft §5.4.2); this node counts its own log only as far as its disk holds it; a leader that is no voter any
  * more steps down when the configuration without it commits (thesis §4.2.2).
  */
-import { assert } from '../base/assert.ts';
 import type { LogIndex, NodeId } from '../base/ids.ts';
 import { encodeConfChange } from './conf-codec.ts';
 import { successor } from './election.ts';
@@ -20,6 +19,7 @@ import type { RaftState } from './state.ts';
 import { maybeHandOver, sendTimeoutNow, tickTransfer } from './transfer.ts';
 import { ENTRY_TYPES, MESSAGE_TYPES } from './types.ts';
 import type { Entry, Message } from './types.ts';
+import { violated } from './violation.ts';
 
 /** Sends everything that is due. Called once a Ready. */
 export function pump(s: RaftState): void {
@@ -99,7 +99,7 @@ export function handleAppendResponse(s: RaftState, m: Message): void {
     handleRejection(s, peer, m);
     return;
   }
-  assert(m.index <= s.log.lastIndex, `node ${m.from} acknowledges ${m.index}, the log ends at ${s.log.lastIndex}`);
+  if (m.index > s.log.lastIndex) violated(`node ${m.from} acknowledges ${m.index}, the log ends at ${s.log.lastIndex}`);
   const isNews = peer.acknowledged(m.index);
   if (peer.state === 'probe' && (isNews || m.index === peer.match)) peer.becomeReplicate();
   else if (peer.state === 'snapshot' && s.log.hasTerm(peer.match)) peer.becomeReplicate();

@@ -4,11 +4,11 @@
  *     follower --time-out--> preCandidate --majority would vote--> candidate --majority voted--> leader
  *         ^_______ a higher term, a leader of this term, or a lost election ________________________|
  */
-import { assert } from '../base/assert.ts';
 import type { NodeId, Term } from '../base/ids.ts';
 import type { RaftState } from './state.ts';
 import { NO_ACK } from './state.ts';
 import { ENTRY_TYPES } from './types.ts';
+import { violated } from './violation.ts';
 
 const NO_OP = new Uint8Array(0);
 
@@ -17,7 +17,7 @@ const NO_OP = new Uint8Array(0);
  * next Ready, and no message that claims it leaves before that.
  */
 export function becomeFollower(s: RaftState, term: Term, leader: NodeId): void {
-  assert(term >= s.term, `term falls from ${s.term} to ${term}`);
+  if (term < s.term) violated(`term falls from ${s.term} to ${term}`);
   if (s.role === 'leader') {
     s.dropReads();
     s.transferTarget = 0;
@@ -38,14 +38,14 @@ export function becomeFollower(s: RaftState, term: Term, leader: NodeId): void {
 /** Notes who leads; reads forwarded to another leader will not be answered. */
 export function setLeader(s: RaftState, leader: NodeId): void {
   if (s.leader === leader) return;
-  assert(leader === 0 || leader !== s.id || s.role === 'leader', `node ${s.id} follows itself`);
+  if (leader !== 0 && leader === s.id && s.role !== 'leader') violated(`node ${s.id} follows itself`);
   s.forwarded.drop(s.readsDropped);
   s.leader = leader;
 }
 
 /** Asks around whether an election could be won, without touching the term (thesis §9.6). */
 export function becomePreCandidate(s: RaftState): void {
-  assert(s.role !== 'leader', 'a leader cannot stand for election');
+  if (s.role === 'leader') violated('a leader cannot stand for election');
   s.role = 'preCandidate';
   setLeader(s, 0);
   s.votes.clear();
@@ -55,7 +55,7 @@ export function becomePreCandidate(s: RaftState): void {
 
 /** Enters a new term with the vote given to itself; that vote counts once it is durable. */
 export function becomeCandidate(s: RaftState): void {
-  assert(s.role !== 'leader', 'a leader cannot stand for election');
+  if (s.role === 'leader') violated('a leader cannot stand for election');
   s.role = 'candidate';
   s.term += 1;
   s.vote = s.id;
@@ -68,9 +68,9 @@ export function becomeCandidate(s: RaftState): void {
 
 /** Leads the present term: starts with an empty entry, whose commit brings everything before it along (Raft §5.4.2). */
 export function becomeLeader(s: RaftState): void {
-  assert(s.role === 'candidate', `a ${s.role} becomes leader`);
-  assert(s.isTermDurable && s.vote === s.id, `leader of term ${s.term} before its own vote is durable`);
-  assert(s.incoming === null, 'leader while a snapshot is being installed');
+  if (s.role !== 'candidate') violated(`a ${s.role} becomes leader`);
+  if (!s.isTermDurable || s.vote !== s.id) violated(`leader of term ${s.term} before its own vote is durable`);
+  if (s.incoming !== null) violated('leader while a snapshot is being installed');
   s.role = 'leader';
   setLeader(s, s.id);
   s.electionElapsed = 0;

@@ -3,7 +3,6 @@
  * replication.ts (leader) and following.ts (the others); each of them takes this state as its first argument.
  * Hot path: `appendOwn` runs once a proposal, `send` once a message.
  */
-import { assert } from '../base/assert.ts';
 import type { LogIndex, NodeId, Term } from '../base/ids.ts';
 import { decodeConfChange } from './conf-codec.ts';
 import { entryBytes, RaftLog } from './log.ts';
@@ -24,6 +23,7 @@ import type {
   Role,
   SnapshotMetadata,
 } from './types.ts';
+import { violated } from './violation.ts';
 
 /** `ackIndex` when no acknowledgement is due; 0 is a valid one. */
 export const NO_ACK = -1;
@@ -43,6 +43,8 @@ export class RaftState {
 
   /** Ticks since the start. */
   ticks = 0;
+  /** No vote is given before this tick, not even to itself: an earlier start may have promised a leader to hold still. */
+  readonly voteDelayTicks: number;
   /** Follower, candidates: ticks since a leader was heard or a vote was given. Leader: since the last quorum check. */
   electionElapsed = 0;
   /** Drawn anew for each wait, in [electionTicks, 2 × electionTicks), or less after forgetLeader. */
@@ -93,17 +95,28 @@ export class RaftState {
     for (const entry of initial.entries) {
       if (entry.type === ENTRY_TYPES.confChange) this.membership.appended(entry.index, decodeConfChange(entry.data));
     }
-    assert(!this.membership.isBlank || this.log.lastIndex === 0, 'a node without a membership holds log entries');
+    if (this.membership.isBlank && this.log.lastIndex > 0) violated('a node without a membership holds log entries');
     this.term = initial.hardState.term;
+    // A node that never saw a term has promised nothing.
+    this.voteDelayTicks = this.term === 0 ? 0 : (config.voteDelayTicks ?? 0);
     this.vote = initial.hardState.vote;
     this.tracker = new Tracker(config.id, config);
     this.forwarded = new ForwardedReads(config.electionTicks);
     this.resetElectionTimer();
   }
 
-  /** May become leader: a voter of the configuration in force, whose log is not about to be replaced. */
+  /**
+   * May become leader: its log is not about to be replaced, and it is a voter, either now or until the configuration that
+   * leaves it out is committed. The latter is needed (thesis §4.2.2): that configuration's voters may be behind this
+   * node, and then only this node can win. It does not count its own vote.
+   */
   get isPromotable(): boolean {
-    return this.isVoter && this.incoming === null;
+    return this.incoming === null && (this.isVoter || isVoterOf(this.membership.at(this.log.commit), this.id));
+  }
+
+  /** Leader stickiness: a leader was heard lately, or may have been before the start. */
+  get holdsStill(): boolean {
+    return this.ticks < this.voteDelayTicks || (this.leader !== 0 && this.electionElapsed < this.config.electionTicks);
   }
 
   get isVoter(): boolean {
@@ -139,7 +152,7 @@ export class RaftState {
 
   /** Leader: appends an entry of the own term, which takes effect at once if it changes the configuration. */
   appendOwn(type: EntryType, data: Uint8Array): LogIndex {
-    assert(this.role === 'leader', `a ${this.role} appends an entry of its own`);
+    if (this.role !== 'leader') violated(`a ${this.role} appends an entry of its own`);
     const entry: Entry = { term: this.term, index: this.log.lastIndex + 1, type, data };
     this.log.push(entry);
     this.uncommittedBytes += entryBytes(entry);

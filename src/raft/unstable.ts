@@ -10,9 +10,9 @@
  *
  * Invariants: durable ≤ staged ≤ last index of the log; records are ordered by number; terms in them never fall.
  */
-import { assert } from '../base/assert.ts';
 import type { LogIndex, NodeId, Term } from '../base/ids.ts';
 import type { HardState } from './types.ts';
+import { violated } from './violation.ts';
 
 /** One Ready that has something to sync. `lastIndex` may fall by truncation; the rest never changes. */
 class Flight {
@@ -73,8 +73,8 @@ export class Unstable {
 
   /** Records that the Ready `number` carries everything up to `lastIndex` and this hard state. */
   staged(number: number, lastIndex: LogIndex, hardState: { readonly term: Term; readonly vote: NodeId }): void {
-    assert(lastIndex >= this.stagedIndex, `staging goes back from ${this.stagedIndex} to ${lastIndex}`);
-    assert(hardState.term >= this.stagedTerm, `staged term falls from ${this.stagedTerm} to ${hardState.term}`);
+    if (lastIndex < this.stagedIndex) violated(`staging goes back from ${this.stagedIndex} to ${lastIndex}`);
+    if (hardState.term < this.stagedTerm) violated(`staged term falls from ${this.stagedTerm} to ${hardState.term}`);
     this.stagedIndex = lastIndex;
     this.stagedTerm = hardState.term;
     this.stagedVote = hardState.vote;
@@ -83,8 +83,8 @@ export class Unstable {
 
   /** The Readys up to `number` are durable. */
   persisted(number: number): void {
-    assert(number <= this.issued, `Ready ${number} was never handed out; the last one is ${this.issued}`);
-    assert(number > this.acknowledged, `Ready ${number} was acknowledged before; the last one is ${this.acknowledged}`);
+    if (number > this.issued) violated(`Ready ${number} was never handed out; the last one is ${this.issued}`);
+    if (number <= this.acknowledged) violated(`Ready ${number} was acknowledged before; the last one is ${this.acknowledged}`);
     this.acknowledged = number;
     let done = 0;
     for (const flight of this.flights) {
@@ -95,6 +95,6 @@ export class Unstable {
       done++;
     }
     if (done > 0) this.flights.splice(0, done);
-    assert(this.durableIndex <= this.stagedIndex, `durable ${this.durableIndex} passes staged ${this.stagedIndex}`);
+    if (this.durableIndex > this.stagedIndex) violated(`durable ${this.durableIndex} passes staged ${this.stagedIndex}`);
   }
 }

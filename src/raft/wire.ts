@@ -2,8 +2,8 @@
  * Bytes in and out for the codecs of this room: big-endian, fixed widths, no Buffer. Numbers above 32 bits are written
  * as two halves; readers refuse what is not an exact JavaScript integer, so nothing is rounded in silence.
  */
-import { assert } from '../base/assert.ts';
 import { KahunaError } from '../base/errors.ts';
+import { violated } from './violation.ts';
 
 /** `truncated`: the bytes end too early. `malformed`: they cannot have been written by an encoder of this room. */
 export type RaftCodecErrorCode = 'RAFT_BYTES_TRUNCATED' | 'RAFT_BYTES_MALFORMED';
@@ -63,7 +63,7 @@ export class WireWriter {
 
   /** 0 … 2^53 - 1. */
   u53(value: number): void {
-    assert(Number.isSafeInteger(value) && value >= 0, `${value} is no unsigned exact integer`);
+    if (!(Number.isSafeInteger(value) && value >= 0)) violated(`${value} is no unsigned exact integer`);
     this.reserve(8);
     this.view.setUint32(this.length, Math.floor(value / TWO_32));
     this.view.setUint32(this.length + 4, value >>> 0);

@@ -1,0 +1,377 @@
+/**
+ * One simulated node: the driver of a core as partition/ has one, on a disk whose flushes take time. It hands everything
+ * that happens to the ghost. A crash throws the core away together with what was staged.
+ */
+import { assert, mustExist } from '../../../src/base/assert.ts';
+import type { LogIndex, NodeId, Term } from '../../../src/base/ids.ts';
+import type { RaftCore } from '../../../src/raft/core.ts';
+import { ENTRY_TYPES } from '../../../src/raft/types.ts';
+import type { ConfState, Entry, Message, Ready, RaftConfig, RaftInitialState, SnapshotMetadata } from '../../../src/raft/types.ts';
+import { SimDisk } from './disk.ts';
+import { must, nextStateHash } from './ghost.ts';
+import { TICK } from './profile.ts';
+import type { World } from './world.ts';
+
+export type CoreFactory = (config: RaftConfig, initial: RaftInitialState) => RaftCore;
+
+export class SimNode {
+  readonly id: NodeId;
+  readonly disk: SimDisk;
+  /** Absent while the node is down. */
+  core: RaftCore | null = null;
+  /** Counts starts; whatever belongs to an earlier one must not run. */
+  start = 0;
+  /** Ticks are withheld until this time. */
+  stalledUntil = 0;
+
+  private readonly world: World;
+  private pending: Ready[] = [];
+  private isFlushing = false;
+  private applyQueue: Entry[] = [];
+  private isApplying = false;
+  private applied = { index: 0, hash: 0 };
+  /** State of snapshots that arrived, by index. */
+  private readonly received = new Map<LogIndex, number>();
+  private isInstalling = false;
+
+  // What was seen of the core after the last event.
+  private seenCommit: LogIndex = 0;
+  private seenTerm: Term = 0;
+  private seenConf: ConfState | null = null;
+  private seenConfIndex: LogIndex = 0;
+  private seenRole = 'follower';
+  private seenConfirmed = 0;
+  private readonly roundStarts = new Map<number, number>();
+  /** Until then this node, as leader, believes that nobody else can lead. */
+  leaseUntil = 0;
+
+  /** Reads under way: context → what was committed when they were asked. */
+  private readonly reads = new Map<number, LogIndex>();
+
+  constructor(world: World, id: NodeId, base: SnapshotMetadata) {
+    this.world = world;
+    this.id = id;
+    this.disk = new SimDisk(base);
+  }
+
+  get isUp(): boolean {
+    return this.core !== null;
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.applied.index;
+  }
+
+  get stateHash(): number {
+    return this.applied.hash;
+  }
+
+  boot(): void {
+    assert(this.core === null, `node ${this.id} is up already`);
+    const { world, disk } = this;
+    this.start++;
+    const { raft } = world.profile;
+    this.core = world.createCore({ ...raft, id: this.id, randomU32: () => world.random.u32() }, disk.initialState());
+    this.applied = { ...disk.applied };
+    this.seenCommit = this.core.commitIndex;
+    this.seenTerm = this.core.term;
+    this.seenConf = this.core.confState;
+    this.seenConfIndex = this.core.confIndex;
+    this.seenRole = 'follower';
+    for (let index = this.core.firstIndex; index <= this.seenCommit; index++) {
+      must(world.ghost.isCommitted(this.id, index, this.core.termAt(index)), 'commit survives a restart', () => `node ${this.id} at ${index}`);
+    }
+    this.scheduleTick(world.random.below(TICK));
+    world.trace(() => `node ${this.id} starts: term ${disk.hardState.term} log ${disk.base.index}..${disk.lastIndex} applied ${this.applied.index}`);
+    this.drive();
+  }
+
+  crash(): void {
+    if (this.core === null) return;
+    this.world.trace(() => `node ${this.id} crashes`);
+    // A flush under way may have reached the disk or not.
+    if (this.isFlushing && this.world.random.chance(0.5)) for (const ready of this.flightOf()) this.disk.write(ready);
+    this.core = null;
+    this.pending = [];
+    this.flight = 0;
+    this.isFlushing = false;
+    this.applyQueue = [];
+    this.isApplying = false;
+    this.isInstalling = false;
+    this.received.clear();
+    this.reads.clear();
+    this.roundStarts.clear();
+    this.leaseUntil = 0;
+    this.seenConfirmed = 0;
+  }
+
+  /** How many of `pending`, from the first on, the flush under way carries. */
+  private flight = 0;
+
+  private flightOf(): readonly Ready[] {
+    return this.pending.slice(0, this.flight);
+  }
+
+  private scheduleTick(delay: number): void {
+    const { start } = this;
+    this.world.after(delay, () => {
+      const { core } = this;
+      if (core === null || this.start !== start) return;
+      if (this.world.now >= this.stalledUntil) {
+        core.tick();
+        this.drive();
+      }
+      if (this.start === start) this.scheduleTick(TICK);
+    });
+  }
+
+  receive(message: Message, stateHash: number): void {
+    const { core } = this;
+    if (core === null) return;
+    if (message.snapshot !== null) this.received.set(message.snapshot.index, stateHash);
+    core.step(message);
+    this.drive();
+  }
+
+  propose(data: Uint8Array): LogIndex {
+    const index = this.core?.propose(data) ?? 0;
+    return index;
+  }
+
+  /** Asks for a linearizable read, here or through the leader. */
+  read(context: number): void {
+    const { core } = this;
+    if (core === null) return;
+    const known = this.world.ghost.commitIndex;
+    if (core.readIndex(context) || core.forwardReadIndex(context)) this.reads.set(context, known);
+  }
+
+  compact(): void {
+    const { core } = this;
+    if (core === null || this.isInstalling) return;
+    const to = Math.min(this.applied.index, core.durableIndex);
+    if (to < core.firstIndex) return;
+    const index = core.firstIndex + this.world.random.below(to - core.firstIndex + 1);
+    this.disk.compact(core.snapshotMetadata(index), { ...this.applied });
+    core.compact(index);
+    this.world.mark('log compacted');
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // The driver
+
+  /** Takes everything out of the core and carries it out, until nothing is left. */
+  drive(): void {
+    const { core } = this;
+    if (core === null) return;
+    this.observe(core);
+    while (core.hasReady()) {
+      const ready = core.ready();
+      for (const [i, entry] of ready.entries.entries()) {
+        const before = i === 0 ? core.termAt(entry.index - 1) : (ready.entries[i - 1]?.term ?? 0);
+        this.world.ghost.appended(this.id, entry, before);
+        if (entry.index <= this.highestSeen) this.world.mark('log truncated');
+        this.highestSeen = entry.index;
+      }
+      this.pending.push(ready);
+      this.send(ready.messages);
+      if (this.world.isCareless) this.send(ready.messagesAfterPersist);
+      this.finishReads(ready);
+      for (const entry of ready.committed) this.applyQueue.push(entry);
+      if (ready.snapshot !== null) this.install(ready.snapshot, ready.number);
+      this.flush();
+      this.apply();
+      this.observe(core);
+    }
+  }
+
+  private highestSeen: LogIndex = 0;
+
+  private send(messages: readonly Message[]): void {
+    for (const message of messages) {
+      if (!this.world.isCareless) this.world.ghost.sends(message, this.disk);
+      this.world.network.send(message, this.applied.hash);
+    }
+  }
+
+  private flush(): void {
+    if (this.isFlushing || this.pending.length === 0) return;
+    const { world } = this;
+    this.flight = world.random.chance(0.8) ? this.pending.length : world.random.between(1, this.pending.length);
+    if (!this.flightOf().some((ready) => ready.mustSync)) {
+      this.finishFlush();
+      return;
+    }
+    this.isFlushing = true;
+    const { start } = this;
+    world.after(world.delay(world.profile.flushDelayMax), () => {
+      if (this.start !== start || this.core === null) return;
+      for (const ready of this.flightOf()) this.disk.write(ready);
+      this.isFlushing = false;
+      this.finishFlush();
+      this.drive();
+    });
+  }
+
+  private finishFlush(): void {
+    const core = mustExist(this.core, 'the node is down');
+    const flight = this.pending.splice(0, this.flight);
+    this.flight = 0;
+    const isOneByOne = this.world.random.chance(0.3);
+    for (const [i, ready] of flight.entries()) {
+      if (!this.world.isCareless) this.send(ready.messagesAfterPersist);
+      if (isOneByOne || i === flight.length - 1) core.persisted(ready.number);
+    }
+    if (this.pending.length > 0) this.flush();
+  }
+
+  private apply(): void {
+    if (this.isApplying || this.applyQueue.length === 0) return;
+    const { world } = this;
+    const delay = world.delay(world.profile.applyDelayMax);
+    if (delay === 0) {
+      this.applyNow();
+      return;
+    }
+    this.isApplying = true;
+    const { start } = this;
+    world.after(delay, () => {
+      if (this.start !== start || this.core === null) return;
+      this.isApplying = false;
+      this.applyNow();
+      this.drive();
+    });
+  }
+
+  private applyNow(): void {
+    const { ghost } = this.world;
+    let { index, hash } = this.applied;
+    for (const entry of this.applyQueue) {
+      must(entry.index === index + 1, 'applied in order', () => `node ${this.id}: ${entry.index} after ${index}`);
+      must(ghost.isCommitted(this.id, entry.index, entry.term), 'only committed entries are applied', () => `node ${this.id}: ${entry.index}@${entry.term}`);
+      must(this.disk.termAt(entry.index) === entry.term, 'only durable entries are applied', () => `node ${this.id}: ${entry.index}@${entry.term}`);
+      index = entry.index;
+      hash = nextStateHash(hash, entry);
+      ghost.applied(this.id, index, hash);
+    }
+    this.applyQueue = [];
+    this.applied = { index, hash };
+    if (this.world.random.chance(0.2)) this.disk.applied = { index, hash };
+    this.core?.applied(index);
+  }
+
+  private install(snapshot: SnapshotMetadata, readyNumber: number): void {
+    const { start, world } = this;
+    this.isInstalling = true;
+    const attempt = (): void => {
+      const { core } = this;
+      if (this.start !== start || core === null) return;
+      // Everything that was handed out before goes first.
+      if (this.pending.some((ready) => ready.number <= readyNumber) || this.applyQueue.length > 0) {
+        world.after(1, attempt);
+        return;
+      }
+      this.isInstalling = false;
+      if (world.random.chance(world.isHealed ? 0 : world.profile.installFailChance)) {
+        core.snapshotInstalled(0);
+      } else {
+        const hash = mustExist(this.received.get(snapshot.index), 'a snapshot without its state');
+        world.ghost.applied(this.id, snapshot.index, hash);
+        this.disk.installSnapshot(snapshot, hash);
+        this.applied = { index: snapshot.index, hash };
+        core.snapshotInstalled(snapshot.index);
+        this.highestSeen = snapshot.index;
+        this.seenCommit = Math.max(this.seenCommit, snapshot.index);
+        world.mark('snapshot installed');
+      }
+      this.drive();
+    };
+    world.after(1 + world.delay(world.profile.installDelayMax), attempt);
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // What the ghost is told
+
+  private finishReads(ready: Ready): void {
+    for (const read of ready.readStates) {
+      const known = this.reads.get(read.context);
+      must(known !== undefined, 'a read is answered once', () => `node ${this.id} context ${read.context}`);
+      must(read.index >= known, 'reads are linearizable', () => `node ${this.id} serves ${read.index}, ${known} was committed`);
+      this.reads.delete(read.context);
+      this.world.mark('read confirmed');
+    }
+    for (const context of ready.readsDropped) {
+      must(this.reads.delete(context), 'a read is dropped once', () => `node ${this.id} context ${context}`);
+      this.world.mark('read dropped');
+    }
+  }
+
+  private observe(core: RaftCore): void {
+    const { world } = this;
+    must(core.term >= this.seenTerm, 'term is monotonic', () => `node ${this.id}: ${core.term} after ${this.seenTerm}`);
+    this.seenTerm = core.term;
+    if (core.role === 'leader' && this.seenRole !== 'leader') this.observeElection(core);
+    this.observeCommit(core);
+    this.observeConf(core);
+    this.observeLease(core);
+    if (core.role !== this.seenRole) world.trace(() => `node ${this.id} is ${core.role} in term ${core.term}`);
+    this.seenRole = core.role;
+  }
+
+  private observeElection(core: RaftCore): void {
+    const { world } = this;
+    world.ghost.leads(`node ${this.id} start ${this.start}`, core.term);
+    world.mark('leader elected');
+    const last = world.ghost.commitIndex;
+    const has = last < core.firstIndex || core.termAt(last) === world.ghost.committed[last];
+    must(has, 'leader completeness', () => `node ${this.id} leads term ${core.term} without ${last}@${world.ghost.committed[last]}`);
+    this.roundStarts.clear();
+    this.seenConfirmed = 0;
+    this.leaseUntil = 0;
+    world.observeElection(this);
+  }
+
+  private observeCommit(core: RaftCore): void {
+    const { ghost, nodes } = this.world;
+    const commit = core.commitIndex;
+    must(commit >= this.seenCommit, 'commit is monotonic', () => `node ${this.id}: ${commit} after ${this.seenCommit}`);
+    for (let index = Math.max(this.seenCommit + 1, core.firstIndex); index <= commit; index++) {
+      const term = core.termAt(index);
+      if (ghost.isCommitted(this.id, index, term)) continue;
+      must(core.role === 'leader' || this.seenRole === 'leader', 'only a leader commits', () => `node ${this.id} at ${index}`);
+      const confs = this.seenConf === null ? [core.confState] : [this.seenConf, core.confState];
+      ghost.commits({ index, term }, confs, nodes.map((node) => node.disk));
+    }
+    this.seenCommit = commit;
+  }
+
+  private observeConf(core: RaftCore): void {
+    const { world } = this;
+    if (core.confIndex !== this.seenConfIndex) {
+      if (core.confIndex < this.seenConfIndex) world.mark('configuration rolled back');
+      const entry = core.entry(core.confIndex);
+      if (core.role === 'leader' && entry?.term === core.term && entry.type === ENTRY_TYPES.confChange && core.confIndex > this.seenConfIndex) {
+        must(this.seenConfIndex <= world.ghost.commitIndex, 'one configuration change at a time', () => `node ${this.id}: ${core.confIndex} while ${this.seenConfIndex} is open`);
+        world.mark(core.confState.votersOutgoing.length > 0 ? 'joint configuration entered' : 'configuration changed');
+      }
+    }
+    this.seenConfIndex = core.confIndex;
+    this.seenConf = core.confState;
+  }
+
+  private observeLease(core: RaftCore): void {
+    if (!this.world.profile.isLeased || core.role !== 'leader') return;
+    if (!this.roundStarts.has(core.readRound)) this.roundStarts.set(core.readRound, this.world.now);
+    if (core.readRoundConfirmed > this.seenConfirmed) {
+      this.seenConfirmed = core.readRoundConfirmed;
+      const since = this.roundStarts.get(this.seenConfirmed) ?? 0;
+      this.leaseUntil = since + (this.world.profile.raft.electionTicks - 1) * TICK;
+    }
+  }
+
+  /** True if this node would serve reads without asking, by its lease. */
+  get isLeaseHeld(): boolean {
+    const { core } = this;
+    return core !== null && core.role === 'leader' && core.isLeaseAllowed && this.world.now < this.leaseUntil;
+  }
+}
