@@ -47,7 +47,7 @@ function expire(view: View, args: Args, form: ExpireForm): Reply {
   const expiresAtMs =
     absoluteMs(amount, { inSeconds: form.inSeconds, fromMs: form.isRelative ? view.nowMs : 0 }) ??
     fail(invalidExpireTime(form.name));
-  const object = view.peek(args.database, name);
+  const object = view.find(args.database, name);
   if (object === undefined || !passes(conditions, expiresAtMs, object.expiresAtMs)) return 0;
   if (expiresAtMs <= view.nowMs) view.remove(args.database, name);
   else view.put(args.database, name, object.value, expiresAtMs);
