@@ -30,6 +30,8 @@ export interface Work {
   readonly protocol: Protocol;
   /** Monotonic ms; past it the answer is an error: TRYAGAIN/CLUSTERDOWN if nothing was applied, else UNCERTAIN. */
   readonly deadlineMs: number;
+  /** Of the session: work with the same mark is evaluated in order of submission, and its writes are noted in it. */
+  readonly mark: WriteMark;
   complete(reply: Reply): void;
 }
 
@@ -83,6 +85,11 @@ export interface Cluster {
   submit(work: Work): void;
   /** The work's client is gone: parked work is dropped, work under way is completed into the void. */
   cancel(work: Work): void;
+  /**
+   * CLIENT UNBLOCK: ends the wait of a parked command with this reply. False if it was not parked (any more): then it
+   * goes on as if nothing had been asked. Absent: no command of this cluster can be parked from outside.
+   */
+  unblock?(work: Work, reply: Reply): Promise<boolean>;
 
   /** Live keys of a database over all partitions. */
   keyCount(database: number, deadlineMs: number): Promise<number>;
@@ -94,10 +101,12 @@ export interface Cluster {
   readonly scripts: ScriptCatalog;
 }
 
-/** The last write of a session, as `submit` filled it in. */
-export interface WriteMark {
-  group: GroupId;
-  index: LogIndex;
+/** What the cluster remembers of a session: its last acknowledged write, and its place among the strands of work. */
+export class WriteMark {
+  group: GroupId = 0;
+  index: LogIndex = 0;
+  /** Given at the first submission. */
+  strand = 0;
 }
 
 /** The cluster-wide, durable script cache. SHA1 as 40 lower-case hex digits. */

@@ -1,0 +1,646 @@
+/**
+ * A node's part in the cluster: its replicas, its links, the way of requests to their leaders. This is where the rooms
+ * below meet; it holds no algorithm of its own.
+ */
+import { assert, mustExist } from '../base/assert.ts';
+import { type GroupId, METADATA_GROUP, type NodeId, type Slot, type Timestamp } from '../base/ids.ts';
+import { ByteReader } from '../base/bytes.ts';
+import type { Logger } from '../base/log.ts';
+import type { Platform, TimerHandle } from '../base/platform.ts';
+import { slotOfKey } from '../base/slots.ts';
+import type { DataCommand } from '../commands/define.ts';
+import { Engine } from '../partition/engine.ts';
+import type { Job } from '../partition/job.ts';
+import { RecordReader } from '../partition/record-reader.ts';
+import { Replica, type ReplicaHost } from '../partition/replica.ts';
+import { MemoryBudget } from '../partition/resident.ts';
+import { Scanner } from '../partition/scanner.ts';
+import { decodeMessage, encodeMessage } from '../raft/codec.ts';
+import type { Message } from '../raft/types.ts';
+import { WireWriter } from '../raft/wire.ts';
+import { crossPartition } from '../resp/errors.ts';
+import { decodeReplies } from '../resp/decode.ts';
+import { EncodedReply, ErrorReply, type Reply, ReplyError } from '../resp/reply.ts';
+import { METADATA_SLOT } from '../storage/data/keys.ts';
+import type { DataStore } from '../storage/data/types.ts';
+import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
+import type { Identity } from '../transport/handshake.ts';
+import { Transport } from '../transport/transport.ts';
+import type {
+  Cluster,
+  NodeDescription,
+  PartitionDescription,
+  ReplicaStatus,
+  ScriptCatalog,
+  Work,
+} from './api.ts';
+import { WriteMark } from './api.ts';
+import { fanOut } from './fan-out.ts';
+import { Forwarder } from './forwarder.ts';
+import { internalRows, keyCountRow, timestampRow } from './internal-rows.ts';
+import { MESSAGE_KINDS } from './message-kinds.ts';
+import { openGroup } from './open-replica.ts';
+import { ReplicaWait } from './replica-wait.ts';
+import { readAnswer, writeRequest } from './request-codec.ts';
+import type { EntryJob, Route } from './route.ts';
+import { Router } from './router.ts';
+import { ReplicatedScripts } from './script-catalog.ts';
+import { Snapshots } from './snapshots.ts';
+import { partitionOfSlot, type Topology, type TopologyNode, type TopologyPartition } from './topology.ts';
+
+export interface ClusterNodeOptions {
+  readonly platform: Platform;
+  readonly topology: Topology;
+  readonly identity: Identity;
+  readonly secret: string;
+  readonly raftLog: RaftLog;
+  readonly data: DataStore;
+  readonly dataDirectory: string;
+  readonly log: Logger;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** How clients reach this node, as other nodes shall tell them. */
+  readonly clientAddress: { readonly host: string; readonly port: number };
+  readonly dataCommands: (scripts: ScriptCatalog) => readonly DataCommand[];
+  readonly budget: MemoryBudget;
+  readonly readConsistency: 'quorum' | 'lease';
+  readonly electionTimeoutMs: number;
+  readonly heartbeatMs: number;
+  readonly commandTimeoutMs: number;
+  readonly logMemoryBytes: number;
+  readonly checkpointIntervalMs: number;
+}
+
+/** A lease ends this much before the shortest election time-out, for drift of the clocks: in thousandths. */
+const LEASE_PER_MILLE = 800;
+/** How much longer than any deadline the answers to requests are kept, in ms. */
+const REQUEST_WINDOW_SLACK_MS = 5_000;
+/** Pause between deadlines checks at the entry, in ms. */
+const TICK_MS = 20;
+/** A preferred leader must have been connected for this long before leadership is handed to it, in ms. */
+const PREFERRED_AFTER_MS = 3_000;
+const PREFERRED_LAG_MAX = 100;
+
+export class ClusterNode implements Cluster, ReplicaHost {
+  readonly clusterId: string;
+  readonly scripts: ReplicatedScripts;
+  readonly engine: Engine;
+  readonly transport: Transport;
+  readonly dataCommands: readonly DataCommand[];
+  readonly #options: ClusterNodeOptions;
+  readonly #topology: Topology;
+  readonly #commands = new Map<string, DataCommand>();
+  readonly #router: Router;
+  readonly #forwarder: Forwarder;
+  readonly #snapshots: Snapshots;
+  readonly #replicaWait: ReplicaWait;
+  readonly #raftWriter = new WireWriter();
+  readonly #bootEpochs = new Map<NodeId, number>();
+  readonly #addresses = new Map<NodeId, { readonly host: string; readonly port: number }>();
+  readonly #upSinceMs = new Map<NodeId, number>();
+  #clientPort: number;
+  #isFlushScheduled = false;
+  #timer: TimerHandle | null = null;
+  #lastPreferenceMs = 0;
+  #isClosed = false;
+
+  constructor(options: ClusterNodeOptions) {
+    this.#options = options;
+    this.#topology = options.topology;
+    this.clusterId = options.topology.clusterId;
+    this.#clientPort = options.clientAddress.port;
+    const { platform, raftLog, data, log, topology } = options;
+    this.engine = new Engine({
+      platform,
+      raftLog,
+      data,
+      log,
+      tickMs: options.heartbeatMs,
+      checkpointIntervalMs: options.checkpointIntervalMs,
+      events: {
+        flushMessages: () => {
+          this.transport.flush();
+        },
+      },
+    });
+    this.transport = new Transport({
+      platform,
+      identity: options.identity,
+      secret: options.secret,
+      listen: options.listen,
+      peers: topology.nodes.map(({ id, host, port }) => ({ node: id, host, port })),
+      log,
+      events: {
+        message: (from, kind, payload) => {
+          this.#received(from, kind, payload);
+        },
+        linkUp: (node) => {
+          this.#linkUp(node);
+        },
+        linkDown: (node) => {
+          this.#linkDown(node);
+        },
+        snapshotConnection: (from, channel) => {
+          this.#snapshots.receive(from, channel);
+        },
+      },
+    });
+    this.#snapshots = new Snapshots({
+      platform,
+      data,
+      raftLog,
+      dataDirectory: options.dataDirectory,
+      log,
+      engine: () => this.engine,
+      transport: () => this.transport,
+    });
+    this.#router = new Router(topology, {
+      clock: platform.clock,
+      node: topology.self.id,
+      bootEpoch: options.identity.bootEpoch,
+      commandTimeoutMs: options.commandTimeoutMs,
+      submitHere: (group, job) => {
+        this.#replica(group).submit(job);
+      },
+      cancelHere: (group, job) => {
+        this.engine.replicas.get(group)?.cancel(job);
+      },
+      sendRequest: (to, route, job) => this.#sendRequest(to, route, job),
+      sendCancel: (to, counter) => {
+        this.#sendCancel(to, counter);
+      },
+    });
+    this.#forwarder = new Forwarder({
+      transport: this.transport,
+      bootEpochOf: (node) => this.#bootEpochs.get(node) ?? 0,
+      replicaOf: (group) => this.engine.replicas.get(group),
+      commandOf: (name) => this.#commands.get(name),
+      nowMs: () => platform.clock.monotonicMs(),
+      wake: () => {
+        this.#flushSoon();
+      },
+      mustFetchScript: (job, then) => this.#mustFetchScript(job, then),
+    });
+    this.#replicaWait = new ReplicaWait({
+      clock: platform.clock,
+      timers: platform.timers,
+      node: topology.self.id,
+      transport: this.transport,
+      replicaOf: (group) => this.engine.replicas.get(group),
+      leaderOf: (group) => this.#router.route(group).leader,
+      wake: () => {
+        this.#flushSoon();
+      },
+    });
+    const reader = new RecordReader(data, platform, () => METADATA_SLOT);
+    this.scripts = new ReplicatedScripts(reader, (command, args) => this.#callGroup(METADATA_GROUP, command, args));
+    this.dataCommands = options.dataCommands(this.scripts);
+    for (const row of [...this.dataCommands, ...internalRows]) {
+      this.#commands.set(row.name, row);
+      for (const sub of row.subcommands) this.#commands.set(sub.name, sub);
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Start and end
+
+  async start(): Promise<void> {
+    const { topology } = this.#options;
+    const here = [topology.metadata, ...topology.partitions].filter(({ replicas }) => replicas.includes(this.node));
+    for (const partition of here) {
+      const installed = await this.#snapshots.resume(partition.id, slotsOf(partition));
+      this.engine.add(this.#openReplica(partition, installed));
+    }
+    this.#options.raftLog.releaseRecovered();
+    await this.transport.start();
+    this.engine.start();
+    this.#every();
+  }
+
+  #openReplica(partition: TopologyPartition, installed: LogCheckpoint | undefined): Replica {
+    const { platform, data, raftLog, electionTimeoutMs, heartbeatMs } = this.#options;
+    const isMetadata = partition.id === METADATA_GROUP;
+    const slotOf = isMetadata ? (): Slot => METADATA_SLOT : this.#slotOfHere(partition);
+    const stored = openGroup({
+      group: partition.id,
+      node: this.node,
+      voters: partition.replicas,
+      raftLog,
+      data,
+      process: platform.process,
+      random: platform.random,
+      installed,
+      electionTicks: Math.max(2, Math.round(electionTimeoutMs / heartbeatMs)),
+    });
+    const endSlot = isMetadata ? METADATA_SLOT : (this.#topology.partitions.at(-1)?.lastSlot ?? 0);
+    return new Replica(
+      this,
+      {
+        group: partition.id,
+        core: stored.core,
+        slots: slotsOf(partition),
+        reader: new RecordReader(data, platform, slotOf),
+        scanner: new Scanner(data, { first: partition.firstSlot, last: partition.lastSlot, end: endSlot }),
+        slotOf,
+        readConsistency: this.#options.readConsistency,
+        leaseMs: (electionTimeoutMs * LEASE_PER_MILLE) / 1_000,
+        commandTimeoutMs: this.#options.commandTimeoutMs,
+        requestWindowMs: this.#options.commandTimeoutMs + REQUEST_WINDOW_SLACK_MS,
+        logMemoryBytes: this.#options.logMemoryBytes,
+        applied: stored.applied,
+      },
+      stored.checkpoint,
+    );
+  }
+
+  /** Slot of a key that must lie in this partition: a script may name any key. */
+  #slotOfHere(partition: TopologyPartition): (key: string) => Slot {
+    if (this.#topology.partitions.length === 1) return slotOfKey;
+    return (key) => {
+      const slot = slotOfKey(key);
+      if (slot < partition.firstSlot || slot > partition.lastSlot) throw new ReplyError(crossPartition());
+      return slot;
+    };
+  }
+
+  /** Hands leaderships over to connected nodes; resolves when they are gone or the time is over. */
+  async handOver(timeoutMs: number): Promise<void> {
+    const { clock, timers } = this.#options.platform;
+    const deadline = clock.monotonicMs() + timeoutMs;
+    for (;;) {
+      const led = [...this.engine.replicas.values()].filter((replica) => replica.role === 'leader' && !replica.isSoleVoter);
+      if (led.length === 0 || clock.monotonicMs() >= deadline || this.transport.upCount === 0) return;
+      for (const replica of led) {
+        if (!replica.isServing) continue;
+        const target = replica.core
+          .followers()
+          .filter(({ id }) => this.transport.isUp(id) && replica.core.confState.voters.includes(id))
+          .sort((a, b) => b.match - a.match)[0];
+        if (target !== undefined) replica.transferLeadership(target.id);
+      }
+      await new Promise<void>((resolve) => timers.after(TICK_MS, resolve));
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    this.#replicaWait.close();
+    this.#snapshots.close();
+    await this.engine.close();
+    await this.transport.close();
+  }
+
+  #every(): void {
+    this.#timer = this.#options.platform.timers.after(TICK_MS, () => {
+      if (this.#isClosed) return;
+      this.#router.tick();
+      this.#maybePrefer();
+      this.#every();
+    });
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Cluster
+
+  get self(): NodeDescription {
+    return this.#describe(this.#topology.self);
+  }
+
+  get isReady(): boolean {
+    return [this.#topology.metadata, ...this.#topology.partitions].every(({ id }) => this.#router.route(id).leader !== 0);
+  }
+
+  nodes(): readonly NodeDescription[] {
+    return this.#topology.nodes.map((node) => this.#describe(node));
+  }
+
+  #describe(node: TopologyNode): NodeDescription {
+    const isSelf = node.id === this.node;
+    const told = isSelf ? this.#clientAddress : this.#addresses.get(node.id);
+    return {
+      id: node.id,
+      name: node.name,
+      hexId: node.hexId,
+      clientHost: told?.host ?? node.host,
+      clientPort: told?.port ?? 0,
+      clusterPort: isSelf ? this.transport.port : node.port,
+      isSelf,
+      isConnected: isSelf || this.transport.isUp(node.id),
+    };
+  }
+
+  get #clientAddress(): { readonly host: string; readonly port: number } {
+    return { host: this.#options.clientAddress.host, port: this.#clientPort };
+  }
+
+  /** The port that clients reach this node at, once it is bound. */
+  announceClientPort(port: number): void {
+    this.#clientPort = port;
+    for (const { id } of this.#topology.nodes) if (this.transport.isUp(id)) this.#sendAddress(id);
+    this.#flushSoon();
+  }
+
+  partitions(): readonly PartitionDescription[] {
+    return this.#topology.partitions.map((partition) => this.#describePartition(partition));
+  }
+
+  partitionOfSlot(slot: Slot): PartitionDescription {
+    return this.#describePartition(partitionOfSlot(this.#topology.partitions, slot));
+  }
+
+  #describePartition(partition: TopologyPartition): PartitionDescription {
+    const { leader, term } = this.#router.route(partition.id);
+    const { id, firstSlot, lastSlot, replicas } = partition;
+    return { id, firstSlot, lastSlot, replicas, leader, term };
+  }
+
+  replicaStatus(): readonly ReplicaStatus[] {
+    return [...this.engine.replicas.values()].map((replica) => ({
+      group: replica.group,
+      role: replica.role,
+      leader: replica.leader,
+      term: replica.term,
+      commitIndex: replica.commitIndex,
+      appliedIndex: replica.appliedIndex,
+      lastIndex: replica.lastIndex,
+      logBytes: replica.logBytes,
+      residentKeys: replica.residentKeys,
+      residentBytes: replica.residentBytes,
+    }));
+  }
+
+  submit(work: Work): void {
+    if (this.#topology.partitions.length > 1 && fanOut(work, this)) return;
+    this.#router.submit(work);
+  }
+
+  cancel(work: Work): void {
+    this.#router.cancel(work);
+  }
+
+  get routes(): readonly Route[] {
+    return this.#topology.partitions.map(({ id }) => this.#router.route(id));
+  }
+
+  routeOfSlot(slot: Slot): Route {
+    return this.#router.route(partitionOfSlot(this.#topology.partitions, slot).id);
+  }
+
+  submitTo(route: Route, work: Work): void {
+    this.#router.submitTo(route, work);
+  }
+
+  async keyCount(database: number): Promise<number> {
+    const counts = await Promise.all(
+      this.#topology.partitions.map(({ id }) => this.#callGroup(id, keyCountRow, [], database)),
+    );
+    return counts.reduce<number>((sum, count) => sum + numberOf(count), 0);
+  }
+
+  async timestamp(): Promise<Timestamp> {
+    const readings = await Promise.all(this.#topology.partitions.map(({ id }) => this.#callGroup(id, timestampRow, [])));
+    return Math.max(...readings.map(numberOf));
+  }
+
+  waitForReplicas(mark: WriteMark, count: number, timeoutMs: number): Promise<number> {
+    const group = mark.index === 0 ? (this.#topology.partitions[0]?.id ?? 1) : mark.group;
+    return this.#replicaWait.wait(group, mark.index, { count, timeoutMs });
+  }
+
+  #callGroup(group: GroupId, command: DataCommand, args: readonly Buffer[], database = 0): Promise<Reply> {
+    return new Promise<Reply>((resolve) => {
+      this.#router.submitTo(this.#router.route(group), {
+        call: { command, argv: [Buffer.from(command.name), ...args], database },
+        transaction: null,
+        protocol: 3,
+        deadlineMs: this.#options.platform.clock.monotonicMs() + this.#options.commandTimeoutMs,
+        mark: new WriteMark(),
+        complete: (reply) => {
+          resolve(reply instanceof EncodedReply ? (decodeReplies(reply.bytes)[0] ?? null) : reply);
+        },
+      });
+    });
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // ReplicaHost
+
+  get node(): NodeId {
+    return this.#topology.self.id;
+  }
+
+  get clock(): Platform['clock'] {
+    return this.#options.platform.clock;
+  }
+
+  get random(): Platform['random'] {
+    return this.#options.platform.random;
+  }
+
+  get log(): Logger {
+    return this.#options.log;
+  }
+
+  get raftLog(): RaftLog {
+    return this.#options.raftLog;
+  }
+
+  get data(): DataStore {
+    return this.#options.data;
+  }
+
+  get budget(): MemoryBudget {
+    return this.#options.budget;
+  }
+
+  wake(replica: Replica): void {
+    this.engine.wake(replica);
+  }
+
+  send(group: GroupId, message: Message): void {
+    const writer = this.transport.begin(message.to, MESSAGE_KINDS.raft, true);
+    if (writer === null) return;
+    writer.u32(group);
+    this.#raftWriter.clear();
+    encodeMessage(message, this.#raftWriter);
+    writer.bytes(this.#raftWriter.peek());
+    this.transport.end(message.to);
+  }
+
+  sendSnapshot(replica: Replica, message: Message): void {
+    this.#snapshots.send(replica, message);
+  }
+
+  installSnapshot(replica: Replica): void {
+    this.#snapshots.install(replica);
+  }
+
+  flushed(done: () => void): void {
+    this.engine.flushed(done);
+  }
+
+  servingChanged(replica: Replica, isServing: boolean): void {
+    if (!isServing) {
+      this.#router.ceasedHere(replica.group);
+      return;
+    }
+    for (const { id } of this.#topology.nodes) this.#sendServing(id, replica);
+    this.#flushSoon();
+    this.#router.leaderServes(replica.group, this.node, replica.term);
+  }
+
+  appliedTo(replica: Replica): void {
+    if (replica.group === METADATA_GROUP) this.scripts.invalidate();
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Links
+
+  #received(from: NodeId, kind: number, payload: Buffer): void {
+    switch (kind) {
+      case MESSAGE_KINDS.raft: {
+        const group = payload.readUInt32LE(0);
+        const message = decodeMessage(payload.subarray(4));
+        assert(message.from === from, `node ${from} sent a message of node ${message.from}`);
+        this.engine.step(group, message);
+        return;
+      }
+      case MESSAGE_KINDS.request:
+        this.#forwarder.received(from, payload);
+        return;
+      case MESSAGE_KINDS.answer: {
+        const answer = readAnswer(payload);
+        if (answer.isRepeat) this.#router.refused(answer.group, answer.counter, answer.term);
+        else this.#router.answered(answer.group, answer);
+        return;
+      }
+      case MESSAGE_KINDS.cancel:
+        this.#forwarder.cancelled(from, new ByteReader(payload).u64());
+        return;
+      case MESSAGE_KINDS.serving: {
+        const reader = new ByteReader(payload);
+        const group = reader.u32();
+        this.#router.leaderServes(group, from, reader.u64());
+        return;
+      }
+      case MESSAGE_KINDS.waitQuery:
+        this.#replicaWait.queried(from, payload);
+        return;
+      case MESSAGE_KINDS.waitAnswer:
+        this.#replicaWait.answered(payload);
+        return;
+      case MESSAGE_KINDS.address: {
+        const reader = new ByteReader(payload);
+        const bootEpoch = reader.u64();
+        const port = reader.u32();
+        this.#bootEpochs.set(from, bootEpoch);
+        this.#addresses.set(from, { host: Buffer.from(reader.rest()).toString('utf8'), port });
+        return;
+      }
+      default:
+      // A newer node may say more than this one understands; a keep-alive says nothing.
+    }
+  }
+
+  #linkUp(node: NodeId): void {
+    this.#upSinceMs.set(node, this.clock.monotonicMs());
+    this.#sendAddress(node);
+    for (const replica of this.engine.replicas.values()) if (replica.isServing) this.#sendServing(node, replica);
+    this.#flushSoon();
+  }
+
+  #linkDown(node: NodeId): void {
+    this.#upSinceMs.delete(node);
+    this.#forwarder.nodeLost(node);
+    this.#router.nodeLost(node);
+    this.engine.nodeLost(node);
+  }
+
+  #sendAddress(to: NodeId): void {
+    const writer = this.transport.begin(to, MESSAGE_KINDS.address, false);
+    if (writer === null) return;
+    writer.u64(this.#options.identity.bootEpoch);
+    writer.u32(this.#clientPort);
+    writer.bytes(Buffer.from(this.#options.clientAddress.host, 'utf8'));
+    this.transport.end(to);
+  }
+
+  #sendServing(to: NodeId, replica: Replica): void {
+    const writer = this.transport.begin(to, MESSAGE_KINDS.serving, false);
+    if (writer === null) return;
+    writer.u32(replica.group);
+    writer.u64(replica.term);
+    this.transport.end(to);
+  }
+
+  #sendRequest(to: NodeId, route: Route, job: EntryJob): boolean {
+    const writer = this.transport.begin(to, MESSAGE_KINDS.request, false);
+    if (writer === null) return false;
+    writeRequest(writer, job, { group: route.group, term: route.term, nowMs: this.clock.monotonicMs() });
+    this.transport.end(to);
+    this.#flushSoon();
+    return true;
+  }
+
+  #sendCancel(to: NodeId, counter: number): void {
+    const writer = this.transport.begin(to, MESSAGE_KINDS.cancel, false);
+    if (writer === null) return;
+    writer.u64(counter);
+    this.transport.end(to);
+    this.#flushSoon();
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
+    this.#options.platform.timers.endOfTurn(() => {
+      this.#isFlushScheduled = false;
+      this.transport.flush();
+    });
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+
+  /** The entry node knows the script; if this node's copy lags, it is fetched before the request is evaluated. */
+  #mustFetchScript(job: Job, then: () => void): boolean {
+    const calls = job.call === null ? (job.transaction?.calls ?? []) : [job.call];
+    const missing = calls
+      .filter(({ command }) => command.name.startsWith('EVALSHA'))
+      .map(({ argv }) => (argv[1]?.toString('latin1') ?? '').toLowerCase())
+      .filter((sha) => this.scripts.get(sha) === undefined);
+    if (missing.length === 0) return false;
+    Promise.all(missing.map((sha) => this.scripts.find(sha))).then(then, then);
+    return true;
+  }
+
+  /** Leaders move to the nodes that the topology prefers, so that load is spread; never in a hurry. */
+  #maybePrefer(): void {
+    const now = this.clock.monotonicMs();
+    if (now - this.#lastPreferenceMs < 1_000) return;
+    this.#lastPreferenceMs = now;
+    for (const partition of this.#topology.partitions) {
+      const preferred = partition.replicas[0] ?? 0;
+      const replica = this.engine.replicas.get(partition.id);
+      if (replica?.isServing !== true || preferred === this.node) continue;
+      const upSince = this.#upSinceMs.get(preferred);
+      if (upSince === undefined || now - upSince < PREFERRED_AFTER_MS) continue;
+      const follower = replica.core.followers().find(({ id }) => id === preferred);
+      if (follower !== undefined && replica.commitIndex - follower.match <= PREFERRED_LAG_MAX) {
+        replica.transferLeadership(preferred);
+      }
+    }
+  }
+
+  #replica(group: GroupId): Replica {
+    return mustExist(this.engine.replicas.get(group), `group ${group} has a replica on this node`);
+  }
+}
+
+function slotsOf(partition: TopologyPartition): { readonly first: Slot; readonly last: Slot } {
+  return { first: partition.firstSlot, last: partition.lastSlot };
+}
+
+function numberOf(reply: Reply): number {
+  if (reply instanceof ErrorReply) throw new ReplyError(reply);
+  return Number(reply);
+}

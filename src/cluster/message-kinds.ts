@@ -1,0 +1,21 @@
+/** Kinds of messages between nodes, beside those of the link: on the wire, append-only. */
+export const MESSAGE_KINDS = {
+  raft: 16,
+  /** A request for a partition's leader. */
+  request: 17,
+  /** Its answer, or that it must be repeated at another leader. */
+  answer: 18,
+  /** The client of a request is gone. */
+  cancel: 19,
+  /** The sender leads a partition and serves. */
+  serving: 20,
+  /** How many voters hold an index (WAIT). */
+  waitQuery: 21,
+  waitAnswer: 22,
+  /** How clients reach the sender. */
+  address: 23,
+  snapshotHeader: 32,
+  snapshotRecords: 33,
+  snapshotEnd: 34,
+  snapshotResult: 35,
+} as const;

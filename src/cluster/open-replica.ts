@@ -1,0 +1,155 @@
+/**
+ * Puts a replica together from what the disk holds: where its log starts, what LevelDB already has, and from which entry
+ * on it must be applied again.
+ *
+ * After a crash of the process alone (same boot of the machine) LevelDB holds all that was written to it: replay starts at
+ * its applied index. After a crash of the machine it may have lost earlier writes and kept later ones: replay starts at the
+ * checkpoint in the log, up to which everything was synced; replaying is idempotent.
+ */
+import type { GroupId, LogIndex, NodeId, Term } from '../base/ids.ts';
+import type { ProcessControl, Random } from '../base/platform.ts';
+import {
+  decodePartitionState,
+  emptyPartitionState,
+  type PartitionState,
+} from '../partition/partition-state.ts';
+import { RaftCore } from '../raft/core.ts';
+import { ENTRY_TYPES, type ConfState, type Entry, type RaftConfig } from '../raft/types.ts';
+import type { DataStore } from '../storage/data/types.ts';
+import type { LogCheckpoint, LogEntry, RaftLog, RecoveredGroup } from '../storage/log/types.ts';
+
+export interface Applied {
+  readonly index: LogIndex;
+  readonly term: Term;
+  readonly state: PartitionState;
+}
+
+export interface StoredGroup {
+  readonly applied: Applied;
+  readonly checkpoint: { readonly index: LogIndex; readonly term: Term };
+  readonly core: RaftCore;
+}
+
+export interface OpenGroupOptions {
+  readonly group: GroupId;
+  readonly node: NodeId;
+  /** Voters of a group that starts for the first time. */
+  readonly voters: readonly NodeId[];
+  readonly raftLog: RaftLog;
+  readonly data: DataStore;
+  readonly process: ProcessControl;
+  readonly random: Random;
+  readonly electionTicks: number;
+  /** A snapshot whose installation was finished at this start: log and data are there now. */
+  readonly installed: LogCheckpoint | undefined;
+}
+
+const APPEND_BYTES_MAX = 1024 * 1024;
+const INFLIGHT_MESSAGES_MAX = 64;
+const INFLIGHT_BYTES_MAX = 16 * 1024 * 1024;
+
+export function openGroup(options: OpenGroupOptions): StoredGroup {
+  const { group, raftLog, data, installed } = options;
+  if (installed !== undefined) return afterInstallation(options, installed);
+  const stored = raftLog.recovered.get(group);
+  const inData = data.recovered.get(group);
+  const first = emptyPartitionState({ voters: options.voters, votersOutgoing: [], learners: [], learnersNext: [] });
+  if (stored === undefined) {
+    if (inData !== undefined && inData.index > 0) {
+      damaged(options, 'the data directory holds its state, but its log is gone');
+    }
+    const applied = { index: 0, term: 0, state: first };
+    const core = makeCore(options, { applied, base: { index: 0, term: 0 }, entries: [], stored: undefined });
+    return { applied, checkpoint: { index: 0, term: 0 }, core };
+  }
+  const applied = startOf(options, stored, first);
+  if (applied.index < stored.compacted.index) {
+    damaged(options, `LevelDB ends at entry ${applied.index}, but the log starts after ${stored.compacted.index}`);
+  }
+  const { base, entries } = entriesOf(stored, applied);
+  const core = makeCore(options, { applied, base, entries, stored });
+  return { applied, checkpoint: stored.checkpoint, core };
+}
+
+function afterInstallation(options: OpenGroupOptions, installed: LogCheckpoint): StoredGroup {
+  const { index, term } = installed;
+  const applied = { index, term, state: decodePartitionState(installed.state) };
+  const stored = options.raftLog.recovered.get(options.group);
+  return { applied, checkpoint: installed, core: makeCore(options, { applied, base: installed, entries: [], stored }) };
+}
+
+function startOf(options: OpenGroupOptions, stored: RecoveredGroup, first: PartitionState): Applied {
+  const { data, group } = options;
+  const { checkpoint } = stored;
+  const inData = data.recovered.get(group);
+  const lastIndex = stored.entries.at(-1)?.index ?? stored.compacted.index;
+  if (data.isSameBoot) {
+    if (inData === undefined || inData.index === 0) {
+      if (checkpoint.index > 0) damaged(options, 'its log has a checkpoint, but LevelDB is empty');
+      return { index: 0, term: 0, state: first };
+    }
+    if (inData.index > lastIndex) damaged(options, `LevelDB is at entry ${inData.index}, its log ends at ${lastIndex}`);
+    return { index: inData.index, term: inData.term, state: decodePartitionState(inData.state) };
+  }
+  if (checkpoint.index === 0) return { index: 0, term: 0, state: first };
+  if (inData === undefined || inData.index < checkpoint.index) {
+    damaged(options, `LevelDB has lost what was synced up to entry ${checkpoint.index}`);
+  }
+  return { index: checkpoint.index, term: checkpoint.term, state: decodePartitionState(checkpoint.state) };
+}
+
+/**
+ * Entries in the log, from its base on. The membership is known as of the applied index; should the log before that hold
+ * changes of membership, it starts at the applied index instead: followers that need more get a snapshot.
+ */
+function entriesOf(
+  stored: RecoveredGroup,
+  applied: Applied,
+): { readonly base: { readonly index: LogIndex; readonly term: Term }; readonly entries: readonly Entry[] } {
+  const changes = stored.entries.some((entry) => entry.index <= applied.index && entry.type === ENTRY_TYPES.confChange);
+  const base = changes ? { index: applied.index, term: applied.term } : stored.compacted;
+  return { base, entries: stored.entries.filter(({ index }) => index > base.index).map(toEntry) };
+}
+
+function toEntry(entry: LogEntry): Entry {
+  const type = entry.type === ENTRY_TYPES.confChange ? ENTRY_TYPES.confChange : ENTRY_TYPES.normal;
+  return { term: entry.term, index: entry.index, type, data: entry.data };
+}
+
+function makeCore(
+  options: OpenGroupOptions,
+  from: {
+    readonly applied: Applied;
+    readonly base: { readonly index: LogIndex; readonly term: Term };
+    readonly entries: readonly Entry[];
+    readonly stored: RecoveredGroup | undefined;
+  },
+): RaftCore {
+  const random = options.random.fork(`raft ${options.group}`);
+  const config: RaftConfig = {
+    id: options.node,
+    electionTicks: options.electionTicks,
+    heartbeatTicks: 1,
+    appendBytesMax: APPEND_BYTES_MAX,
+    inflightMessagesMax: INFLIGHT_MESSAGES_MAX,
+    inflightBytesMax: INFLIGHT_BYTES_MAX,
+    // The partition bounds what is uncommitted before it evaluates.
+    uncommittedBytesMax: Number.MAX_SAFE_INTEGER,
+    randomU32: () => random.u32(),
+  };
+  const hardState = from.stored?.hardState ?? { term: 0, vote: 0, commit: 0 };
+  const confState: ConfState = from.applied.state.confState;
+  return new RaftCore(config, {
+    hardState: { ...hardState, commit: Math.max(hardState.commit, from.applied.index) },
+    snapshot: { ...from.base, confState },
+    entries: from.entries,
+    applied: from.applied.index,
+  });
+}
+
+function damaged(options: OpenGroupOptions, what: string): never {
+  return options.process.fatal(
+    'dataDamaged',
+    `group ${options.group} cannot be started: ${what}; rebuild this replica from its peers`,
+  );
+}

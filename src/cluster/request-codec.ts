@@ -1,0 +1,178 @@
+/**
+ * Requests between an entry node and a partition's leader.
+ *
+ *   request: u32 group | u64 term | u64 counter | u32 strand | u8 flags (1 = may have been applied before,
+ *            2 = transaction) | u8 protocol | u32 remaining ms (2^32 - 1 = no limit) | calls | watched keys
+ *     calls: u32 number, each: u8 database | u8 length, command name | u32 number of arguments, each: u32 length, bytes
+ *     watched keys (transactions only): u32 number, each: u8 database | u64 version | u32 length, key
+ *   answer:  u64 counter | u8 outcome (0 = reply, 1 = repeat elsewhere) | u32 group | u64 term | u64 log index |
+ *            encoded reply to the end
+ *
+ * Little-endian. Hot path for commands that enter through a node that does not lead (bench: compat/bench, SET through a
+ * follower): arguments are copied once on each side.
+ */
+import { ByteReader, type ByteWriter } from '../base/bytes.ts';
+import type { GroupId, LogIndex, Term } from '../base/ids.ts';
+import type { Protocol } from '../resp/reply.ts';
+import type { Job, JobCall, JobTransaction, JobWatch } from '../partition/job.ts';
+import { KahunaError } from '../base/errors.ts';
+import type { DataCommand } from '../commands/define.ts';
+
+const FLAG_RETRY = 1;
+const FLAG_TRANSACTION = 2;
+const NO_LIMIT = 0xffff_ffff;
+
+export interface DecodedRequest {
+  readonly group: GroupId;
+  readonly term: Term;
+  readonly counter: number;
+  readonly strand: number;
+  readonly isRetry: boolean;
+  readonly protocol: Protocol;
+  /** Infinity = no limit. */
+  readonly remainingMs: number;
+  readonly call: JobCall | null;
+  readonly transaction: JobTransaction | null;
+}
+
+export function writeRequest(
+  writer: ByteWriter,
+  job: Job,
+  to: { readonly group: GroupId; readonly term: Term; readonly nowMs: number },
+): void {
+  const { call, transaction } = job;
+  writer.u32(to.group);
+  writer.u64(to.term);
+  writer.u64(job.counter);
+  writer.u32(job.strand);
+  writer.u8((job.isRetry ? FLAG_RETRY : 0) | (transaction === null ? 0 : FLAG_TRANSACTION));
+  writer.u8(job.protocol);
+  const remaining = Math.ceil(job.deadlineMs - to.nowMs);
+  writer.u32(remaining >= NO_LIMIT ? NO_LIMIT : Math.max(0, remaining));
+  if (call !== null) {
+    writer.u32(1);
+    writeCall(writer, call);
+  } else if (transaction !== null) {
+    writer.u32(transaction.calls.length);
+    for (const one of transaction.calls) writeCall(writer, one);
+    writer.u32(transaction.watched.length);
+    for (const watched of transaction.watched) {
+      writer.u8(watched.database);
+      writer.u64(watched.version);
+      writer.u32(watched.key.length);
+      writer.bytes(watched.key);
+    }
+  }
+}
+
+function writeCall(writer: ByteWriter, call: JobCall): void {
+  const { name } = call.command;
+  writer.u8(call.database);
+  writer.u8(name.length);
+  for (let i = 0; i < name.length; i++) writer.u8(name.charCodeAt(i));
+  writer.u32(call.argv.length);
+  for (const arg of call.argv) {
+    writer.u32(arg.length);
+    writer.bytes(arg);
+  }
+}
+
+/** Copies what it keeps. Throws KahunaError 'BYTES_MALFORMED' or 'COMMAND_UNKNOWN'. */
+export function readRequest(
+  payload: Uint8Array,
+  commandOf: (name: string) => DataCommand | undefined,
+): DecodedRequest {
+  const own = Buffer.allocUnsafeSlow(payload.length);
+  own.set(payload);
+  const reader = new ByteReader(own);
+  const group = reader.u32();
+  const term = reader.u64();
+  const counter = reader.u64();
+  const strand = reader.u32();
+  const flags = reader.u8();
+  const protocol = reader.u8() === 3 ? 3 : 2;
+  const remaining = reader.u32();
+  const count = reader.u32();
+  const calls: JobCall[] = [];
+  for (let left = count; left > 0; left--) calls.push(readCall(reader, own, commandOf));
+  const isTransaction = (flags & FLAG_TRANSACTION) !== 0;
+  const watched: JobWatch[] = [];
+  if (isTransaction) {
+    for (let left = reader.u32(); left > 0; left--) {
+      const database = reader.u8();
+      const version = reader.u64();
+      watched.push({ database, version, key: readBuffer(reader, own) });
+    }
+  }
+  reader.expectEnd();
+  return {
+    group,
+    term,
+    counter,
+    strand,
+    isRetry: (flags & FLAG_RETRY) !== 0,
+    protocol,
+    remainingMs: remaining === NO_LIMIT ? Number.POSITIVE_INFINITY : remaining,
+    call: isTransaction ? null : (calls[0] ?? null),
+    transaction: isTransaction ? { calls, watched } : null,
+  };
+}
+
+function readCall(
+  reader: ByteReader,
+  own: Buffer,
+  commandOf: (name: string) => DataCommand | undefined,
+): JobCall {
+  const database = reader.u8();
+  const length = reader.u8();
+  reader.skip(length);
+  const name = own.toString('latin1', reader.position - length, reader.position);
+  const command = commandOf(name);
+  if (command === undefined) {
+    throw new KahunaError('COMMAND_UNKNOWN', `another node sent command ${name}, which this version does not know`);
+  }
+  const argv: Buffer[] = [];
+  for (let left = reader.u32(); left > 0; left--) argv.push(readBuffer(reader, own));
+  return { command, argv, database };
+}
+
+function readBuffer(reader: ByteReader, own: Buffer): Buffer {
+  const length = reader.u32();
+  const start = reader.position;
+  reader.skip(length);
+  return own.subarray(start, start + length);
+}
+
+export const OUTCOMES = { reply: 0, repeat: 1 } as const;
+
+export interface DecodedAnswer {
+  readonly counter: number;
+  readonly isRepeat: boolean;
+  readonly group: GroupId;
+  readonly term: Term;
+  readonly index: LogIndex;
+  /** Valid during the call only. */
+  readonly reply: Uint8Array;
+}
+
+export function writeAnswer(
+  writer: ByteWriter,
+  answer: Omit<DecodedAnswer, 'reply'> & { readonly reply: Uint8Array },
+): void {
+  writer.u64(answer.counter);
+  writer.u8(answer.isRepeat ? OUTCOMES.repeat : OUTCOMES.reply);
+  writer.u32(answer.group);
+  writer.u64(answer.term);
+  writer.u64(answer.index);
+  writer.bytes(answer.reply);
+}
+
+export function readAnswer(payload: Uint8Array): DecodedAnswer {
+  const reader = new ByteReader(payload);
+  const counter = reader.u64();
+  const isRepeat = reader.u8() === OUTCOMES.repeat;
+  const group = reader.u32();
+  const term = reader.u64();
+  const index = reader.u64();
+  return { counter, isRepeat, group, term, index, reply: reader.rest() };
+}

@@ -1,0 +1,277 @@
+/**
+ * Takes the work of this node's clients to the leaders of their partitions, here or elsewhere, and repeats it at the
+ * next leader until it is answered or its deadline has passed.
+ *
+ * Hot path (bench: compat/bench, GET and SET): one job a request, no promise and no closure; with one partition not even
+ * a slot is computed.
+ *
+ * A request that may have been applied is repeated under its old id, so it is applied once (request-ledger.ts). What is
+ * refused here for good is refused with an error that says whether it may have been applied.
+ */
+import { assert, mustExist } from '../base/assert.ts';
+import type { GroupId, LogIndex, NodeId, Term } from '../base/ids.ts';
+import type { Clock } from '../base/platform.ts';
+import { slotOfKey } from '../base/slots.ts';
+import type { Job, JobOwner } from '../partition/job.ts';
+import { clusterDown, crossPartition, tryAgain, uncertain } from '../resp/errors.ts';
+import { type ErrorReply, EncodedReply, type Reply, ReplyError } from '../resp/reply.ts';
+import type { Call, Work } from './api.ts';
+import { EntryJob, Route } from './route.ts';
+import { partitionOfSlot, type Topology } from './topology.ts';
+
+export interface RouterHost {
+  readonly clock: Clock;
+  readonly node: NodeId;
+  readonly bootEpoch: number;
+  readonly commandTimeoutMs: number;
+  /** Gives a job to the replica on this node; it serves. */
+  submitHere(group: GroupId, job: Job): void;
+  cancelHere(group: GroupId, job: Job): void;
+  /** Sends a request; false if there is no connection to the node. */
+  sendRequest(to: NodeId, route: Route, job: EntryJob): boolean;
+  sendCancel(to: NodeId, counter: number): void;
+}
+
+export class Router implements JobOwner {
+  readonly #host: RouterHost;
+  readonly #topology: Topology;
+  readonly #routes = new Map<GroupId, Route>();
+  readonly #onlyRoute: Route | null;
+  #counter = 0;
+  #strand = 0;
+  /** Work of clients that may still be cancelled: what waits for a key. */
+  readonly #blocking = new Map<Work, EntryJob>();
+
+  constructor(topology: Topology, host: RouterHost) {
+    this.#host = host;
+    this.#topology = topology;
+    for (const { id } of [topology.metadata, ...topology.partitions]) this.#routes.set(id, new Route(id));
+    this.#onlyRoute = topology.partitions.length === 1 ? this.route(topology.partitions[0]?.id ?? 1) : null;
+  }
+
+  route(group: GroupId): Route {
+    return mustExist(this.#routes.get(group), `group ${group} has no route`);
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Work
+
+  /** Routes by keys; work without keys goes to the first partition. */
+  submit(work: Work): void {
+    let route = this.#onlyRoute;
+    if (route === null) {
+      const found = this.#routeOf(work);
+      if (!(found instanceof Route)) {
+        work.complete(found);
+        return;
+      }
+      route = found;
+    }
+    this.submitTo(route, work);
+  }
+
+  submitTo(route: Route, work: Work): void {
+    if (work.mark.strand === 0) {
+      this.#strand = (this.#strand + 1) >>> 0 || 1;
+      work.mark.strand = this.#strand;
+    }
+    const { node, bootEpoch } = this.#host;
+    this.#counter++;
+    const job = new EntryJob(work, route, { owner: this, node, epoch: bootEpoch, counter: this.#counter });
+    if (job.mayBlock) this.#blocking.set(work, job);
+    this.#dispatch(job);
+  }
+
+  cancel(work: Work): void {
+    const job = this.#blocking.get(work);
+    if (job === undefined) return;
+    this.#blocking.delete(work);
+    job.isCancelled = true;
+    const { route } = job;
+    if (route.inflight.delete(job.counter)) this.#host.sendCancel(route.leader, job.counter);
+    else this.#host.cancelHere(route.group, job);
+  }
+
+  #dispatch(job: EntryJob): void {
+    const { route } = job;
+    if (route.held.length > 0 || !this.#send(job)) route.hold(job, this.#host.clock.monotonicMs());
+  }
+
+  #send(job: EntryJob): boolean {
+    const { route } = job;
+    if (route.leader === 0) return false;
+    job.heldSinceMs = 0;
+    if (route.leader === this.#host.node) {
+      this.#host.submitHere(route.group, job);
+      return true;
+    }
+    if (!this.#host.sendRequest(route.leader, route, job)) return false;
+    route.inflight.set(job.counter, job);
+    return true;
+  }
+
+  #drain(route: Route): void {
+    const waiting = route.held;
+    route.held = [];
+    for (let i = 0; i < waiting.length; i++) {
+      const job = waiting[i] as EntryJob;
+      if (job.isCancelled || (route.held.length === 0 && this.#send(job))) continue;
+      route.hold(job, job.heldSinceMs === 0 ? this.#host.clock.monotonicMs() : job.heldSinceMs);
+    }
+  }
+
+  #routeOf(work: Work): Route | ErrorReply {
+    let group: GroupId = -1;
+    const calls = work.call === null ? (work.transaction?.calls ?? []) : [work.call];
+    try {
+      for (const call of calls) {
+        for (const key of keysOf(call)) {
+          const partition = partitionOfSlot(this.#topology.partitions, slotOfKey(key));
+          if (group !== -1 && group !== partition.id) return crossPartition();
+          group = partition.id;
+        }
+      }
+    } catch (thrown) {
+      if (thrown instanceof ReplyError) return thrown.reply;
+      throw thrown;
+    }
+    for (const watched of work.transaction?.watched ?? []) {
+      const partition = partitionOfSlot(this.#topology.partitions, slotOfKey(watched.key.toString('latin1')));
+      if (group !== -1 && group !== partition.id) return crossPartition();
+      group = partition.id;
+    }
+    return this.route(group === -1 ? (this.#topology.partitions[0]?.id ?? 1) : group);
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // JobOwner: outcomes of jobs on this node
+
+  complete(job: Job, reply: Reply, index: LogIndex): void {
+    assert(job instanceof EntryJob, 'the router owns the jobs that it made');
+    this.#finish(job, reply, index);
+  }
+
+  retry(job: Job): void {
+    assert(job instanceof EntryJob, 'the router owns the jobs that it made');
+    job.isRetry = true;
+    if (!job.isCancelled) job.route.hold(job, this.#host.clock.monotonicMs());
+  }
+
+  #finish(job: EntryJob, reply: Reply, index: LogIndex): void {
+    const { work } = job;
+    if (this.#blocking.size !== 0) this.#blocking.delete(work);
+    if (job.isCancelled) return;
+    if (index > 0) {
+      work.mark.group = job.route.group;
+      work.mark.index = index;
+    }
+    work.complete(reply);
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // What other nodes say
+
+  /** The answer of another node; `reply` is valid during the call only. */
+  answered(group: GroupId, answer: { readonly counter: number; readonly index: LogIndex; readonly reply: Uint8Array }): void {
+    const route = this.#routes.get(group);
+    const job = route?.inflight.get(answer.counter);
+    if (route === undefined || job === undefined) return;
+    route.inflight.delete(answer.counter);
+    this.#finish(job, new EncodedReply(Uint8Array.from(answer.reply)), answer.index);
+  }
+
+  /** Another node no longer leads in `term`: the request waits for the next leader. */
+  refused(group: GroupId, counter: number, term: Term): void {
+    const route = this.#routes.get(group);
+    const job = route?.inflight.get(counter);
+    if (route === undefined || job === undefined) return;
+    route.inflight.delete(counter);
+    job.isRetry = true;
+    if (route.term === term) route.leader = 0;
+    route.hold(job, this.#host.clock.monotonicMs());
+  }
+
+  /** A node leads a group and serves. */
+  leaderServes(group: GroupId, node: NodeId, term: Term): void {
+    const route = this.#routes.get(group);
+    if (route === undefined || term < route.term || (term === route.term && route.leader === node)) return;
+    if (term > route.term) route.recallInflight(this.#host.clock.monotonicMs());
+    route.leader = node;
+    route.term = term;
+    this.#drain(route);
+  }
+
+  /** This node has ceased to serve a group. */
+  ceasedHere(group: GroupId): void {
+    const route = this.route(group);
+    if (route.leader === this.#host.node) route.leader = 0;
+  }
+
+  nodeLost(node: NodeId): void {
+    for (const route of this.#routes.values()) {
+      if (route.leader !== node) continue;
+      route.leader = 0;
+      route.recallInflight(this.#host.clock.monotonicMs());
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Deadlines
+
+  /** Called every few tens of ms. */
+  tick(): void {
+    const now = this.#host.clock.monotonicMs();
+    for (const route of this.#routes.values()) {
+      if (route.held.length > 0) this.#refuseHeld(route, now);
+      if (route.inflight.size > 0) this.#refuseInflight(route, now);
+    }
+  }
+
+  #refuseHeld(route: Route, now: number): void {
+    const late = (job: EntryJob): boolean =>
+      job.deadlineMs <= now || now - job.heldSinceMs > this.#host.commandTimeoutMs;
+    if (!route.held.some(late)) return;
+    const refused = route.held.filter(late);
+    route.held = route.held.filter((job) => !late(job));
+    for (const job of refused) {
+      const isUncertain = job.isRetry && job.isWrite;
+      this.#finish(
+        job,
+        isUncertain
+          ? uncertain('the leader was lost before the outcome was known; the command may have been applied')
+          : clusterDown(`partition ${route.group} has no leader; nothing was applied`),
+        0,
+      );
+    }
+  }
+
+  #refuseInflight(route: Route, now: number): void {
+    for (const job of route.inflight.values()) {
+      if (job.deadlineMs > now) continue;
+      route.inflight.delete(job.counter);
+      this.#finish(
+        job,
+        job.isWrite
+          ? uncertain('the leader did not answer in time; the command may have been applied, or may still be')
+          : tryAgain('the leader did not answer in time'),
+        0,
+      );
+    }
+  }
+}
+
+/** Keys of a call, one character a byte. Throws ReplyError if the arguments are malformed. */
+export function keysOf(call: Call): readonly string[] {
+  const { command, argv } = call;
+  if (command.keysOf !== null) return command.keysOf(argv).map((i) => textAt(argv, i));
+  const { first, last, step } = command.keys;
+  if (first === 0) return [];
+  const end = last < 0 ? argv.length + last : last;
+  const keys: string[] = [];
+  for (let i = first; i <= end && i < argv.length; i += step) keys.push(textAt(argv, i));
+  return keys;
+}
+
+function textAt(argv: readonly Buffer[], i: number): string {
+  return mustExist(argv[i], `there is no argument ${i}`).toString('latin1');
+}

@@ -1,0 +1,403 @@
+/**
+ * Sends a partition's state to a node whose log is too far behind, and installs what others send.
+ *
+ * The sender reads its range at an explicit LevelDB snapshot and writes no faster than the connection takes it. The
+ * receiver stages the stream (snapshot-stage.ts) and lets its Raft core decide only when it is whole; the core hands the
+ * snapshot back through its Ready, and then it is installed.
+ */
+import { assert } from '../base/assert.ts';
+import type { GroupId, NodeId } from '../base/ids.ts';
+import type { Logger } from '../base/log.ts';
+import type { Platform } from '../base/platform.ts';
+import { carriedAnswersKey, decodeCarriedAnswers, encodeCarriedAnswers } from '../partition/carried-answers.ts';
+import type { Engine } from '../partition/engine.ts';
+import { decodePartitionState, encodePartitionState } from '../partition/partition-state.ts';
+import { partitionRange } from '../partition/ranges.ts';
+import type { Replica } from '../partition/replica.ts';
+import { decodeMessage, encodeMessage } from '../raft/codec.ts';
+import type { Message } from '../raft/types.ts';
+import { WireWriter } from '../raft/wire.ts';
+import { sealRecord } from '../storage/data/records.ts';
+import type { DataStore } from '../storage/data/types.ts';
+import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
+import type { Channel } from '../transport/channel.ts';
+import type { Transport } from '../transport/transport.ts';
+import { MESSAGE_KINDS } from './message-kinds.ts';
+import { decodeEnd, decodeHeader, encodeEnd, encodeHeader, type SnapshotHeader, writeRecords } from './snapshot-format.ts';
+import { SnapshotStage, type StagedSnapshot } from './snapshot-stage.ts';
+
+const RECORDS_PER_MESSAGE = 2_000;
+const BYTES_PER_MESSAGE = 1024 * 1024;
+/** Unsent bytes at which the sender waits for the connection. */
+const UNSENT_BYTES_MAX = 4 * 1024 * 1024;
+/** Received messages that wait for the disk before the receiver stops reading. */
+const UNSTAGED_MESSAGES_MAX = 4;
+
+export interface SnapshotsOptions {
+  readonly platform: Platform;
+  readonly data: DataStore;
+  readonly raftLog: RaftLog;
+  readonly dataDirectory: string;
+  readonly log: Logger;
+  readonly engine: () => Engine;
+  readonly transport: () => Transport;
+}
+
+export class Snapshots {
+  readonly #options: SnapshotsOptions;
+  readonly #sending = new Set<string>();
+  /** Receivers whose whole snapshot waits for the core's decision, by group. */
+  readonly #offered = new Map<GroupId, (isInstalled: boolean) => void>();
+  readonly #receiving = new Set<GroupId>();
+  readonly #installing = new Set<GroupId>();
+  readonly #channels = new Set<Channel>();
+  #isClosed = false;
+
+  constructor(options: SnapshotsOptions) {
+    this.#options = options;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Sending
+
+  send(replica: Replica, message: Message): void {
+    const name = `${replica.group}:${message.to}`;
+    if (this.#sending.has(name)) return;
+    this.#sending.add(name);
+    this.#stream(replica, message).then(
+      (isInstalled) => {
+        this.#sent(replica, message.to, isInstalled);
+      },
+      (error: unknown) => {
+        const text = error instanceof Error ? error.message : String(error);
+        this.#options.log.warn('snapshot not delivered', { group: replica.group, to: message.to, error: text });
+        this.#sent(replica, message.to, false);
+      },
+    );
+  }
+
+  #sent(replica: Replica, to: NodeId, isInstalled: boolean): void {
+    this.#sending.delete(`${replica.group}:${to}`);
+    if (this.#isClosed) return;
+    replica.core.reportSnapshot(to, isInstalled);
+    replica.wake();
+  }
+
+  async #stream(replica: Replica, message: Message): Promise<boolean> {
+    const { data, log } = this.#options;
+    // In this turn: what the snapshot of LevelDB holds and what is said about it belong together.
+    const snapshot = data.snapshot();
+    try {
+      const { index, term, state } = replica.applier;
+      const answers = encodeCarriedAnswers(replica.answersUpTo(index));
+      const metadata = { index, term, confState: state.confState };
+      const header: SnapshotHeader = {
+        group: replica.group,
+        message: encodedMessage({ ...message, snapshot: metadata }),
+        state: encodePartitionState(state),
+        answers,
+      };
+      const channel = await this.#options.transport().openSnapshotConnection(message.to);
+      log.info('sending a snapshot', { group: replica.group, to: message.to, index });
+      this.#channels.add(channel);
+      const sender = new Sender(channel);
+      try {
+        await sender.send(MESSAGE_KINDS.snapshotHeader, (writer) => {
+          writer.bytes(encodeHeader(header));
+        });
+        const iterator = snapshot.iterate(partitionRange(replica.slots), { withVersions: true });
+        let recordCount = 0;
+        let partCount = 0;
+        try {
+          for (;;) {
+            const records = await iterator.next(RECORDS_PER_MESSAGE, BYTES_PER_MESSAGE);
+            if (records.length === 0) break;
+            recordCount += records.length;
+            partCount++;
+            await sender.send(MESSAGE_KINDS.snapshotRecords, (writer) => {
+              writeRecords(writer, records);
+            });
+          }
+        } finally {
+          await iterator.close();
+        }
+        await sender.send(MESSAGE_KINDS.snapshotEnd, (writer) => {
+          writer.bytes(encodeEnd({ recordCount, partCount }));
+        });
+        return await sender.result();
+      } finally {
+        this.#channels.delete(channel);
+        channel.close();
+      }
+    } finally {
+      snapshot.release();
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Receiving
+
+  receive(from: NodeId, channel: Channel): void {
+    this.#channels.add(channel);
+    const waiting: { readonly kind: number; readonly payload: Buffer }[] = [];
+    let isWorking = false;
+    let receiver: Receiver | null = null;
+    const work = async (): Promise<void> => {
+      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+        if (waiting.length < UNSTAGED_MESSAGES_MAX) channel.resume();
+        if (next.kind === MESSAGE_KINDS.snapshotHeader && receiver === null) {
+          receiver = await this.#beginReceiving(next.payload);
+          if (receiver === null) {
+            this.#answer(channel, false);
+            return;
+          }
+        } else if (next.kind === MESSAGE_KINDS.snapshotRecords && receiver !== null) {
+          await receiver.add(next.payload);
+        } else if (next.kind === MESSAGE_KINDS.snapshotEnd && receiver !== null) {
+          await receiver.complete(next.payload);
+          this.#answer(channel, await this.#offer(receiver.header));
+        } else {
+          throw new Error(`message kind ${next.kind} does not belong into a snapshot`);
+        }
+      }
+    };
+    const pump = (): void => {
+      if (isWorking) return;
+      isWorking = true;
+      work().then(
+        () => {
+          isWorking = false;
+          if (waiting.length > 0) pump();
+        },
+        (error: unknown) => {
+          const text = error instanceof Error ? error.message : String(error);
+          this.#options.log.warn('snapshot not received', { from, error: text });
+          channel.close();
+        },
+      );
+    };
+    channel.attach({
+      message: (kind, payload) => {
+        waiting.push({ kind, payload: Buffer.from(payload) });
+        if (waiting.length >= UNSTAGED_MESSAGES_MAX) channel.pause();
+        pump();
+      },
+      closed: () => {
+        this.#channels.delete(channel);
+        if (receiver !== null) this.#receiving.delete(receiver.header.group);
+      },
+      drained: () => undefined,
+    });
+  }
+
+  async #beginReceiving(payload: Uint8Array): Promise<Receiver | null> {
+    const header = decodeHeader(payload);
+    if (this.#receiving.has(header.group) || !this.#options.engine().replicas.has(header.group)) return null;
+    this.#receiving.add(header.group);
+    const stage = this.#stage(header.group);
+    await stage.begin();
+    return new Receiver(stage, header, payload);
+  }
+
+  /** Gives the Raft message to the core; resolves when the snapshot is installed, or when the core did not want it. */
+  #offer(header: SnapshotHeader): Promise<boolean> {
+    const replica = this.#options.engine().replicas.get(header.group);
+    if (replica === undefined) return Promise.resolve(false);
+    return new Promise<boolean>((resolve) => {
+      this.#offered.get(header.group)?.(false);
+      this.#offered.set(header.group, resolve);
+      replica.step(decodeMessage(header.message));
+      // The core decides in the turn that follows; if it has not taken the snapshot by then, it never will.
+      this.#options.platform.timers.after(DECISION_MS, () => {
+        if (this.#offered.get(header.group) !== resolve || this.#installing.has(header.group)) return;
+        this.#offered.delete(header.group);
+        resolve(false);
+      });
+    });
+  }
+
+  #answer(channel: Channel, isInstalled: boolean): void {
+    channel.begin(MESSAGE_KINDS.snapshotResult).u8(isInstalled ? 1 : 0);
+    channel.end();
+    channel.flush();
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Installing
+
+  /** The core has taken the staged snapshot. Ends the node if it cannot be installed: the files stay for the next start. */
+  install(replica: Replica): void {
+    const { group } = replica;
+    this.#installing.add(group);
+    this.#install(replica).then(
+      () => {
+        this.#installing.delete(group);
+        this.#receiving.delete(group);
+        this.#offered.get(group)?.(true);
+        this.#offered.delete(group);
+      },
+      (error: unknown) => {
+        if (this.#isClosed) return;
+        this.#options.platform.process.fatal('dataWrite', `a snapshot of group ${group} could not be installed`, error);
+      },
+    );
+  }
+
+  async #install(replica: Replica): Promise<void> {
+    const staged = await this.#stage(replica.group).open();
+    assert(staged !== undefined, 'a snapshot is installed from its staged files');
+    await replica.applier.suspend();
+    const checkpoint = await this.installStaged(replica.group, replica.slots, staged);
+    const state = decodePartitionState(checkpoint.state);
+    await new Promise<void>((resolve) => {
+      replica.installed(checkpoint, state, resolve);
+    });
+    await this.#stage(replica.group).clear();
+    this.#options.log.info('installed a snapshot', { group: replica.group, index: checkpoint.index });
+  }
+
+  /** Puts a staged snapshot into the data store, durably. Also called at start, before there is a replica. */
+  async installStaged(
+    group: GroupId,
+    slots: { readonly first: number; readonly last: number },
+    staged: StagedSnapshot,
+  ): Promise<LogCheckpoint> {
+    const { data } = this.#options;
+    const metadata = decodeMessage(staged.header.message).snapshot;
+    assert(metadata !== null, 'a staged snapshot has metadata');
+    const { index, term } = metadata;
+    const state = Uint8Array.from(staged.header.state);
+    const install = await data.beginInstall(group, [partitionRange(slots)]);
+    for (let part = 0; part < staged.end.partCount; part++) await install.write(await staged.read(part));
+    await install.finish({ index, term, state });
+    const answers = encodeCarriedAnswers(decodeCarriedAnswers(staged.header.answers));
+    const key = carriedAnswersKey(group);
+    const timestamp = decodePartitionState(state).lastTimestamp;
+    const change = { key, sealed: sealRecord(key, timestamp, answers), timestamp, replaces: 0 };
+    await new Promise<void>((resolve) => {
+      data.apply(group, [change], { index, term, state }, resolve);
+    });
+    await data.sync();
+    return { index, term, state };
+  }
+
+  /** At start: finishes an installation that was cut off, and throws away what never became whole. */
+  async resume(
+    group: GroupId,
+    slots: { readonly first: number; readonly last: number },
+  ): Promise<LogCheckpoint | undefined> {
+    const { data, raftLog } = this.#options;
+    const stage = this.#stage(group);
+    const staged = await stage.open();
+    const index = staged === undefined ? 0 : (decodeMessage(staged.header.message).snapshot?.index ?? 0);
+    const stored = raftLog.recovered.get(group);
+    const lastIndex = stored?.entries.at(-1)?.index ?? stored?.compacted.index ?? 0;
+    // The core took it only if its data was cut off in the middle, or is ahead of a log that was not reset any more.
+    const inData = data.recovered.get(group)?.index ?? 0;
+    const wasCutOff = staged !== undefined && (inData === 0 || inData === index) && lastIndex < index;
+    let installed: LogCheckpoint | undefined;
+    if (staged !== undefined && wasCutOff && stored !== undefined) {
+      const checkpoint = await this.installStaged(group, slots, staged);
+      raftLog.stageReset(group, checkpoint);
+      await new Promise<void>((resolve) => {
+        raftLog.flush(resolve);
+      });
+      installed = checkpoint;
+      this.#options.log.info('finished the installation of a snapshot', { group, index });
+    }
+    await stage.clear();
+    return installed;
+  }
+
+  #stage(group: GroupId): SnapshotStage {
+    return new SnapshotStage(this.#options.platform.disk, this.#options.dataDirectory, group);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const channel of this.#channels) channel.close();
+  }
+}
+
+/** How long a staged snapshot waits for the core's decision, in ms. */
+const DECISION_MS = 1_000;
+
+class Receiver {
+  readonly header: SnapshotHeader;
+  readonly #stage: SnapshotStage;
+  readonly #encodedHeader: Uint8Array;
+  #partCount = 0;
+  #recordCount = 0;
+
+  constructor(stage: SnapshotStage, header: SnapshotHeader, encodedHeader: Uint8Array) {
+    this.#stage = stage;
+    this.header = header;
+    this.#encodedHeader = encodedHeader;
+  }
+
+  async add(payload: Buffer): Promise<void> {
+    this.#recordCount += payload.readUInt32LE(0);
+    await this.#stage.addPart(this.#partCount, payload);
+    this.#partCount++;
+  }
+
+  async complete(payload: Uint8Array): Promise<void> {
+    const end = decodeEnd(payload);
+    if (end.partCount !== this.#partCount || end.recordCount !== this.#recordCount) {
+      throw new Error(`a snapshot of ${end.recordCount} records ended after ${this.#recordCount}`);
+    }
+    await this.#stage.complete(this.#encodedHeader, end);
+  }
+}
+
+class Sender {
+  readonly #channel: Channel;
+  #wake: (() => void) | null = null;
+  #result: boolean | null = null;
+  #error: Error | null = null;
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+    channel.attach({
+      message: (kind, payload) => {
+        if (kind === MESSAGE_KINDS.snapshotResult) this.#result = payload[0] === 1;
+        this.#wake?.();
+      },
+      closed: (error) => {
+        this.#error = error ?? new Error('the connection was closed');
+        this.#wake?.();
+      },
+      drained: () => {
+        this.#wake?.();
+      },
+    });
+  }
+
+  async send(kind: number, write: (writer: ReturnType<Channel['begin']>) => void): Promise<void> {
+    write(this.#channel.begin(kind));
+    this.#channel.end();
+    this.#channel.flush();
+    await this.#until(() => this.#channel.bufferedBytes < UNSENT_BYTES_MAX);
+  }
+
+  async result(): Promise<boolean> {
+    await this.#until(() => this.#result !== null);
+    return this.#result === true;
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
+    while (!condition()) {
+      if (this.#error !== null) throw this.#error;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#error !== null && this.#result === null) throw this.#error;
+  }
+}
+
+function encodedMessage(message: Message): Uint8Array {
+  const writer = new WireWriter();
+  encodeMessage(message, writer);
+  return writer.take();
+}

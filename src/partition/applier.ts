@@ -1,0 +1,137 @@
+/**
+ * Takes committed entries to LevelDB, behind everybody's back: no answer waits for it.
+ *
+ * One atomic batch at a time, of as many whole entries as are there (up to APPLY_BATCH_BYTES_MAX): their record changes,
+ * the applied index and the partition's state. While a batch is under way the next one collects.
+ */
+import { assert } from '../base/assert.ts';
+import type { GroupId, LogIndex, Term } from '../base/ids.ts';
+import { type ConfState, ENTRY_TYPES, type Entry } from '../raft/types.ts';
+import type { DataStore, RecordChange } from '../storage/data/types.ts';
+import { decodeEntry } from './entry-format.ts';
+import { APPLY_BATCH_BYTES_MAX } from './limits.ts';
+import { afterEntry, encodePartitionState, type PartitionState } from './partition-state.ts';
+
+export interface ApplierEvents {
+  /** LevelDB now holds everything up to `index`. */
+  applied(index: LogIndex): void;
+  /** Membership after a configuration entry that is being applied. */
+  confStateAfter(entry: Entry): ConfState;
+}
+
+export class Applier {
+  readonly #group: GroupId;
+  readonly #data: DataStore;
+  readonly #events: ApplierEvents;
+  #queue: Entry[] = [];
+  #queuedBytes = 0;
+  #isApplying = false;
+  #isSuspended = false;
+  #index: LogIndex;
+  #term: Term;
+  #state: PartitionState;
+  #whenIdle: (() => void) | null = null;
+
+  constructor(fields: {
+    readonly group: GroupId;
+    readonly data: DataStore;
+    readonly events: ApplierEvents;
+    readonly index: LogIndex;
+    readonly term: Term;
+    readonly state: PartitionState;
+  }) {
+    this.#group = fields.group;
+    this.#data = fields.data;
+    this.#events = fields.events;
+    this.#index = fields.index;
+    this.#term = fields.term;
+    this.#state = fields.state;
+  }
+
+  /** What LevelDB holds: every change of entries up to `index`, none after. */
+  get index(): LogIndex {
+    return this.#index;
+  }
+
+  get term(): Term {
+    return this.#term;
+  }
+
+  get state(): PartitionState {
+    return this.#state;
+  }
+
+  /** Bytes of entries that are committed and not in LevelDB. */
+  get pendingBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  enqueue(entry: Entry): void {
+    this.#queue.push(entry);
+    this.#queuedBytes += entry.data.length;
+    this.#pump();
+  }
+
+  /** Stops after the batch under way; resolves when LevelDB is left alone. What was queued is forgotten. */
+  async suspend(): Promise<void> {
+    this.#isSuspended = true;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    if (this.#isApplying) {
+      await new Promise<void>((resolve) => {
+        this.#whenIdle = resolve;
+      });
+    }
+  }
+
+  /** Goes on from a state that was installed by other means. */
+  resume(index: LogIndex, term: Term, state: PartitionState): void {
+    assert(this.#isSuspended, 'only a suspended applier is moved');
+    this.#isSuspended = false;
+    this.#index = index;
+    this.#term = term;
+    this.#state = state;
+    this.#pump();
+  }
+
+  #pump(): void {
+    if (this.#isApplying || this.#isSuspended || this.#queue.length === 0) return;
+    const records: RecordChange[] = [];
+    let state = this.#state;
+    let bytes = 0;
+    let count = 0;
+    let last: Entry | undefined;
+    for (const entry of this.#queue) {
+      if (count > 0 && bytes + entry.data.length > APPLY_BATCH_BYTES_MAX) break;
+      assert(entry.index === (last?.index ?? this.#index) + 1, `entry ${entry.index} is applied out of order`);
+      if (entry.type === ENTRY_TYPES.confChange) {
+        state = { ...state, confState: this.#events.confStateAfter(entry) };
+      } else if (entry.data.length > 0) {
+        const decoded = decodeEntry(entry.data);
+        for (const record of decoded.records) records.push(record);
+        state = afterEntry(state, entry.data, decoded);
+      }
+      bytes += entry.data.length;
+      count++;
+      last = entry;
+    }
+    if (last === undefined) return;
+    this.#queue.splice(0, count);
+    this.#isApplying = true;
+    const { index, term } = last;
+    this.#data.apply(this.#group, records, { index, term, state: encodePartitionState(state) }, () => {
+      this.#isApplying = false;
+      this.#queuedBytes = Math.max(0, this.#queuedBytes - bytes);
+      this.#index = index;
+      this.#term = term;
+      this.#state = state;
+      if (this.#isSuspended) {
+        this.#whenIdle?.();
+        this.#whenIdle = null;
+        return;
+      }
+      this.#events.applied(index);
+      this.#pump();
+    });
+  }
+}

@@ -1,0 +1,473 @@
+/**
+ * What one evaluation sees and changes: the leader's resident objects, ahead of commit, with everything needed to take
+ * it back.
+ *
+ * Hot path (bench: compat/bench, GET and SET). A read is one Map look-up. A change puts the new value into the resident
+ * object at once, writes the record into the open batch, and remembers the old fields in a reused undo record. An
+ * evaluation that throws is undone from the last change to the first; nothing of it is left.
+ *
+ * `observedIndex` is the greatest log index whose change the evaluation has seen (absences included): its answer may
+ * leave once that index has committed.
+ */
+import { assert } from '../base/assert.ts';
+import { nextTimestamp } from '../base/hlc.ts';
+import type { LogIndex, Slot, Timestamp } from '../base/ids.ts';
+import type { Random } from '../base/platform.ts';
+import { type KeyObject, NotResident, type Savepoint, type ScanPage, type ScanRequest, type View } from '../commands/view.ts';
+import type { ErrorReply, Protocol } from '../resp/reply.ts';
+import { DATABASE_COUNT, SPACE_COUNT, type Space, type Value } from '../values/value.ts';
+import { Batch } from './batch.ts';
+import { ALL_DATABASES } from './entry-format.ts';
+import type { PartitionState } from './partition-state.ts';
+import type { RecordReader } from './record-reader.ts';
+import { deleteKeyRecords, putKeyRecords } from './record-writer.ts';
+import { isPresent, type MemoryBudget, type ResidentKey, ResidentTable, type SpaceTable } from './resident.ts';
+
+/** The evaluation must wait until a long value is in memory. */
+export class KeyNotResident extends NotResident {
+  override readonly kind = 'key';
+  readonly space: Space;
+  readonly key: string;
+  constructor(space: Space, key: string) {
+    super();
+    this.space = space;
+    this.key = key;
+  }
+}
+
+/** The evaluation must wait until a range of keys was read. */
+export class RangeNotResident extends NotResident {
+  override readonly kind = 'range';
+  readonly request: ScanRequest;
+  constructor(request: ScanRequest) {
+    super();
+    this.request = request;
+  }
+}
+
+/** The evaluation waits for a key to change. */
+export class WaitForKey {
+  readonly space: Space;
+  readonly key: string;
+  readonly deadlineMs: number;
+  constructor(space: Space, key: string, deadlineMs: number) {
+    this.space = space;
+    this.key = key;
+    this.deadlineMs = deadlineMs;
+  }
+}
+
+/** The whole request ends with this error. */
+export class RequestAborted {
+  readonly reply: ErrorReply;
+  constructor(reply: ErrorReply) {
+    this.reply = reply;
+  }
+}
+
+/** Keys that RANDOMKEY chooses from, from a random place on. */
+const RANDOM_PAGE_KEYS = 64;
+
+/** What the view asks of the replica around it. */
+export interface EvaluationContext {
+  readonly batch: Batch;
+  readonly reader: RecordReader;
+  readonly random: Random;
+  slotOf(key: string): Slot;
+  waiterCount(space: Space, key: string): number;
+  /** A page that was read for this evaluation, brought up to date; undefined if it must be read first. */
+  scanned(request: ScanRequest): ScanPage | undefined;
+  /** Where RANDOMKEY starts looking: the same for all evaluations of a request. */
+  randomCursor(): bigint;
+  /** False for a cursor that stands behind this partition, or at the end. */
+  isCursorHere(cursor: bigint): boolean;
+  /** A key was given an expiry earlier than it is scheduled for. */
+  scheduleExpiry(resident: ResidentKey): void;
+}
+
+class UndoRecord {
+  resident: ResidentKey | null = null;
+  value: Value | undefined;
+  expiresAtMs = 0;
+  version: Timestamp = 0;
+  changedIndex: LogIndex = 0;
+  /** Set instead of `resident` for a flush. */
+  flushed: FlushedSpace | null = null;
+}
+
+interface FlushedSpace {
+  readonly space: Space;
+  readonly table: SpaceTable;
+  readonly flushedAt: Timestamp;
+  readonly flushIndex: LogIndex;
+  readonly keyCount: number;
+}
+
+class Mark {
+  readonly opaque = 'savepoint' as const;
+  readonly undoCount: number;
+  readonly position: number;
+  constructor(undoCount: number, position: number) {
+    this.undoCount = undoCount;
+    this.position = position;
+  }
+}
+
+export class EvaluationView implements View {
+  nowMs = 0;
+  protocol: Protocol = 2;
+  waits = 0;
+  firstRunMs = 0;
+  mayWait = false;
+  observedIndex: LogIndex = 0;
+  /** Keys whose change others may be waiting for; collected only while `collectsTouched`. */
+  touched: ResidentKey[] = [];
+  /** Keys that this evaluation found expired. */
+  expired: { readonly space: Space; readonly key: string }[] = [];
+
+  readonly residents: ResidentTable;
+  readonly random: Random;
+  readonly #context: EvaluationContext;
+  readonly #batch: Batch;
+  /** Speculative state: as of the last evaluated command. Reset from the applied state when leadership begins. */
+  readonly #keyCounts: number[] = new Array<number>(SPACE_COUNT).fill(0);
+  readonly #flushedAt: Timestamp[] = new Array<number>(SPACE_COUNT).fill(0);
+  readonly #flushIndex: LogIndex[] = new Array<number>(SPACE_COUNT).fill(0);
+  #lastTimestamp: Timestamp = 0;
+  #timestamp: Timestamp = 0;
+  readonly #undo: UndoRecord[] = [];
+  #undoCount = 0;
+  #startPosition = 0;
+
+  constructor(context: EvaluationContext, budget: MemoryBudget) {
+    this.#context = context;
+    this.#batch = context.batch;
+    this.random = context.random;
+    this.residents = new ResidentTable(budget);
+  }
+
+  /** Forgets all speculation and starts from what is applied. */
+  reset(state: PartitionState): void {
+    this.residents.clear();
+    for (let space = 0; space < SPACE_COUNT; space++) {
+      this.#keyCounts[space] = state.keyCounts[space] ?? 0;
+      this.#flushedAt[space] = state.flushedAt[space] ?? 0;
+      this.#flushIndex[space] = 0;
+    }
+    this.#lastTimestamp = state.lastTimestamp;
+    this.#undoCount = 0;
+    this.touched = [];
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // One evaluation
+
+  begin(nowMs: number, protocol: Protocol): void {
+    this.nowMs = nowMs;
+    this.protocol = protocol;
+    this.waits = 0;
+    this.firstRunMs = nowMs;
+    this.mayWait = false;
+    this.observedIndex = 0;
+    this.#timestamp = 0;
+    this.#undoCount = 0;
+    this.#startPosition = this.#batch.position;
+    this.touched.length = 0;
+    if (this.expired.length !== 0) this.expired = [];
+  }
+
+  get hasChanged(): boolean {
+    return this.#undoCount > 0;
+  }
+
+  /** Keeps what the evaluation changed. */
+  commit(): void {
+    this.#batch.lastTimestamp = this.#lastTimestamp;
+    for (let i = 0; i < this.#undoCount; i++) {
+      const undo = this.#undo[i] as UndoRecord;
+      undo.resident = null;
+      undo.value = undefined;
+      undo.flushed = null;
+    }
+    this.#undoCount = 0;
+  }
+
+  /** Takes everything back that the evaluation changed. */
+  undoAll(): void {
+    this.#undoTo(0, this.#startPosition);
+  }
+
+  savepoint(): Savepoint {
+    return new Mark(this.#undoCount, this.#batch.position);
+  }
+
+  rollback(savepoint: Savepoint): void {
+    assert(savepoint instanceof Mark, 'a savepoint comes from the view that made it');
+    this.#undoTo(savepoint.undoCount, savepoint.position);
+  }
+
+  get timestamp(): Timestamp {
+    if (this.#timestamp === 0) {
+      this.#timestamp = nextTimestamp(this.#lastTimestamp, this.nowMs);
+      this.#lastTimestamp = this.#timestamp;
+    }
+    return this.#timestamp;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Reading
+
+  find(space: Space, key: string): KeyObject | undefined {
+    const resident = this.#live(space, key);
+    if (resident === undefined) return undefined;
+    resident.isReferenced = true;
+    resident.accessedAtMs = this.nowMs;
+    return isPresent(resident) ? resident : undefined;
+  }
+
+  peek(space: Space, key: string): KeyObject | undefined {
+    const resident = this.#live(space, key);
+    return resident !== undefined && isPresent(resident) ? resident : undefined;
+  }
+
+  keyCount(space: Space): number {
+    this.#observe(this.#batch.index === 0 ? 0 : this.#batch.index - 1);
+    if (this.#batch.position > 0) this.#observe(this.#batch.index);
+    return this.#keyCounts[space] ?? 0;
+  }
+
+  scan(request: ScanRequest): ScanPage {
+    const page = this.#context.scanned(request);
+    if (page === undefined) throw new RangeNotResident(request);
+    this.#observe(this.#batch.index - 1);
+    if (this.#batch.position > 0) this.#observe(this.#batch.index);
+    return page;
+  }
+
+  randomKey(space: Space): string | undefined {
+    if (this.keyCount(space) === 0) return undefined;
+    const start = this.#context.randomCursor();
+    const pageFrom = (cursor: bigint): ScanPage =>
+      this.scan({ space, cursor, count: RANDOM_PAGE_KEYS, matches: () => true });
+    let cursor = start;
+    for (let hasWrapped = false; ; ) {
+      const page = pageFrom(cursor);
+      const key = page.keys[this.random.u32() % Math.max(1, page.keys.length)];
+      if (key !== undefined) return key;
+      cursor = page.next;
+      if (!this.#context.isCursorHere(cursor)) {
+        if (hasWrapped) return undefined;
+        hasWrapped = true;
+        cursor = 0n;
+      }
+    }
+  }
+
+  /** Commit timestamp below which records of the space are dead. */
+  flushedAt(space: Space): Timestamp {
+    return this.#flushedAt[space] ?? 0;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Changing
+
+  put(space: Space, key: string, value: Value, expiresAtMs: number): void {
+    if (expiresAtMs !== 0 && expiresAtMs <= this.nowMs) {
+      this.remove(space, key);
+      return;
+    }
+    const resident = this.#resident(space, key) ?? this.residents.add(space, key);
+    const timestamp = this.timestamp;
+    this.#remember(resident);
+    const old = resident.value;
+    putKeyRecords(this.#batch, {
+      slot: this.#context.slotOf(key),
+      space,
+      key,
+      old,
+      value,
+      expiresAtMs,
+      timestamp,
+      replaces: old === undefined ? 0 : resident.version,
+    });
+    if (old === undefined) this.#count(space, 1);
+    resident.value = value;
+    resident.expiresAtMs = expiresAtMs;
+    resident.version = timestamp;
+    resident.changedIndex = this.#batch.index;
+    resident.isReferenced = true;
+    resident.accessedAtMs = this.nowMs;
+    this.residents.charge(resident);
+    if (expiresAtMs !== 0 && (resident.scheduledAtMs === 0 || expiresAtMs < resident.scheduledAtMs)) {
+      this.#context.scheduleExpiry(resident);
+    }
+    this.touched.push(resident);
+  }
+
+  remove(space: Space, key: string): boolean {
+    const resident = this.#resident(space, key);
+    if (resident?.value === undefined) return false;
+    const wasLive = resident.expiresAtMs === 0 || resident.expiresAtMs > this.nowMs;
+    this.#delete(resident);
+    return wasLive;
+  }
+
+  flush(space: Space | 'all'): void {
+    const timestamp = this.timestamp;
+    this.#batch.flush(space === 'all' ? ALL_DATABASES : space, timestamp);
+    const first = space === 'all' ? 0 : space;
+    const last = space === 'all' ? DATABASE_COUNT - 1 : space;
+    for (let flushed = first; flushed <= last; flushed++) {
+      const undo = this.#nextUndo();
+      const keyCount = this.#keyCounts[flushed] ?? 0;
+      undo.flushed = {
+        space: flushed,
+        table: this.residents.takeOut(flushed),
+        flushedAt: this.#flushedAt[flushed] ?? 0,
+        flushIndex: this.#flushIndex[flushed] ?? 0,
+        keyCount,
+      };
+      this.#flushedAt[flushed] = timestamp;
+      this.#flushIndex[flushed] = this.#batch.index;
+      this.#count(flushed, -keyCount);
+    }
+  }
+
+  abort(reply: ErrorReply): never {
+    throw new RequestAborted(reply);
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Waiting
+
+  waitFor(space: Space, key: string, deadlineMs: number): never {
+    throw new WaitForKey(space, key, deadlineMs);
+  }
+
+  waiterCount(space: Space, key: string): number {
+    return this.#context.waiterCount(space, key);
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+
+  /** The resident key if the partition holds the key, loading it if need be; expired ones included. */
+  #resident(space: Space, key: string): ResidentKey | undefined {
+    const resident = this.residents.get(space, key);
+    if (resident === undefined) return this.#load(space, key);
+    if (resident.changedIndex > this.observedIndex) this.observedIndex = resident.changedIndex;
+    return resident;
+  }
+
+  #live(space: Space, key: string): ResidentKey | undefined {
+    const resident = this.#resident(space, key);
+    if (resident === undefined || resident.expiresAtMs === 0 || resident.value === undefined) return resident;
+    if (resident.expiresAtMs > this.nowMs) return resident;
+    this.expired.push({ space, key });
+    this.#delete(resident);
+    return undefined;
+  }
+
+  #load(space: Space, key: string): ResidentKey | undefined {
+    this.#observe(this.#flushIndex[space] ?? 0);
+    const loaded = this.#context.reader.readKey(space, key);
+    if (loaded === undefined || loaded.timestamp <= (this.#flushedAt[space] ?? 0)) return undefined;
+    if (loaded.value === null) throw new KeyNotResident(space, key);
+    return this.admit(space, key, loaded.value, loaded);
+  }
+
+  /** Makes a key resident as LevelDB holds it. */
+  admit(
+    space: Space,
+    key: string,
+    value: Value,
+    fields: { readonly expiresAtMs: number; readonly timestamp: Timestamp },
+  ): ResidentKey {
+    const resident = this.residents.add(space, key);
+    resident.value = value;
+    resident.expiresAtMs = fields.expiresAtMs;
+    resident.version = fields.timestamp;
+    resident.accessedAtMs = this.nowMs;
+    this.residents.charge(resident);
+    if (resident.expiresAtMs !== 0) this.#context.scheduleExpiry(resident);
+    return resident;
+  }
+
+  #delete(resident: ResidentKey): void {
+    const old = resident.value;
+    assert(old !== undefined, 'only a key that is there can be deleted');
+    const timestamp = this.timestamp;
+    this.#remember(resident);
+    const { space, key, version } = resident;
+    const slot = this.#context.slotOf(key);
+    deleteKeyRecords(this.#batch, { slot, space, key, timestamp, replaces: version }, old);
+    this.#count(resident.space, -1);
+    resident.value = undefined;
+    resident.expiresAtMs = 0;
+    resident.version = timestamp;
+    resident.changedIndex = this.#batch.index;
+    if (resident.changedIndex > this.observedIndex) this.observedIndex = resident.changedIndex;
+    this.residents.charge(resident);
+    this.touched.push(resident);
+  }
+
+  #count(space: Space, change: number): void {
+    this.#keyCounts[space] = (this.#keyCounts[space] ?? 0) + change;
+    this.#batch.countChange(space, change);
+  }
+
+  #observe(index: LogIndex): void {
+    if (index > this.observedIndex) this.observedIndex = index;
+  }
+
+  #nextUndo(): UndoRecord {
+    const undo = this.#undo[this.#undoCount];
+    this.#undoCount++;
+    if (undo !== undefined) return undo;
+    const created = new UndoRecord();
+    this.#undo.push(created);
+    return created;
+  }
+
+  #remember(resident: ResidentKey): void {
+    const undo = this.#nextUndo();
+    undo.resident = resident;
+    undo.value = resident.value;
+    undo.expiresAtMs = resident.expiresAtMs;
+    undo.version = resident.version;
+    undo.changedIndex = resident.changedIndex;
+  }
+
+  #undoTo(count: number, position: number): void {
+    while (this.#undoCount > count) {
+      this.#undoCount--;
+      const undo = this.#undo[this.#undoCount] as UndoRecord;
+      if (undo.flushed !== null) this.#unflush(undo.flushed);
+      if (undo.resident !== null) this.#undoKey(undo.resident, undo);
+      undo.flushed = null;
+      undo.resident = null;
+      undo.value = undefined;
+    }
+    this.#batch.truncate(position);
+  }
+
+  #undoKey(resident: ResidentKey, undo: UndoRecord): void {
+    const wasPresent = undo.value !== undefined;
+    const isNowPresent = resident.value !== undefined;
+    if (wasPresent !== isNowPresent) this.#count(resident.space, wasPresent ? 1 : -1);
+    resident.value = undo.value;
+    resident.expiresAtMs = undo.expiresAtMs;
+    resident.version = undo.version;
+    resident.changedIndex = undo.changedIndex;
+    // A key that came into being here was never known to be absent: forget it rather than keep a guess.
+    if (!wasPresent && undo.changedIndex === 0) this.residents.drop(resident);
+    else this.residents.charge(resident);
+    if (resident.expiresAtMs !== 0 && resident.scheduledAtMs === 0) this.#context.scheduleExpiry(resident);
+  }
+
+  #unflush(flushed: FlushedSpace): void {
+    this.residents.restore(flushed.space, flushed.table);
+    this.#flushedAt[flushed.space] = flushed.flushedAt;
+    this.#flushIndex[flushed.space] = flushed.flushIndex;
+    this.#count(flushed.space, flushed.keyCount);
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * One request as a partition sees it: what to evaluate, for whom, until when. Made at the entry node for local work and
+ * on the link for forwarded work; the same object goes through evaluation, the batch and the answer.
+ */
+import type { LogIndex, NodeId, Timestamp } from '../base/ids.ts';
+import type { DataCommand } from '../commands/define.ts';
+import type { Protocol, Reply } from '../resp/reply.ts';
+import type { Space } from '../values/value.ts';
+import type { RequestId } from './entry-format.ts';
+
+export interface JobCall {
+  readonly command: DataCommand;
+  readonly argv: readonly Buffer[];
+  readonly database: Space;
+}
+
+export interface JobWatch {
+  readonly database: Space;
+  readonly key: Buffer;
+  readonly version: Timestamp;
+}
+
+export interface JobTransaction {
+  readonly calls: readonly JobCall[];
+  readonly watched: readonly JobWatch[];
+}
+
+/** Who gets the outcome of a job; exactly one of the two is called, once. */
+export interface JobOwner {
+  /** The job is done; whatever it wrote is committed at `index` (0 if it wrote nothing). */
+  complete(job: Job, reply: Reply, index: LogIndex): void;
+  /** This replica cannot tell or do any more: to be repeated at the next leader, under the same id. */
+  retry(job: Job): void;
+}
+
+export class Job implements RequestId {
+  readonly owner: JobOwner;
+  /** The single command; null for a transaction. */
+  readonly call: JobCall | null;
+  readonly transaction: JobTransaction | null;
+  readonly protocol: Protocol;
+  /** Monotonic ms of this node. */
+  deadlineMs: number;
+  /** Jobs of one strand are evaluated in order of submission, also behind one that waits. */
+  readonly strand: number;
+  readonly node: NodeId;
+  readonly epoch: number;
+  readonly counter: number;
+  /** True if an earlier attempt may have been applied. */
+  isRetry = false;
+  /** True once nobody waits for the answer. */
+  isCancelled = false;
+
+  // Set by the evaluation, read until the answer leaves.
+  reply: Reply = null;
+  /** Greatest log index of a change that the evaluation saw. */
+  observedIndex: LogIndex = 0;
+  /** Evaluations that ended in waiting for a key. */
+  waits = 0;
+  /** Partition time of the first evaluation in this tenure; 0 before. */
+  firstRunMs = 0;
+  /** Evaluations that ended in loading. */
+  loads = 0;
+  /** Read round that confirms leadership for this job. */
+  round = 0;
+
+  constructor(fields: {
+    readonly owner: JobOwner;
+    readonly call: JobCall | null;
+    readonly transaction: JobTransaction | null;
+    readonly protocol: Protocol;
+    readonly deadlineMs: number;
+    readonly strand: number;
+    readonly node: NodeId;
+    readonly epoch: number;
+    readonly counter: number;
+  }) {
+    this.owner = fields.owner;
+    this.call = fields.call;
+    this.transaction = fields.transaction;
+    this.protocol = fields.protocol;
+    this.deadlineMs = fields.deadlineMs;
+    this.strand = fields.strand;
+    this.node = fields.node;
+    this.epoch = fields.epoch;
+    this.counter = fields.counter;
+  }
+}

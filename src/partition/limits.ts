@@ -1,0 +1,32 @@
+/** Bounds of the room, with unit and reason. What is reached is refused or waits; nothing grows without end. */
+
+/** Evaluated but uncommitted mutations of one partition. Beyond it writes are refused with TRYAGAIN. */
+export const UNCOMMITTED_BYTES_MAX = 64 * 1024 * 1024;
+/** Committed entries that LevelDB has not taken yet, at a leader. Beyond it writes are refused with TRYAGAIN. */
+export const UNAPPLIED_BYTES_MAX = 96 * 1024 * 1024;
+/** One open batch is closed early at this size, so that one entry stays far below frame and flush limits. */
+export const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** Largest entry that one request may produce (a 512 MB value and its key fit). */
+export const ENTRY_BYTES_MAX = 600 * 1024 * 1024;
+/** Record bytes handed to one LevelDB batch; more wait for the next. */
+export const APPLY_BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** Requests waiting for a key, a load or a range scan in one partition. */
+export const PARKED_REQUESTS_MAX = 100_000;
+/** Bytes of entries of a group since its last checkpoint that start the next one. */
+export const CHECKPOINT_LOG_BYTES = 32 * 1024 * 1024;
+/** Log bytes of a group in memory beyond which writes are refused until compaction catches up. */
+export const LOG_BYTES_MAX = 384 * 1024 * 1024;
+/** Keys that one turn of the expiry cycle deletes at most. */
+export const EXPIRY_KEYS_PER_CYCLE_MAX = 1_000;
+/** Pause between turns of the expiry cycle, in ms. */
+export const EXPIRY_CYCLE_MS = 100;
+/** Resident keys looked at by one turn of eviction. */
+export const EVICTION_STEPS_PER_TURN = 20_000;
+/** Pages of a long string that are loaded synchronously within an evaluation; longer ones are loaded aside. */
+export const SYNCHRONOUS_PAGES_MAX = 16;
+/** Evaluations of one request that ended in "not resident" before it is refused. */
+export const LOAD_ROUNDS_MAX = 10_000;
+/** Scan positions remembered so that SCAN resumes in O(1). */
+export const SCAN_CURSORS_MAX = 4_096;
+/** The ledger of repeated requests is kept this long after the last repetition, in ms. */
+export const LEDGER_KEPT_MS = 30_000;

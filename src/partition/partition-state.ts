@@ -1,0 +1,122 @@
+/**
+ * What a partition is besides its records: counters that change with each entry and are stored in the same atomic batch.
+ *
+ *   u8  format = 1
+ *   u64 time of the last entry, ms | u64 greatest commit timestamp | u32 rolling hash
+ *   4 lists of members (voters, outgoing voters, learners, next learners): u8 count, then u32 each
+ *   u8  spaces, then each: u64 live keys | u64 flushed at (records not newer than this are dead)
+ *
+ * The rolling hash chains a CRC-32 over the bytes of all applied entries: replicas that disagree at an equal applied
+ * index did not apply the same history.
+ */
+import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { crc32 } from '../base/checksum.ts';
+import { KahunaError } from '../base/errors.ts';
+import type { NodeId, Timestamp } from '../base/ids.ts';
+import type { ConfState } from '../raft/types.ts';
+import { DATABASE_COUNT, SPACE_COUNT } from '../values/value.ts';
+import { ALL_DATABASES, type DecodedEntry } from './entry-format.ts';
+
+const STATE_FORMAT = 1;
+
+export interface PartitionState {
+  readonly timeMs: number;
+  readonly lastTimestamp: Timestamp;
+  readonly rollingHash: number;
+  readonly confState: ConfState;
+  /** By space. */
+  readonly keyCounts: readonly number[];
+  /** By space: records whose commit timestamp is not greater are dead. 0 = never flushed. */
+  readonly flushedAt: readonly Timestamp[];
+}
+
+export function emptyPartitionState(confState: ConfState): PartitionState {
+  return {
+    timeMs: 0,
+    lastTimestamp: 0,
+    rollingHash: 0,
+    confState,
+    keyCounts: new Array<number>(SPACE_COUNT).fill(0),
+    flushedAt: new Array<number>(SPACE_COUNT).fill(0),
+  };
+}
+
+/** The state after an entry with these bytes. */
+export function afterEntry(state: PartitionState, data: Uint8Array, entry: DecodedEntry): PartitionState {
+  let { keyCounts, flushedAt } = state;
+  if (entry.countChanges.length > 0) {
+    const counts = [...keyCounts];
+    for (const { space, change } of entry.countChanges) {
+      const count = (counts[space] ?? 0) + change;
+      if (count < 0) throw new KahunaError('STATE_DIVERGED', `the key count of space ${space} would be ${count}`);
+      counts[space] = count;
+    }
+    keyCounts = counts;
+  }
+  for (const flush of entry.flushes) {
+    flushedAt = flushedAt.map((at, space) => (isFlushed(space, flush.space) ? flush.timestamp : at));
+  }
+  return {
+    timeMs: Math.max(state.timeMs, entry.timeMs),
+    lastTimestamp: Math.max(state.lastTimestamp, entry.lastTimestamp),
+    rollingHash: crc32(data, state.rollingHash),
+    confState: state.confState,
+    keyCounts,
+    flushedAt,
+  };
+}
+
+export function isFlushed(space: number, flushed: number): boolean {
+  return flushed === ALL_DATABASES ? space < DATABASE_COUNT : flushed === space;
+}
+
+export function encodePartitionState(state: PartitionState): Uint8Array {
+  const writer = new ByteWriter(512);
+  writer.u8(STATE_FORMAT);
+  writer.u64(state.timeMs);
+  writer.u64(state.lastTimestamp);
+  writer.u32(state.rollingHash);
+  writeConfState(writer, state.confState);
+  writer.u8(SPACE_COUNT);
+  for (let space = 0; space < SPACE_COUNT; space++) {
+    writer.u64(state.keyCounts[space] ?? 0);
+    writer.u64(state.flushedAt[space] ?? 0);
+  }
+  return writer.finish();
+}
+
+export function decodePartitionState(bytes: Uint8Array): PartitionState {
+  const reader = new ByteReader(bytes);
+  const format = reader.u8();
+  if (format !== STATE_FORMAT) {
+    throw new KahunaError('STATE_FORMAT', `partition state has format ${format}, this version knows ${STATE_FORMAT}`);
+  }
+  const timeMs = reader.u64();
+  const lastTimestamp = reader.u64();
+  const rollingHash = reader.u32();
+  const confState = readConfState(reader);
+  const keyCounts: number[] = [];
+  const flushedAt: number[] = [];
+  for (let left = reader.u8(); left > 0; left--) {
+    keyCounts.push(reader.u64());
+    flushedAt.push(reader.u64());
+  }
+  reader.expectEnd();
+  return { timeMs, lastTimestamp, rollingHash, confState, keyCounts, flushedAt };
+}
+
+export function writeConfState(writer: ByteWriter, confState: ConfState): void {
+  for (const nodes of [confState.voters, confState.votersOutgoing, confState.learners, confState.learnersNext]) {
+    writer.u8(nodes.length);
+    for (const node of nodes) writer.u32(node);
+  }
+}
+
+export function readConfState(reader: ByteReader): ConfState {
+  const list = (): NodeId[] => {
+    const nodes: NodeId[] = [];
+    for (let left = reader.u8(); left > 0; left--) nodes.push(reader.u32());
+    return nodes;
+  };
+  return { voters: list(), votersOutgoing: list(), learners: list(), learnersNext: list() };
+}

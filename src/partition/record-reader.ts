@@ -1,0 +1,161 @@
+/**
+ * Reads keys from LevelDB for a leader: short values at once, long ones aside, and the records that a scan meets.
+ * Damage stops the node: a wrong value is never served.
+ */
+import { mustExist } from '../base/assert.ts';
+import type { GroupId, Slot, Timestamp } from '../base/ids.ts';
+import type { ProcessControl, Timers } from '../base/platform.ts';
+import { afterRecord, decodeRecordKey, encodePageKey, encodeRecordKey, slotRange } from '../storage/data/keys.ts';
+import { openRecord } from '../storage/data/records.ts';
+import type { DataStore, OpenedRecord, RawRecord } from '../storage/data/types.ts';
+import { assembleValue, type DecodedKey, decodeKeyRecord, typeOf } from '../values/codec.ts';
+import { type Space, VALUE_TYPES, type Value } from '../values/value.ts';
+import { type CarriedAnswers, readCarriedAnswers } from './carried-answers.ts';
+import type { RecordedAnswer } from './entry-format.ts';
+import { SYNCHRONOUS_PAGES_MAX } from './limits.ts';
+
+export interface LoadedKey {
+  readonly timestamp: Timestamp;
+  readonly expiresAtMs: number;
+  /** Null: too long to be read within an evaluation. */
+  readonly value: Value | null;
+}
+
+/** A record that a scan met. */
+export interface ScannedRecord {
+  readonly recordKey: Uint8Array;
+  /** False for the pages of long values. */
+  readonly isKeyRecord: boolean;
+  readonly slot: Slot;
+  readonly space: Space;
+  readonly key: string;
+  /** Type number; 0 if this is no key record. */
+  readonly type: number;
+  readonly expiresAtMs: number;
+  readonly timestamp: Timestamp;
+}
+
+/** Pages read between two turns of the event loop. */
+const PAGES_PER_STEP = 64;
+
+export class RecordReader {
+  readonly #data: DataStore;
+  readonly #process: ProcessControl;
+  readonly #timers: Timers;
+  readonly #slotOf: (key: string) => Slot;
+
+  constructor(
+    data: DataStore,
+    platform: { readonly process: ProcessControl; readonly timers: Timers },
+    slotOf: (key: string) => Slot,
+  ) {
+    this.#data = data;
+    this.#process = platform.process;
+    this.#timers = platform.timers;
+    this.#slotOf = slotOf;
+  }
+
+  readKey(space: Space, key: string): LoadedKey | undefined {
+    const recordKey = encodeRecordKey(this.#slotOf(key), space, key);
+    const record = this.#get(recordKey);
+    if (record === undefined) return undefined;
+    const decoded = decodeKeyRecord(record.payload);
+    const { expiresAtMs } = decoded;
+    const { timestamp } = record;
+    if (decoded.value !== undefined) return { timestamp, expiresAtMs, value: decoded.value };
+    if (decoded.pageCount > SYNCHRONOUS_PAGES_MAX) return { timestamp, expiresAtMs, value: null };
+    const pages = this.#readPages(recordKey, decoded, decoded.firstPage, decoded.pageCount);
+    return { timestamp, expiresAtMs, value: assembleValue(decoded, pages) };
+  }
+
+  /** Like `readKey`, whatever the length; undefined if the key changed while it was read. */
+  async readLongKey(space: Space, key: string): Promise<(LoadedKey & { readonly value: Value }) | undefined> {
+    const recordKey = encodeRecordKey(this.#slotOf(key), space, key);
+    const record = this.#get(recordKey);
+    if (record === undefined) return undefined;
+    const decoded = decodeKeyRecord(record.payload);
+    const { timestamp } = record;
+    if (decoded.value !== undefined) return { timestamp, expiresAtMs: decoded.expiresAtMs, value: decoded.value };
+    const pages: Uint8Array[] = [];
+    while (pages.length < decoded.pageCount) {
+      // Lets other work of the node go on between the steps; the key may change meanwhile.
+      if (pages.length > 0) await new Promise<void>((resolve) => this.#timers.endOfTurn(resolve));
+      if (this.#get(recordKey)?.timestamp !== timestamp) return undefined;
+      const count = Math.min(PAGES_PER_STEP, decoded.pageCount - pages.length);
+      pages.push(...this.#readPages(recordKey, decoded, decoded.firstPage + pages.length, count));
+    }
+    return { timestamp, expiresAtMs: decoded.expiresAtMs, value: assembleValue(decoded, pages) };
+  }
+
+  /** Newest applied record of a key, whoever leads: for state that every replica may read (scripts). */
+  readApplied(space: Space, key: string): Value | undefined {
+    return this.readKey(space, key)?.value ?? undefined;
+  }
+
+  typeOf(value: Value): number {
+    return VALUE_TYPES[typeOf(value)];
+  }
+
+  /** Answers of requests that a snapshot brought, as far as they may still be asked for. */
+  carriedAnswers(group: GroupId): readonly RecordedAnswer[] {
+    return this.carried(group)?.answers ?? [];
+  }
+
+  carried(group: GroupId): CarriedAnswers | undefined {
+    return readCarriedAnswers(this.#data, group);
+  }
+
+  /** Ends the node: what it would serve cannot be trusted. */
+  fail(error: unknown): never {
+    const message = error instanceof Error ? error.message : String(error);
+    return this.#process.fatal('dataDamaged', message, error);
+  }
+
+  #readPages(recordKey: Uint8Array, decoded: DecodedKey, first: number, count: number): Uint8Array[] {
+    const pages: Uint8Array[] = [];
+    for (let page = first; page < first + count; page++) {
+      const record = this.#get(encodePageKey(recordKey, page));
+      pages.push(mustExist(record, `page ${page} of a ${decoded.type} is missing`).payload);
+    }
+    return pages;
+  }
+
+  #get(key: Uint8Array): OpenedRecord | undefined {
+    try {
+      return this.#data.get(key);
+    } catch (error) {
+      return this.fail(error);
+    }
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// What scans need of the layout
+
+export function recordKeyOf(slot: Slot, space: Space, key: string): Uint8Array {
+  return encodeRecordKey(slot, space, key);
+}
+
+export function slotStart(slot: Slot): Uint8Array {
+  return slotRange(slot, slot).start;
+}
+
+export function slotEnd(slot: Slot): Uint8Array {
+  return slotRange(slot, slot).end;
+}
+
+/** The first possible record key after this one. */
+export function startAfter(recordKey: Uint8Array): Uint8Array {
+  return afterRecord(recordKey);
+}
+
+export function keyRecordOf(record: RawRecord): ScannedRecord {
+  const { slot, space, key, kind } = decodeRecordKey(record.key);
+  const { timestamp, payload } = openRecord(record.key, record.sealed);
+  if (kind !== 'key') {
+    return { recordKey: record.key, isKeyRecord: false, slot, space, key, type: 0, expiresAtMs: 0, timestamp };
+  }
+  const { type, expiresAtMs } = decodeKeyRecord(payload);
+  return { recordKey: record.key, isKeyRecord: true, slot, space, key, type: VALUE_TYPES[type], expiresAtMs, timestamp };
+}
+

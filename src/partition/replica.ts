@@ -1,0 +1,526 @@
+/**
+ * One replica of a partition: drives its Raft core, keeps the log and LevelDB in step with it, and, while it leads,
+ * evaluates requests through a tenure.
+ *
+ * The engine calls `turn` once per event-loop turn in which something happened here; what a turn must make durable goes
+ * into the flush that all replicas of the node share.
+ *
+ * Invariants:
+ * - Only entries that are committed and durable on this node are applied.
+ * - Nothing is evaluated before the first entry of the own term is in LevelDB: until then resident objects could miss
+ *   what an earlier leader committed (thesis §6.4 asks for its commit; LevelDB is where evaluation reads from).
+ */
+import { assert, mustExist } from '../base/assert.ts';
+import { msOfTimestamp } from '../base/hlc.ts';
+import type { GroupId, LogIndex, NodeId, Term } from '../base/ids.ts';
+import type { Logger } from '../base/log.ts';
+import type { Clock, Random } from '../base/platform.ts';
+import type { RaftCore } from '../raft/core.ts';
+import { type ConfState, ENTRY_TYPES, type Entry, MESSAGE_TYPES, type Message, type Ready } from '../raft/types.ts';
+import type { DataStore } from '../storage/data/types.ts';
+import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
+import { Applier } from './applier.ts';
+import { decodeAnswers, decodeHeader, type RecordedAnswer } from './entry-format.ts';
+import type { Job } from './job.ts';
+import { LOG_BYTES_MAX, UNAPPLIED_BYTES_MAX } from './limits.ts';
+import { encodePartitionState, type PartitionState } from './partition-state.ts';
+import { PartitionTime } from './partition-time.ts';
+import type { RecordReader } from './record-reader.ts';
+import type { RequestLedger } from './request-ledger.ts';
+import type { MemoryBudget } from './resident.ts';
+import type { Scanner } from './scanner.ts';
+import { Tenure, type TenureHost } from './tenure.ts';
+
+/** Resolution of the timeline; the request window is longer by more than this. */
+const TIMELINE_STEP_MS = 250;
+
+/** What a replica needs of the node around it. */
+export interface ReplicaHost {
+  readonly node: NodeId;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly raftLog: RaftLog;
+  readonly data: DataStore;
+  readonly budget: MemoryBudget;
+  readonly random: Random;
+  /** Asks for a turn of this replica at the end of the present event-loop turn. */
+  wake(replica: Replica): void;
+  send(group: GroupId, message: Message): void;
+  /** Streams the state of this replica to a node that lags too far behind. */
+  sendSnapshot(replica: Replica, message: Message): void;
+  /** The core has taken a snapshot that was staged here: it is to be installed. */
+  installSnapshot(replica: Replica): void;
+  /** Calls back once everything that is staged now is durable. */
+  flushed(done: () => void): void;
+  /** This replica leads and serves (`isServing`), or has just ceased to. */
+  servingChanged(replica: Replica, isServing: boolean): void;
+  /** LevelDB holds more of the replica's entries. */
+  appliedTo(replica: Replica): void;
+}
+
+export interface ReplicaOptions {
+  readonly group: GroupId;
+  readonly core: RaftCore;
+  readonly slots: { readonly first: number; readonly last: number };
+  readonly reader: RecordReader;
+  readonly scanner: Scanner;
+  readonly slotOf: (key: string) => number;
+  readonly readConsistency: 'quorum' | 'lease';
+  /** Length of a lease from the start of the round that granted it, in ms; below the election time-out. */
+  readonly leaseMs: number;
+  readonly commandTimeoutMs: number;
+  /** How long answers stay in the log, in ms: longer than any request can be repeated. */
+  readonly requestWindowMs: number;
+  /** Entries that are kept for followers that come back, in bytes; a group of one keeps none. */
+  readonly logMemoryBytes: number;
+  readonly applied: { readonly index: LogIndex; readonly term: Term; readonly state: PartitionState };
+}
+
+export class Replica implements TenureHost {
+  readonly group: GroupId;
+  readonly core: RaftCore;
+  readonly reader: RecordReader;
+  readonly scanner: Scanner;
+  readonly time: PartitionTime;
+  readonly slots: { readonly first: number; readonly last: number };
+  readonly commandTimeoutMs: number;
+  readonly applier: Applier;
+  readonly #host: ReplicaHost;
+  readonly #options: ReplicaOptions;
+  #tenure: Tenure | null = null;
+  #isServing = false;
+  /** Index of the first entry of the own term, while this replica leads. */
+  #ownTermIndex: LogIndex = 0;
+  #role: string = 'follower';
+  #leader: NodeId = 0;
+  #term: Term;
+  #leaseUntilMs = 0;
+  #checkpoint: { readonly index: LogIndex; readonly term: Term };
+  #notedIndex: LogIndex = 0;
+  #appendedBytes = 0;
+  #checkpointedBytes = 0;
+  /** Times of entries, one every TIMELINE_STEP_MS: finds the entries whose answers may still be asked for. */
+  #timeline: { readonly timeMs: number; readonly index: LogIndex }[] = [];
+  #isTransferring = false;
+
+  constructor(host: ReplicaHost, options: ReplicaOptions, checkpoint: { readonly index: LogIndex; readonly term: Term }) {
+    this.#host = host;
+    this.#options = options;
+    this.group = options.group;
+    this.core = options.core;
+    this.reader = options.reader;
+    this.scanner = options.scanner;
+    this.slots = options.slots;
+    this.commandTimeoutMs = options.commandTimeoutMs;
+    this.time = new PartitionTime(host.clock);
+    this.time.logged(options.applied.state.timeMs);
+    this.time.logged(msOfTimestamp(options.applied.state.lastTimestamp));
+    this.#term = options.core.term;
+    this.#checkpoint = checkpoint;
+    this.applier = new Applier({
+      group: options.group,
+      data: host.data,
+      events: this,
+      index: options.applied.index,
+      term: options.applied.term,
+      state: options.applied.state,
+    });
+    this.#noteAllEntries();
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // TenureHost
+
+  get node(): NodeId {
+    return this.#host.node;
+  }
+
+  get clock(): Clock {
+    return this.#host.clock;
+  }
+
+  get random(): Random {
+    return this.#host.random;
+  }
+
+  get budget(): MemoryBudget {
+    return this.#host.budget;
+  }
+
+  get log(): Logger {
+    return this.#host.log;
+  }
+
+  get term(): Term {
+    return this.core.term;
+  }
+
+  get isSoleVoter(): boolean {
+    const { voters, votersOutgoing } = this.core.confState;
+    return voters.length === 1 && votersOutgoing.length === 0 && voters[0] === this.#host.node;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.core.lastIndex;
+  }
+
+  get commitIndex(): LogIndex {
+    return this.core.commitIndex;
+  }
+
+  get appliedIndex(): LogIndex {
+    return this.applier.index;
+  }
+
+  get isBackedUp(): boolean {
+    return this.applier.pendingBytes > UNAPPLIED_BYTES_MAX || this.core.logBytes > LOG_BYTES_MAX;
+  }
+
+  get isLeaseValid(): boolean {
+    return this.#leaseUntilMs !== 0 && this.#host.clock.monotonicMs() < this.#leaseUntilMs;
+  }
+
+  slotOf(key: string): number {
+    return this.#options.slotOf(key);
+  }
+
+  propose(entry: Uint8Array): LogIndex {
+    return this.core.propose(entry);
+  }
+
+  wake(): void {
+    this.#host.wake(this);
+  }
+
+  fillLedger(ledger: RequestLedger): void {
+    for (const answer of this.reader.carriedAnswers(this.group)) ledger.add(answer, 0);
+    for (let index = this.core.firstIndex; index <= this.core.lastIndex; index++) {
+      const entry = this.#entry(index);
+      if (entry.type !== ENTRY_TYPES.normal || entry.data.length === 0) continue;
+      for (const answer of decodeAnswers(entry.data)) ledger.add(answer, index);
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // What others see
+
+  /** True while requests may be submitted here. */
+  get isServing(): boolean {
+    return this.#isServing && !this.#isTransferring;
+  }
+
+  get leader(): NodeId {
+    return this.#leader;
+  }
+
+  get role(): 'leader' | 'follower' | 'candidate' | 'learner' {
+    const role = this.core.role;
+    if (role === 'leader') return 'leader';
+    if (!this.core.isVoter) return 'learner';
+    return role === 'follower' ? 'follower' : 'candidate';
+  }
+
+  get residentKeys(): number {
+    return this.#tenure?.residentKeys ?? 0;
+  }
+
+  get residentBytes(): number {
+    return this.#tenure?.residentBytes ?? 0;
+  }
+
+  /** Bytes of entries that the log keeps. */
+  get logBytes(): number {
+    return this.core.logBytes;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Requests
+
+  submit(job: Job): void {
+    if (this.#tenure === null || !this.isServing) {
+      job.owner.retry(job);
+      return;
+    }
+    this.#tenure.submit(job);
+  }
+
+  cancel(job: Job): void {
+    this.#tenure?.cancel(job);
+    job.isCancelled = true;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Driving Raft
+
+  tickRaft(): void {
+    this.core.tick();
+    if (this.#isTransferring && !this.core.isTransferring && this.#isServing) {
+      // The other node did not take over in time: this one goes on.
+      this.#isTransferring = false;
+      this.#host.servingChanged(this, true);
+    }
+    this.#host.wake(this);
+  }
+
+  tick(): void {
+    if (this.#tenure !== null && this.#isServing) this.#tenure.tick();
+  }
+
+  step(message: Message): void {
+    if (message.leaderTimeMs > 0 && message.term >= this.core.term) this.time.heard(message.leaderTimeMs);
+    this.core.step(message);
+    this.#host.wake(this);
+  }
+
+  /** The connection to a node ended: if it led, look for a new leader at once (quorum reads only: a lease relies on silence). */
+  nodeLost(node: NodeId): void {
+    this.core.reportUnreachable(node);
+    if (this.#options.readConsistency === 'quorum' && this.core.leader === node && this.core.role !== 'leader') {
+      this.core.forgetLeader();
+    }
+    this.#host.wake(this);
+  }
+
+  /**
+   * One turn: closes the batch unless the log is busy (then more joins it), and hands out what Raft wants done. Returns
+   * the Ready whose persistence the engine must report with `persisted`, or null if there was nothing.
+   */
+  turn(isLogBusy: boolean): Ready | null {
+    const tenure = this.#tenure;
+    if (tenure !== null && this.#isServing) {
+      if (!isLogBusy) tenure.closeBatch();
+      this.#startReadRound(tenure);
+    }
+    if (!this.core.hasReady()) return null;
+    const ready = this.core.ready();
+    this.#noteRole(ready);
+    this.#stage(ready);
+    this.#send(ready.messages);
+    this.#take(ready);
+    return ready;
+  }
+
+  /** Everything that `ready` staged is durable. */
+  persisted(ready: Ready): void {
+    this.#send(ready.messagesAfterPersist);
+    this.core.persisted(ready.number);
+    this.#host.wake(this);
+  }
+
+  #startReadRound(tenure: Tenure): void {
+    const now = this.#host.clock.monotonicMs();
+    const isLease = this.#options.readConsistency === 'lease' && !this.isSoleVoter;
+    const renew = isLease && this.#leaseUntilMs - now < this.#options.leaseMs / 2;
+    const context = tenure.reads.startRound(now, renew);
+    if (context !== 0) assert(this.core.readIndex(context), 'a serving leader confirms reads');
+  }
+
+  #stage(ready: Ready): void {
+    const { raftLog } = this.#host;
+    if (ready.entries.length > 0) {
+      if ((ready.entries[0]?.index ?? 0) <= this.#notedIndex) this.#noteAllEntries();
+      else for (const entry of ready.entries) this.#noteEntry(entry);
+      raftLog.stageEntries(this.group, ready.entries);
+    }
+    if (ready.hardState !== null) raftLog.stageHardState(this.group, ready.hardState);
+  }
+
+  #send(messages: readonly Message[]): void {
+    for (const message of messages) {
+      if (message.type === MESSAGE_TYPES.snapshot) {
+        this.#host.sendSnapshot(this, message);
+        continue;
+      }
+      if (message.type === MESSAGE_TYPES.append || message.type === MESSAGE_TYPES.heartbeat) {
+        message.leaderTimeMs = this.#isServing ? this.time.now() : 0;
+      }
+      this.#host.send(this.group, message);
+    }
+  }
+
+  #take(ready: Ready): void {
+    const tenure = this.#tenure;
+    for (const entry of ready.committed) {
+      this.applier.enqueue(entry);
+      tenure?.committed(entry.index);
+    }
+    for (const state of ready.readStates) {
+      const startedMs = tenure?.reads.confirm(state.context) ?? -1;
+      if (startedMs >= 0 && this.#options.readConsistency === 'lease' && !this.#isTransferring) {
+        this.#leaseUntilMs = Math.max(this.#leaseUntilMs, startedMs + this.#options.leaseMs);
+      }
+    }
+    tenure?.releaseReads();
+    if (ready.snapshot !== null) this.#host.installSnapshot(this);
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Roles
+
+  #noteRole(ready: Ready): void {
+    const { role, leader, term } = ready.softState;
+    const wasLeader = this.#role === 'leader';
+    const isNewTerm = term !== this.#term;
+    if (wasLeader && (role !== 'leader' || isNewTerm)) this.#endTenure();
+    if (role === 'leader' && (!wasLeader || isNewTerm)) {
+      this.#ownTermIndex = this.core.lastIndex;
+      this.#host.log.info('became leader', { group: this.group, term });
+    }
+    this.#role = role;
+    this.#leader = leader;
+    this.#term = term;
+    this.#maybeServe();
+  }
+
+  #maybeServe(): void {
+    if (this.#role !== 'leader' || this.#isServing || this.applier.index < this.#ownTermIndex) return;
+    this.time.anchor();
+    this.#tenure = new Tenure(this, this.applier.state);
+    this.#isServing = true;
+    this.#host.log.info('serving', { group: this.group, term: this.core.term });
+    this.#host.servingChanged(this, true);
+  }
+
+  #endTenure(): void {
+    const tenure = this.#tenure;
+    this.#tenure = null;
+    this.#leaseUntilMs = 0;
+    this.#isTransferring = false;
+    if (!this.#isServing || tenure === null) return;
+    this.#isServing = false;
+    this.#host.log.info('no longer leader', { group: this.group, term: this.core.term });
+    const jobs = tenure.end();
+    this.#host.servingChanged(this, false);
+    for (const job of jobs) job.owner.retry(job);
+  }
+
+  /** Hands leadership to another voter; requests wait at their entry nodes meanwhile. */
+  transferLeadership(to: NodeId): boolean {
+    if (this.#tenure === null || !this.#isServing) return false;
+    this.#tenure.closeBatch();
+    if (!this.core.transferLeadership(to)) return false;
+    this.#isTransferring = true;
+    this.#leaseUntilMs = 0;
+    this.#host.servingChanged(this, false);
+    this.#host.wake(this);
+    return true;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // ApplierEvents
+
+  applied(index: LogIndex): void {
+    this.core.applied(index);
+    this.#maybeServe();
+    this.#tenure?.applied(index);
+    this.#host.appliedTo(this);
+    this.#host.wake(this);
+  }
+
+  confStateAfter(entry: Entry): ConfState {
+    return this.core.snapshotMetadata(entry.index).confState;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // The log's length
+
+  #entry(index: LogIndex): Entry {
+    return mustExist(this.core.entry(index), `entry ${index} is in memory`);
+  }
+
+  #noteEntry(entry: Entry): void {
+    this.#notedIndex = entry.index;
+    this.#appendedBytes += entry.data.length;
+    if (entry.type !== ENTRY_TYPES.normal || entry.data.length === 0) return;
+    const { timeMs } = decodeHeader(entry.data);
+    this.time.logged(timeMs);
+    const last = this.#timeline.at(-1);
+    if (last === undefined || timeMs - last.timeMs >= TIMELINE_STEP_MS) {
+      this.#timeline.push({ timeMs, index: entry.index });
+    }
+  }
+
+  /** At start, and when a new leader has replaced the end of the log. */
+  #noteAllEntries(): void {
+    this.#timeline = [];
+    for (let index = this.core.firstIndex; index <= this.core.lastIndex; index++) {
+      this.#noteEntry(this.#entry(index));
+    }
+  }
+
+  /** What LevelDB holds now, for a checkpoint that becomes valid once LevelDB was synced. */
+  checkpointCandidate(): LogCheckpoint {
+    const { index, term, state } = this.applier;
+    return { index, term, state: encodePartitionState(state) };
+  }
+
+  get checkpointIndex(): LogIndex {
+    return this.#checkpoint.index;
+  }
+
+  /** The data store was synced after `checkpoint` was taken: the log may start there, but keeps recent answers. */
+  checkpointed(checkpoint: LogCheckpoint): void {
+    this.#host.raftLog.stageCheckpoint(this.group, checkpoint);
+    this.#checkpoint = checkpoint;
+    this.#checkpointedBytes = this.#appendedBytes;
+    this.compact();
+  }
+
+  /** Bytes of entries that came after the last checkpoint. */
+  get uncheckpointedBytes(): number {
+    return this.#appendedBytes - this.#checkpointedBytes;
+  }
+
+  /** Drops entries that neither replay, nor a repeated request, nor a follower that was away for a moment can need. */
+  compact(): void {
+    const keepBytes = this.isSoleVoter ? 0 : this.#options.logMemoryBytes;
+    if (this.core.logBytes <= keepBytes) return;
+    let upTo = Math.min(this.#checkpoint.index, this.applier.index);
+    // By the times in the log alone: a wall clock that is ahead must not forget answers early.
+    const keepFromMs = (this.#timeline.at(-1)?.timeMs ?? 0) - this.#options.requestWindowMs;
+    for (const { timeMs, index } of this.#timeline) {
+      if (timeMs < keepFromMs) continue;
+      upTo = Math.min(upTo, index - 1);
+      break;
+    }
+    // Half of what is kept goes at once, so that compaction is rare.
+    let excess = this.core.logBytes - keepBytes / 2;
+    let last = this.core.firstIndex - 1;
+    while (last < upTo && excess > 0) {
+      last++;
+      excess -= this.#entry(last).data.length;
+    }
+    if (last < this.core.firstIndex) return;
+    const term = this.core.termAt(last);
+    this.core.compact(last);
+    this.#host.raftLog.stageCompaction(this.group, { index: last, term });
+    this.#timeline = this.#timeline.filter(({ index }, i) => index > last || i === this.#timeline.length - 1);
+    this.#host.wake(this);
+  }
+
+  /** A snapshot took the place of the data: the log follows, then the core learns of it. */
+  installed(checkpoint: LogCheckpoint, state: PartitionState, done: () => void): void {
+    this.#host.raftLog.stageReset(this.group, checkpoint);
+    this.#host.flushed(() => {
+      this.#checkpoint = checkpoint;
+      this.#timeline = [];
+      this.#notedIndex = 0;
+      this.time.logged(state.timeMs);
+      this.core.snapshotInstalled(checkpoint.index);
+      this.applier.resume(checkpoint.index, checkpoint.term, state);
+      this.core.applied(checkpoint.index);
+      this.#host.wake(this);
+      done();
+    });
+  }
+
+  /** Answers that a repeated request may still ask for, in entries up to `index`. */
+  answersUpTo(index: LogIndex): readonly RecordedAnswer[] {
+    const answers = [...this.reader.carriedAnswers(this.group)];
+    for (let at = this.core.firstIndex; at <= index; at++) {
+      const entry = this.#entry(at);
+      if (entry.type === ENTRY_TYPES.normal && entry.data.length > 0) answers.push(...decodeAnswers(entry.data));
+    }
+    return answers;
+  }
+}

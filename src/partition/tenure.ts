@@ -1,0 +1,587 @@
+/**
+ * Everything that a leader knows and nobody else may know: evaluated but uncommitted state, requests in flight, waiters,
+ * reads to be confirmed. It is made when this replica becomes leader and thrown away when it is one no more, so that
+ * nothing of it can outlive the term (DESIGN: a leader that steps down drops every resident object, and every waiting
+ * reply becomes "retry").
+ *
+ * Hot path (bench: compat/bench, GET and SET): submit → evaluate → batch or answer, without a promise or a closure.
+ *
+ * Invariants:
+ * - While the batch is open, its index is the next one of the log: nothing else is proposed before it is closed.
+ * - An answer leaves only when everything that its evaluation saw has committed; one that changed nothing also waits for
+ *   a confirmation of leadership that began after the evaluation.
+ */
+import { AssertionFailure, assert, mustExist } from '../base/assert.ts';
+import type { GroupId, LogIndex, NodeId, Term } from '../base/ids.ts';
+import type { Logger } from '../base/log.ts';
+import type { Clock, Random } from '../base/platform.ts';
+import { Args } from '../commands/args.ts';
+import { NotResident, type ScanPage, type ScanRequest } from '../commands/view.ts';
+import { encodeReply } from '../resp/encode.ts';
+import { INTERNAL_ERROR, tryAgain, uncertain } from '../resp/errors.ts';
+import { EncodedReply, ErrorReply, type Reply, ReplyError } from '../resp/reply.ts';
+import type { Space } from '../values/value.ts';
+import { Batch } from './batch.ts';
+import {
+  type EvaluationContext,
+  EvaluationView,
+  KeyNotResident,
+  RangeNotResident,
+  RequestAborted,
+  WaitForKey,
+} from './evaluation-view.ts';
+import { ExpiryHeap } from './expiry-heap.ts';
+import type { Job, JobCall } from './job.ts';
+import {
+  BATCH_BYTES_MAX,
+  EVICTION_STEPS_PER_TURN,
+  EXPIRY_KEYS_PER_CYCLE_MAX,
+  LEDGER_KEPT_MS,
+  LOAD_ROUNDS_MAX,
+  PARKED_REQUESTS_MAX,
+  UNCOMMITTED_BYTES_MAX,
+} from './limits.ts';
+import { Parked } from './parked.ts';
+import type { PartitionState } from './partition-state.ts';
+import type { PartitionTime } from './partition-time.ts';
+import { ReadRounds } from './read-rounds.ts';
+import { type RecordReader, recordKeyOf } from './record-reader.ts';
+import { RequestLedger } from './request-ledger.ts';
+import type { MemoryBudget, ResidentKey } from './resident.ts';
+import { isSameRequest, isWithin, type Scanner, type ScannedRange } from './scanner.ts';
+import { runTransaction } from './transactions.ts';
+
+/** What a tenure needs of the replica that it belongs to. */
+export interface TenureHost {
+  readonly group: GroupId;
+  readonly node: NodeId;
+  readonly commandTimeoutMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly time: PartitionTime;
+  readonly reader: RecordReader;
+  readonly scanner: Scanner;
+  readonly budget: MemoryBudget;
+  readonly log: Logger;
+  readonly term: Term;
+  /** True if this node alone is the majority: leadership needs no confirmation. */
+  readonly isSoleVoter: boolean;
+  readonly lastIndex: LogIndex;
+  readonly commitIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+  /** True when LevelDB or the log lag so far behind that writes must wait. */
+  readonly isBackedUp: boolean;
+  readonly isLeaseValid: boolean;
+  slotOf(key: string): number;
+  /** Appends to the log; returns the index. Never refuses while the tenure lasts. */
+  propose(entry: Uint8Array): LogIndex;
+  /** Something is to be done at the end of this turn. */
+  wake(): void;
+  /** Fills a new ledger from the log and from what a snapshot carried. */
+  fillLedger(ledger: RequestLedger): void;
+}
+
+interface Inflight {
+  readonly index: LogIndex;
+  jobs: Job[];
+  readonly bytes: number;
+}
+
+/** Keys changed by the entry at `index`: what is in memory and, until applied, not in LevelDB. */
+interface Touched {
+  readonly index: LogIndex;
+  readonly keys: readonly ResidentKey[];
+}
+
+/** Pages read for a job that scans, in the order in which its evaluation asked for them. */
+interface JobScans {
+  readonly pages: ScannedRange[];
+  position: number;
+  /** Applied index of its oldest page: changes after it are still needed. */
+  readonly floor: LogIndex;
+  /** Where RANDOMKEY started. */
+  randomCursor: bigint | null;
+}
+
+export class Tenure implements EvaluationContext {
+  readonly batch = new Batch();
+  readonly reader: RecordReader;
+  readonly random: Random;
+  readonly reads = new ReadRounds();
+  readonly #host: TenureHost;
+  readonly #view: EvaluationView;
+  readonly #args = new Args();
+  readonly #parked = new Parked();
+  readonly #expiry = new ExpiryHeap();
+  #inflight: Inflight[] = [];
+  #uncommittedBytes = 0;
+  #touchedInBatch: ResidentKey[] = [];
+  #touched: Touched[] = [];
+  #ledger: RequestLedger | null = null;
+  /** Monotonic ms of the last repetition. */
+  #ledgerUsedMs = 0;
+  readonly #scans = new Map<Job, JobScans>();
+  #activeScans: JobScans | null = null;
+  /** Drawn in the present evaluation. */
+  #randomCursor: bigint | null = null;
+  readonly #loading = new Set<Job>();
+  readonly #toWake: ResidentKey[] = [];
+  #isWaking = false;
+  #nowMs = 0;
+  #isOver = false;
+
+  constructor(host: TenureHost, state: PartitionState) {
+    this.#host = host;
+    this.reader = host.reader;
+    this.random = host.random;
+    this.#view = new EvaluationView(this, host.budget);
+    this.#view.reset(state);
+  }
+
+  get residentKeys(): number {
+    return this.#view.residents.keyCount;
+  }
+
+  get residentBytes(): number {
+    return this.#view.residents.usedBytes;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Requests
+
+  submit(job: Job): void {
+    assert(!this.#isOver, 'a tenure that is over takes no requests');
+    if (this.#parked.count !== 0 || this.#loading.size !== 0) {
+      if (this.#parked.isHeld(job.strand)) {
+        if (this.#parked.count >= PARKED_REQUESTS_MAX) this.#answerError(job, tryAgain('too many requests are waiting'));
+        else this.#parked.enqueueBehind(job);
+        return;
+      }
+    }
+    if (job.isRetry && this.#answerKnown(job)) return;
+    this.#evaluate(job);
+  }
+
+  /** The client of a job is gone: it leaves its queue, and what was held behind it goes on. */
+  cancel(job: Job): void {
+    job.isCancelled = true;
+    if (this.#parked.unpark(job)) this.#releaseStrand(job);
+  }
+
+  #evaluate(job: Job): void {
+    if (this.#isRefused(job)) {
+      this.#answerError(job, tryAgain('the log is full of writes that wait; nothing was applied'));
+      return;
+    }
+    const view = this.#view;
+    this.#begin(job);
+    let reply: Reply;
+    try {
+      if (job.call !== null) reply = this.#runCall(job.call);
+      else reply = runTransaction(view, this.#args, mustExist(job.transaction, 'a job holds a call or a transaction'));
+    } catch (thrown) {
+      job.observedIndex = view.observedIndex;
+      view.undoAll();
+      this.#onThrown(job, thrown);
+      return;
+    }
+    job.observedIndex = view.observedIndex;
+    if (!view.hasChanged) {
+      this.#finish(job);
+      this.#answerRead(job, reply);
+      return;
+    }
+    job.reply = reply;
+    this.batch.jobs.push(job);
+    if (!this.#host.isSoleVoter || job.node !== this.#host.node) this.#recordAnswer(job, reply);
+    if (job.waits !== 0) job.deadlineMs = this.#host.clock.monotonicMs() + this.#host.commandTimeoutMs;
+    this.#keepChanges();
+    this.#finish(job);
+  }
+
+  #recordAnswer(job: Job, reply: Reply): void {
+    const encoded = encodeReply(reply, job.protocol);
+    this.batch.answer(job, encoded);
+    this.#ledger?.add({ node: job.node, epoch: job.epoch, counter: job.counter, reply: encoded }, this.batch.index);
+  }
+
+  #runCall(call: JobCall): Reply {
+    this.#args.reset(call.argv, call.database);
+    return call.command.run(this.#view, this.#args);
+  }
+
+  #begin(job: Job | null): void {
+    if (this.batch.isEmpty) {
+      this.batch.index = this.#host.lastIndex + 1;
+    }
+    if (this.#nowMs === 0) this.#nowMs = this.#host.time.now();
+    this.#activeScans = job === null ? null : (this.#scans.get(job) ?? null);
+    if (this.#activeScans !== null) this.#activeScans.position = 0;
+    this.#randomCursor = null;
+    const view = this.#view;
+    view.begin(this.#nowMs, job?.protocol ?? 2);
+    if (job === null) return;
+    view.mayWait = job.call !== null;
+    if (job.firstRunMs === 0) job.firstRunMs = this.#nowMs;
+    else view.firstRunMs = job.firstRunMs;
+    view.waits = job.waits;
+  }
+
+  /** The evaluation stands: its changes stay in the batch, and whoever waits for a changed key is woken. */
+  #keepChanges(): void {
+    const view = this.#view;
+    this.batch.timeMs = this.#nowMs;
+    const wakes = this.#parked.waiterCount !== 0;
+    for (const resident of view.touched) {
+      this.#touchedInBatch.push(resident);
+      if (wakes && this.#parked.hasWaiters(resident.space, resident.key)) this.#toWake.push(resident);
+    }
+    view.commit();
+    this.#host.wake();
+    if (this.batch.sizeBytes > BATCH_BYTES_MAX) this.closeBatch();
+    if (this.#toWake.length !== 0) this.#wakeWaiters();
+  }
+
+  #finish(job: Job): void {
+    if (job.waits === 0 && job.loads === 0) return;
+    this.#parked.unpark(job);
+    this.#loading.delete(job);
+    this.#scans.delete(job);
+    this.#releaseStrand(job);
+  }
+
+  #releaseStrand(job: Job): void {
+    if (!this.#parked.isHeld(job.strand)) return;
+    for (const held of this.#parked.releaseStrand(job.strand)) {
+      if (this.#isOver) held.owner.retry(held);
+      else if (!held.isCancelled) this.submit(held);
+    }
+  }
+
+  #answerRead(job: Job, reply: Reply): void {
+    job.reply = reply;
+    if (this.#host.isSoleVoter || this.#host.isLeaseValid) {
+      if (job.observedIndex <= this.#host.commitIndex) {
+        job.owner.complete(job, reply, 0);
+        return;
+      }
+      this.reads.addConfirmed(job);
+    } else {
+      this.reads.add(job);
+    }
+    this.#host.wake();
+  }
+
+  #answerError(job: Job, error: ErrorReply): void {
+    job.owner.complete(job, error, 0);
+  }
+
+  #isRefused(job: Job): boolean {
+    if (this.#uncommittedBytes + this.batch.sizeBytes < UNCOMMITTED_BYTES_MAX && !this.#host.isBackedUp) return false;
+    if (job.call !== null) return job.call.command.flags.includes('write');
+    return job.transaction?.calls.some((call) => call.command.flags.includes('write')) ?? false;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Evaluations that cannot finish now
+
+  #onThrown(job: Job, thrown: unknown): void {
+    if (thrown instanceof ReplyError || thrown instanceof RequestAborted) {
+      this.#finish(job);
+      this.#deleteExpired(job);
+      this.#answerRead(job, thrown.reply);
+    } else if (thrown instanceof WaitForKey) {
+      this.#park(job, thrown);
+    } else if (thrown instanceof KeyNotResident || thrown instanceof RangeNotResident) {
+      this.#load(job, thrown);
+    } else if (thrown instanceof AssertionFailure || thrown instanceof NotResident) {
+      throw thrown;
+    } else {
+      // A command that breaks has changed nothing: it fails alone, and the cause is in the log.
+      this.#host.log.error('evaluation failed', { group: this.#host.group, command: nameOf(job), error: thrown });
+      this.#finish(job);
+      this.#answerError(job, INTERNAL_ERROR);
+    }
+  }
+
+  /**
+   * The evaluation failed, but it has seen keys that expired: their deletion is logged before the error leaves, so that
+   * no later leader shows them again.
+   */
+  #deleteExpired(job: Job): void {
+    const expired = this.#view.expired.splice(0);
+    if (expired.length === 0) return;
+    this.#begin(null);
+    for (const { space, key } of expired) this.#view.peek(space, key);
+    job.observedIndex = Math.max(job.observedIndex, this.batch.index);
+    if (this.#view.hasChanged) this.#keepChanges();
+  }
+
+  #park(job: Job, wait: WaitForKey): void {
+    if (job.isCancelled) {
+      this.#finish(job);
+      return;
+    }
+    if (job.waits === 0 && this.#parked.count >= PARKED_REQUESTS_MAX) {
+      this.#answerError(job, tryAgain('too many requests are waiting'));
+      return;
+    }
+    job.waits++;
+    this.#parked.park(job, wait.space, wait.key, wait.deadlineMs);
+    this.#parked.hold(job.strand);
+  }
+
+  #load(job: Job, missing: KeyNotResident | RangeNotResident): void {
+    job.loads++;
+    if (job.loads > LOAD_ROUNDS_MAX) {
+      this.#finish(job);
+      this.#answerError(job, tryAgain('its keys did not stay in memory; raise maxmemory'));
+      return;
+    }
+    this.#loading.add(job);
+    this.#parked.hold(job.strand);
+    const loaded =
+      missing instanceof KeyNotResident ? this.#loadKey(missing) : this.#loadRange(job, missing.request);
+    loaded.then(
+      () => {
+        if (this.#isOver || !this.#loading.delete(job)) return;
+        this.#nowMs = 0;
+        this.#evaluate(job);
+      },
+      (error: unknown) => {
+        this.reader.fail(error);
+      },
+    );
+  }
+
+  async #loadKey(missing: KeyNotResident): Promise<void> {
+    const { space, key } = missing;
+    const loaded = await this.reader.readLongKey(space, key);
+    // Meanwhile the key may have been changed, or this tenure may be over.
+    if (this.#isOver || loaded === undefined || this.#view.residents.get(space, key) !== undefined) return;
+    if (loaded.timestamp <= this.#view.flushedAt(space)) return;
+    this.#view.admit(space, key, loaded.value, loaded);
+  }
+
+  async #loadRange(job: Job, request: ScanRequest): Promise<void> {
+    const appliedIndex = this.#host.appliedIndex;
+    const scans = this.#scans.get(job) ?? { pages: [], position: 0, floor: appliedIndex, randomCursor: this.#randomCursor };
+    this.#scans.set(job, scans);
+    const page = await this.#host.scanner.scan(request, appliedIndex);
+    scans.pages[scans.position] = page;
+    scans.pages.length = scans.position + 1;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // EvaluationContext
+
+  slotOf(key: string): number {
+    return this.#host.slotOf(key);
+  }
+
+  waiterCount(space: Space, key: string): number {
+    return this.#parked.waitersOf(space, key);
+  }
+
+  randomCursor(): bigint {
+    this.#randomCursor = this.#activeScans?.randomCursor ?? this.#host.scanner.randomCursor(this.random);
+    return this.#randomCursor;
+  }
+
+  isCursorHere(cursor: bigint): boolean {
+    return this.#host.scanner.isHere(cursor);
+  }
+
+  scheduleExpiry(resident: ResidentKey): void {
+    this.#expiry.add(resident);
+  }
+
+  scanned(request: ScanRequest): ScanPage | undefined {
+    const scans = this.#activeScans;
+    const range = scans?.pages[scans.position];
+    if (scans === null || range === undefined || !isSameRequest(range.request, request)) return undefined;
+    scans.position++;
+    return this.#upToDate(range, request);
+  }
+
+  /** Corrects a page by what was changed since its snapshot. */
+  #upToDate(range: ScannedRange, request: ScanRequest): ScanPage {
+    const changed = new Set<string>();
+    const lists: (readonly ResidentKey[])[] = this.#touched
+      .filter((touched) => touched.index > range.appliedIndex)
+      .map((touched) => touched.keys);
+    lists.push(this.#touchedInBatch, this.#view.touched);
+    for (const list of lists) {
+      for (const resident of list) if (resident.space === request.space) changed.add(resident.key);
+    }
+    const flushedAt = this.#view.flushedAt(request.space);
+    const keys: string[] = [];
+    for (const found of range.keys) {
+      if (changed.has(found.key) || found.timestamp <= flushedAt) continue;
+      if (found.expiresAtMs !== 0 && found.expiresAtMs <= this.#nowMs) continue;
+      if (request.type === undefined || found.type === request.type) keys.push(found.key);
+    }
+    for (const key of changed) {
+      if (!isWithin(range, recordKeyOf(this.slotOf(key), request.space, key)) || !request.matches(key)) continue;
+      const present = this.#view.peek(request.space, key);
+      if (present === undefined) continue;
+      if (request.type === undefined || this.reader.typeOf(present.value) === request.type) keys.push(key);
+    }
+    return { keys, next: range.next };
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // The log
+
+  /** Proposes what was collected; at the end of a turn, or earlier if much was. */
+  closeBatch(): void {
+    this.#nowMs = 0;
+    if (this.batch.isEmpty) return;
+    const bytes = this.batch.sizeBytes;
+    const index = this.#host.propose(this.batch.encode());
+    assert(index === this.batch.index, `a batch meant for index ${this.batch.index} became ${index}`);
+    this.#inflight.push({ index, jobs: this.batch.jobs, bytes });
+    this.#uncommittedBytes += bytes;
+    this.#touched.push({ index, keys: this.#touchedInBatch });
+    this.#touchedInBatch = [];
+    this.batch.reset();
+  }
+
+  /** The entry has committed: the answers of its requests leave. */
+  committed(index: LogIndex): void {
+    while (this.#inflight.length > 0 && (this.#inflight[0] as Inflight).index <= index) {
+      const batch = this.#inflight.shift() as Inflight;
+      this.#uncommittedBytes -= batch.bytes;
+      for (const job of batch.jobs) job.owner.complete(job, job.reply, batch.index);
+    }
+  }
+
+  releaseReads(): void {
+    this.reads.release(this.#host.commitIndex, completeRead);
+  }
+
+  /** LevelDB holds everything up to `index`: those keys are clean now. */
+  applied(index: LogIndex): void {
+    let floor = index;
+    for (const scans of this.#scans.values()) floor = Math.min(floor, scans.floor);
+    let count = 0;
+    while (count < this.#touched.length && (this.#touched[count] as Touched).index <= floor) count++;
+    if (count > 0) this.#touched.splice(0, count);
+    if (this.#host.budget.isExceeded) this.#view.residents.evict(index, EVICTION_STEPS_PER_TURN);
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Time
+
+  /** Called every few tens of ms: waiters whose time is up, expired keys, requests past their deadline. */
+  tick(): void {
+    this.#nowMs = 0;
+    if (this.#parked.waiterCount !== 0) {
+      for (const job of this.#parked.due(this.#host.time.now())) {
+        if (this.#isOver) return;
+        this.#evaluate(job);
+      }
+    }
+    if (this.#expiry.nextMs <= this.#host.time.now()) this.#expireKeys();
+    this.#expiry.compact(this.residentKeys);
+    const monotonicMs = this.#host.clock.monotonicMs();
+    this.#refuseLate(monotonicMs);
+    if (this.#ledger !== null && monotonicMs - this.#ledgerUsedMs > LEDGER_KEPT_MS) this.#ledger = null;
+    if (this.#host.budget.isExceeded) this.#view.residents.evict(this.#host.appliedIndex, EVICTION_STEPS_PER_TURN);
+  }
+
+  /** Deletes keys whose time has come although nobody asks for them. */
+  #expireKeys(): void {
+    this.#begin(null);
+    for (let count = 0; count < EXPIRY_KEYS_PER_CYCLE_MAX; count++) {
+      const resident = this.#expiry.takeDue(this.#nowMs);
+      if (resident === undefined) break;
+      this.#view.peek(resident.space, resident.key);
+    }
+    if (this.#view.hasChanged) this.#keepChanges();
+  }
+
+  #refuseLate(nowMs: number): void {
+    const isLate = (job: Job): boolean => job.deadlineMs <= nowMs;
+    for (const batch of this.#inflight) {
+      if (!batch.jobs.some(isLate)) continue;
+      const late = batch.jobs.filter(isLate);
+      batch.jobs = batch.jobs.filter((job) => !isLate(job));
+      for (const job of late) this.#answerError(job, uncertain('no majority confirmed the write in time'));
+    }
+    if (this.reads.isEmpty) return;
+    for (const job of this.reads.remove(isLate)) {
+      this.#answerError(job, tryAgain('no majority confirmed the read in time'));
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Waiting for keys
+
+  #wakeWaiters(): void {
+    if (this.#isWaking) return;
+    this.#isWaking = true;
+    for (let next = this.#toWake.shift(); next !== undefined; next = this.#toWake.shift()) {
+      for (const job of this.#parked.jobsOf(next.space, next.key)) {
+        // An earlier one of the queue may have ended the tenure or, through its strand, this job.
+        if (this.#isOver) break;
+        if (this.#parked.isParked(job) && !job.isCancelled) this.#evaluate(job);
+      }
+    }
+    this.#isWaking = false;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Repeated requests
+
+  /** True if the request is in the log already: it gets the recorded answer once that entry has committed. */
+  #answerKnown(job: Job): boolean {
+    this.closeBatch();
+    if (this.#ledger === null) {
+      this.#ledger = new RequestLedger();
+      this.#host.fillLedger(this.#ledger);
+    }
+    const known = this.#ledger.find(job);
+    this.#ledgerUsedMs = this.#host.clock.monotonicMs();
+    if (known === undefined) return false;
+    job.observedIndex = known.index;
+    this.#answerRead(job, new EncodedReply(known.reply));
+    return true;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+
+  /** Ends the tenure. Everything that waits is returned, to be repeated at the next leader. */
+  end(): readonly Job[] {
+    this.#isOver = true;
+    const jobs = [
+      ...this.#inflight.flatMap((batch) => batch.jobs),
+      ...this.batch.jobs,
+      ...this.reads.clear(),
+      ...this.#loading,
+      ...this.#parked.clear(),
+    ];
+    this.#inflight = [];
+    this.batch.reset();
+    this.#loading.clear();
+    this.#scans.clear();
+    this.#expiry.clear();
+    this.#touched = [];
+    this.#touchedInBatch = [];
+    this.#toWake.length = 0;
+    this.#view.residents.clear();
+    return jobs.filter((job) => !job.isCancelled);
+  }
+}
+
+function completeRead(job: Job): void {
+  job.owner.complete(job, job.reply, 0);
+}
+
+function nameOf(job: Job): string {
+  return job.call?.command.name ?? 'EXEC';
+}
