@@ -36,7 +36,8 @@ export function readConfigFile(path: string, readFile: ReadFile, depth = 0): Fil
     if (given === undefined) return;
     if (given.toLowerCase() === 'include') {
       const [included] = values;
-      if (included === undefined || values.length > 1) throw new SettingError('malformed', 'include', `${at}: one path`);
+      if (included === undefined || values.length > 1)
+        throw new SettingError('malformed', 'include', `${at}: one path`);
       lines.push(...readConfigFile(included, readFile, depth + 1));
       return;
     }

@@ -40,7 +40,7 @@ function isSettingName(name: string): name is SettingName {
 
 export function rowOf(name: SettingName): AnyRow {
   // Each row pairs a kind with values of its own type; the table's type keeps them together (see SettingValues).
-  return SETTINGS[name] as unknown as AnyRow;
+  return SETTINGS[name];
 }
 
 /** The setting that a name or alias stands for, in any letter case. */

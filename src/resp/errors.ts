@@ -65,9 +65,7 @@ export function unknownCommand(argv: readonly Uint8Array[]): ErrorReply {
 
 /** For a container command (`CONFIG`) whose subcommand is not known. */
 export const unknownSubcommand = (container: string, subcommand: Uint8Array): ErrorReply =>
-  error(
-    `ERR unknown subcommand '${cutBytes(subcommand, PREVIEW_LENGTH_MAX)}'. Try ${container.toUpperCase()} HELP.`,
-  );
+  error(`ERR unknown subcommand '${cutBytes(subcommand, PREVIEW_LENGTH_MAX)}'. Try ${container.toUpperCase()} HELP.`);
 
 /** For commands that look at their subcommand themselves (`DEBUG`, `OBJECT` before 6.2 …). */
 export const unknownSubcommandOrArity = (container: string, subcommand: Uint8Array): ErrorReply =>
@@ -88,7 +86,8 @@ export const HELLO_NOAUTH = error(
   'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> ' +
     'option can be used to authenticate the client and select the RESP protocol version at the same time',
 );
-export const helloSyntax = (option: string): ErrorReply => error(`ERR Syntax error in HELLO option '${cString(option)}'`);
+export const helloSyntax = (option: string): ErrorReply =>
+  error(`ERR Syntax error in HELLO option '${cString(option)}'`);
 
 export const MAX_CLIENTS_REACHED = error('ERR max number of clients reached');
 export const PROTECTED_MODE = error(
@@ -126,14 +125,18 @@ export const CROSS_SLOT = error("CROSSSLOT Keys in request don't hash to the sam
 export const CLUSTER_DISABLED = error('ERR This instance has cluster support disabled');
 export const INVALID_SLOT = error('ERR Invalid or out of range slot');
 export const READ_ONLY_REPLICA = error("READONLY You can't write against a read only replica.");
-export const TRY_AGAIN = error('TRYAGAIN The command was not applied before its deadline, and never will be; send it again');
+export const TRY_AGAIN = error(
+  'TRYAGAIN The command was not applied before its deadline, and never will be; send it again',
+);
 
 /** Nothing was applied; `reason` says why, and ends without a full stop. */
 export const tryAgain = (reason: string): ErrorReply => error(`TRYAGAIN ${reason}`);
 export const clusterDown = (reason: string): ErrorReply => error(`CLUSTERDOWN ${reason}`);
 
 /** The outcome could not be learnt before the deadline: the write may have been applied, or may still be. */
-export const UNCERTAIN = error('UNCERTAIN The outcome was not known before the deadline; the command may have been applied');
+export const UNCERTAIN = error(
+  'UNCERTAIN The outcome was not known before the deadline; the command may have been applied',
+);
 export const uncertain = (reason: string): ErrorReply => error(`UNCERTAIN ${reason}`);
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -207,9 +210,7 @@ export const SCRIPT_KILLED = error('ERR Error running script: Script killed by u
 // ---------------------------------------------------------------------------------------------------------------
 // CLIENT, COMMAND, CONFIG, SLOWLOG, CLUSTER (networking.c, config.c, slowlog.c)
 
-export const CLIENT_NAME_INVALID = error(
-  'ERR Client names cannot contain spaces, newlines or special characters.',
-);
+export const CLIENT_NAME_INVALID = error('ERR Client names cannot contain spaces, newlines or special characters.');
 /** `attribute` is lib-name or lib-ver. */
 export const clientAttributeInvalid = (attribute: string): ErrorReply =>
   error(`ERR ${attribute} cannot contain spaces, newlines or special characters.`);
@@ -257,6 +258,15 @@ export const WAITAOF_LOCAL = error('ERR WAITAOF cannot be used when numlocal is 
 // ---------------------------------------------------------------------------------------------------------------
 // Kahuna's own
 
+export const SCRIPTS_FULL = error('OOM the cluster holds as many scripts as it may; SCRIPT FLUSH forgets them');
+/** Keys of several partitions in one request. */
+export const crossPartition = (): ErrorReply =>
+  error(
+    'CROSSSLOT Keys in request lie in several partitions; nothing was applied. Give them one {hash tag}, or run the ' +
+      'cluster with one partition',
+  );
+/** A command broke; its evaluation was undone, and the cause is in the node's log. */
+export const INTERNAL_ERROR = error('ERR internal error; nothing was applied. The log of the node tells the cause');
 export const FENCED = error('FENCED A newer fencing token was granted; nothing was applied');
 export const NO_SEQUENCE = error('NOSEQ No such sequence');
 export const SEQUENCE_EXISTS = error('SEQEXISTS The sequence exists with other parameters');
@@ -264,9 +274,6 @@ export const SEQUENCE_EXHAUSTED = error('SEQEXHAUSTED The sequence is past its m
 export const IDEMPOTENCY_MISMATCH = error('ERR The idempotency id was used before with other arguments');
 export const NO_TRANSACTION = error('NOTX No transaction on this connection');
 export const conflict = (reason: string): ErrorReply => error(`CONFLICT ${reason}`);
-export const CROSS_PARTITION = error(
-  "CROSSSLOT Keys in request lie in several partitions; nothing was applied (use a hash tag, or one partition)",
-);
 
 // ---------------------------------------------------------------------------------------------------------------
 

@@ -42,15 +42,33 @@ describe('resp/encode: golden bytes', () => {
     ['the null array', NULL_ARRAY, '*-1\r\n', '_\r\n'],
     ['true', true, ':1\r\n', '#t\r\n'],
     ['false', false, ':0\r\n', '#f\r\n'],
-    ['an array', ['a', 1, null, ['b']], '*4\r\n$1\r\na\r\n:1\r\n$-1\r\n*1\r\n$1\r\nb\r\n', '*4\r\n$1\r\na\r\n:1\r\n_\r\n*1\r\n$1\r\nb\r\n'],
+    [
+      'an array',
+      ['a', 1, null, ['b']],
+      '*4\r\n$1\r\na\r\n:1\r\n$-1\r\n*1\r\n$1\r\nb\r\n',
+      '*4\r\n$1\r\na\r\n:1\r\n_\r\n*1\r\n$1\r\nb\r\n',
+    ],
     ['an empty array', [], '*0\r\n', '*0\r\n'],
-    ['a map', new MapReply([['a', 1], ['b', null]]), '*4\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n$-1\r\n', '%2\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n_\r\n'],
+    [
+      'a map',
+      new MapReply([
+        ['a', 1],
+        ['b', null],
+      ]),
+      '*4\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n$-1\r\n',
+      '%2\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n_\r\n',
+    ],
     ['a set', new SetReply(['a']), '*1\r\n$1\r\na\r\n', '~1\r\n$1\r\na\r\n'],
     ['a push', new PushReply(['a']), '*1\r\n$1\r\na\r\n', '>1\r\n$1\r\na\r\n'],
     ['a double', new DoubleReply(1.5), '$3\r\n1.5\r\n', ',1.5\r\n'],
     ['infinity', new DoubleReply(Infinity), '$3\r\ninf\r\n', ',inf\r\n'],
     ['a verbatim string', new VerbatimReply('txt', 'a\r\nb'), '$4\r\na\r\nb\r\n', '=8\r\ntxt:a\r\nb\r\n'],
-    ['a big number', new BigNumberReply('123456789012345678901'), '$21\r\n123456789012345678901\r\n', '(123456789012345678901\r\n'],
+    [
+      'a big number',
+      new BigNumberReply('123456789012345678901'),
+      '$21\r\n123456789012345678901\r\n',
+      '(123456789012345678901\r\n',
+    ],
     ['an encoded reply', new EncodedReply(Buffer.from(':1\r\n')), ':1\r\n', ':1\r\n'],
   ];
   for (const [name, reply, resp2, resp3] of golden) {
@@ -127,13 +145,36 @@ describe('resp/encode: buffering', () => {
 
 describe('resp/double', () => {
   const golden: readonly (readonly [number, string])[] = [
-    [0, '0'], [-0, '-0'], [1, '1'], [-1.5, '-1.5'], [0.1, '0.1'], [3.14159, '3.14159'], [NaN, 'nan'], [Infinity, 'inf'],
-    [-Infinity, '-inf'], [1e15, '1000000000000000'], [2 ** 53, '9007199254740992'], [2 ** 62, '4611686018427387904'],
-    [1e18, '1000000000000000000'], [1e19, '1e+19'], [1.5e19, '1.5e+19'], [1e21, '1e+21'], [1.7976931348623157e308, '1.7976931348623157e+308'],
-    [5e-324, '5e-324'], [0.001, '0.001'], [0.0001, '0.0001'], [1e-5, '0.00001'], [1e-6, '0.000001'], [1e-7, '1e-7'],
-    [1.5e-7, '1.5e-7'], [12345.678, '12345.678'], [0.30000000000000004, '0.30000000000000004'], [1234567.0000001, '1.2345670000001e+6'],
+    [0, '0'],
+    [-0, '-0'],
+    [1, '1'],
+    [-1.5, '-1.5'],
+    [0.1, '0.1'],
+    [3.14159, '3.14159'],
+    [NaN, 'nan'],
+    [Infinity, 'inf'],
+    [-Infinity, '-inf'],
+    [1e15, '1000000000000000'],
+    [2 ** 53, '9007199254740992'],
+    [2 ** 62, '4611686018427387904'],
+    [1e18, '1000000000000000000'],
+    [1e19, '1e+19'],
+    [1.5e19, '1.5e+19'],
+    [1e21, '1e+21'],
+    [1.7976931348623157e308, '1.7976931348623157e+308'],
+    [5e-324, '5e-324'],
+    [0.001, '0.001'],
+    [0.0001, '0.0001'],
+    [1e-5, '0.00001'],
+    [1e-6, '0.000001'],
+    [1e-7, '1e-7'],
+    [1.5e-7, '1.5e-7'],
+    [12345.678, '12345.678'],
+    [0.30000000000000004, '0.30000000000000004'],
+    [1234567.0000001, '1.2345670000001e+6'],
   ];
-  for (const [value, text] of golden) it(`${value} is printed as ${text}`, () => assert.equal(formatDouble(value), text));
+  for (const [value, text] of golden)
+    it(`${value} is printed as ${text}`, () => assert.equal(formatDouble(value), text));
 
   it('every double reads back as itself', () => {
     fc.assert(
@@ -170,7 +211,8 @@ describe('resp/decode', () => {
         const bytes = Buffer.concat(replies.map((reply) => encodeReply(reply, 3)));
         const decoder = new ReplyDecoder();
         const got: Reply[] = [];
-        for (let at = 0; at < bytes.length; at += step + 1) got.push(...decoder.push(bytes.subarray(at, at + step + 1)));
+        for (let at = 0; at < bytes.length; at += step + 1)
+          got.push(...decoder.push(bytes.subarray(at, at + step + 1)));
         assert.deepEqual(got, replies);
         assert.ok(decoder.isIdle);
       }),
@@ -184,8 +226,25 @@ describe('resp/decode', () => {
   });
 
   for (const text of [
-    'x\r\n', '+a\n', '+a\rb\r\n', ':01\r\n', ':+1\r\n', ':-0\r\n', ':9223372036854775808\r\n', '$-2\r\n', '$1\r\nabc', '$?\r\n',
-    '*?\r\n', '*-2\r\n', '#x\r\n', '_x\r\n', ',1.e\r\n', '(1x\r\n', '=3\r\nabc\r\n', '\r\n', '*99999999999\r\n',
+    'x\r\n',
+    '+a\n',
+    '+a\rb\r\n',
+    ':01\r\n',
+    ':+1\r\n',
+    ':-0\r\n',
+    ':9223372036854775808\r\n',
+    '$-2\r\n',
+    '$1\r\nabc',
+    '$?\r\n',
+    '*?\r\n',
+    '*-2\r\n',
+    '#x\r\n',
+    '_x\r\n',
+    ',1.e\r\n',
+    '(1x\r\n',
+    '=3\r\nabc\r\n',
+    '\r\n',
+    '*99999999999\r\n',
   ]) {
     it(`refuses ${JSON.stringify(text)}`, () => {
       assert.throws(() => decodeReplies(Buffer.from(text)), DecodeError);
@@ -194,7 +253,8 @@ describe('resp/decode', () => {
 
   it('refuses input that ends in the middle, at every place', () => {
     const bytes = encodeReply(['abc', new MapReply([['a', 1]])], 3);
-    for (let cut = 1; cut < bytes.length; cut++) assert.throws(() => decodeReplies(bytes.subarray(0, cut)), DecodeError);
+    for (let cut = 1; cut < bytes.length; cut++)
+      assert.throws(() => decodeReplies(bytes.subarray(0, cut)), DecodeError);
   });
 
   it('refuses nesting without bound, and never fails otherwise than by its own error', () => {

@@ -305,7 +305,10 @@ describe('resp/requests: pausing', () => {
       sizes.push(reader.requestBytes);
       return true;
     });
-    assert.deepEqual(sizes, texts.map((text) => text.length));
+    assert.deepEqual(
+      sizes,
+      texts.map((text) => text.length),
+    );
   });
 });
 
@@ -315,29 +318,45 @@ describe('resp/requests: random input', () => {
 
   it('what was framed comes out, wherever it is cut', () => {
     fc.assert(
-      fc.property(fc.array(request, { maxLength: 20 }), fc.array(fc.nat(2000), { maxLength: 8 }), fc.boolean(), (requests, cuts, pausing) => {
-        const input = bytes(requests.map((argv) => frame(...argv)).join(''));
-        const places = [0, ...cuts.map((cut) => cut % (input.length + 1)).sort((a, b) => a - b), input.length];
-        const pieces = places.slice(1).map((place, i) => input.subarray(places[i], place));
-        assert.deepEqual(readPieces(pieces, { pausing }), { requests, error: null });
-      }),
+      fc.property(
+        fc.array(request, { maxLength: 20 }),
+        fc.array(fc.nat(2000), { maxLength: 8 }),
+        fc.boolean(),
+        (requests, cuts, pausing) => {
+          const input = bytes(requests.map((argv) => frame(...argv)).join(''));
+          const places = [0, ...cuts.map((cut) => cut % (input.length + 1)).sort((a, b) => a - b), input.length];
+          const pieces = places.slice(1).map((place, i) => input.subarray(places[i], place));
+          assert.deepEqual(readPieces(pieces, { pausing }), { requests, error: null });
+        },
+      ),
       { numRuns: 300 },
     );
   });
 
   it('mutated frames give requests or a ProtocolError, never anything else, the same whole and byte by byte', () => {
-    const mutation = fc.tuple(fc.nat(), fc.constantFrom(...'*$\r\n0129-+ "\'\0x\xffp'), fc.constantFrom('set', 'insert', 'delete'));
+    const mutation = fc.tuple(
+      fc.nat(),
+      fc.constantFrom(...'*$\r\n0129-+ "\'\0x\xffp'),
+      fc.constantFrom('set', 'insert', 'delete'),
+    );
     fc.assert(
-      fc.property(fc.array(request, { minLength: 1, maxLength: 4 }), fc.array(mutation, { maxLength: 6 }), (requests, mutations) => {
-        let text = requests.map((argv) => frame(...argv)).join('');
-        for (const [at, char, kind] of mutations) {
-          const place = at % (text.length + 1);
-          text = text.slice(0, place) + (kind === 'delete' ? '' : char) + text.slice(kind === 'insert' ? place : place + 1);
-        }
-        const whole = read(text);
-        assert.deepEqual(readPieces(eachByte(bytes(text))), whole);
-        assert.deepEqual(read(text, { pausing: true }), whole);
-      }),
+      fc.property(
+        fc.array(request, { minLength: 1, maxLength: 4 }),
+        fc.array(mutation, { maxLength: 6 }),
+        (requests, mutations) => {
+          let text = requests.map((argv) => frame(...argv)).join('');
+          for (const [at, char, kind] of mutations) {
+            const place = at % (text.length + 1);
+            text =
+              text.slice(0, place) +
+              (kind === 'delete' ? '' : char) +
+              text.slice(kind === 'insert' ? place : place + 1);
+          }
+          const whole = read(text);
+          assert.deepEqual(readPieces(eachByte(bytes(text))), whole);
+          assert.deepEqual(read(text, { pausing: true }), whole);
+        },
+      ),
       { numRuns: 1000 },
     );
   });
