@@ -182,12 +182,12 @@ export const DISCARD_WITHOUT_MULTI = error('ERR DISCARD without MULTI');
 export const WATCH_INSIDE_MULTI = error('ERR WATCH inside MULTI is not allowed');
 export const NOT_ALLOWED_IN_MULTI = error('ERR Command not allowed inside a transaction');
 export const EXEC_ABORT = error('EXECABORT Transaction discarded because of previous errors.');
-/** EXEC refused as a whole for a reason of the server; `cause` loses its own prefix as in Redis. */
+/** EXEC refused as a whole for a reason of the server, which keeps its own prefix. */
 export const execAbortBecause = (cause: ErrorReply): ErrorReply =>
   error(`EXECABORT Transaction discarded because of: ${cause.text}`);
 
 // ---------------------------------------------------------------------------------------------------------------
-// Scripts (eval.c, script.c, script_lua.c)
+// Scripts (eval.c, script.c, script_lua.c). What fails inside a script is followed by " script: <sha>, on @<chunk>:<line>."
 
 export const NO_SCRIPT = error('NOSCRIPT No matching script. Please use EVAL.');
 export const NOT_BUSY = error('NOTBUSY No scripts in execution right now.');
@@ -205,7 +205,7 @@ export const SCRIPT_UNKNOWN_COMMAND = error('ERR Unknown Redis command called fr
 export const SCRIPT_WRONG_ARITY = error('ERR Wrong number of args calling Redis command from script');
 export const SCRIPT_NO_ARGUMENTS = error('ERR Please specify at least one argument for this redis lib call');
 export const SCRIPT_ARGUMENT_TYPE = error('ERR Lua redis lib command arguments must be strings or integers');
-export const SCRIPT_KILLED = error('ERR Error running script: Script killed by user with SCRIPT KILL.');
+export const SCRIPT_KILLED = error('ERR Script killed by user with SCRIPT KILL...');
 
 // ---------------------------------------------------------------------------------------------------------------
 // CLIENT, COMMAND, CONFIG, SLOWLOG, CLUSTER (networking.c, config.c, slowlog.c)
