@@ -1,0 +1,33 @@
+/** Every session command. */
+import type { CommandSpec } from '../../commands/define.ts';
+import type { SessionCommand } from '../session-command.ts';
+import { aclCommands } from './acl.ts';
+import { clientCommands } from './client.ts';
+import { clusterCommands } from './cluster.ts';
+import { configCommands } from './config.ts';
+import { connectionCommands } from './connection.ts';
+import { diagnosticsCommands } from './diagnostics.ts';
+import { infoCommands } from './info.ts';
+import { introspectionCommands } from './introspection.ts';
+import { kahunaClusterCommands } from './kahuna-cluster.ts';
+import { replicationCommands } from './replication.ts';
+import { scriptingCommands } from './scripting.ts';
+import { serverCommands } from './server.ts';
+import { transactionCommands } from './transactions.ts';
+
+/** Commands, and containers of commands (which cannot be run themselves). */
+export const sessionCommands: readonly (SessionCommand | CommandSpec)[] = [
+  ...aclCommands,
+  ...clientCommands,
+  ...clusterCommands,
+  ...configCommands,
+  ...connectionCommands,
+  ...diagnosticsCommands,
+  ...infoCommands,
+  ...introspectionCommands,
+  ...kahunaClusterCommands,
+  ...replicationCommands,
+  ...scriptingCommands,
+  ...serverCommands,
+  ...transactionCommands,
+];

@@ -1,0 +1,148 @@
+/**
+ * What a session has asked for and not yet answered: a queue of slots, one a reply, in request order. (Hot path: one
+ * object a command. A slot is at once the queue's link, the `Work` and its `Call`, so that a data command costs a single
+ * allocation between the parser and the cluster. Bench: test/server/dispatch-cost.)
+ *
+ * A slot is filled once, in any order; replies leave from the head only.
+ */
+import { mustExist } from '../base/assert.ts';
+import type { Call, WatchedKey, Work, WriteMark } from '../cluster/api.ts';
+import type { DataCommand } from '../commands/define.ts';
+import { NULL_ARRAY } from '../resp/reply.ts';
+import type { Protocol, Reply } from '../resp/reply.ts';
+import type { CommandEntry } from './command-table.ts';
+import type { Session } from './session.ts';
+
+/** One reply to come. Only its session changes it. */
+export class Slot {
+  readonly session: Session;
+  /** Of the session when the command was dispatched: HELLO in a pipeline changes only what follows it. */
+  readonly protocol: Protocol;
+  /** CLIENT REPLY OFF or SKIP was in force: the reply is dropped. */
+  readonly isSilent: boolean;
+  next: Slot | null = null;
+  isDone = false;
+  /** Meaningful once isDone. */
+  reply: Reply = null;
+
+  constructor(session: Session) {
+    this.session = session;
+    this.protocol = session.protocol;
+    this.isSilent = session.isSilent;
+  }
+}
+
+/** A command whose reply comes from the cluster. */
+export abstract class ClusterSlot extends Slot implements Work {
+  readonly entry: CommandEntry;
+  /** The whole request; argv[0] is the name as the client wrote it. */
+  readonly argv: readonly Buffer[];
+  /** Monotonic ms of dispatch. */
+  readonly startedMs: number;
+  readonly deadlineMs: number;
+  /** Size of the request on the wire; counts against PENDING_BYTES_MAX. */
+  readonly bytes: number;
+  /** The session's later commands wait for this one. */
+  readonly isBarrier: boolean;
+
+  constructor(session: Session, entry: CommandEntry, argv: readonly Buffer[], waitMs: number) {
+    super(session);
+    this.entry = entry;
+    this.argv = argv;
+    this.startedMs = session.nowMs;
+    this.deadlineMs = session.nowMs + session.commandTimeoutMs + waitMs;
+    this.bytes = session.requestBytes;
+    this.isBarrier = waitMs > 0;
+  }
+
+  abstract get call(): Call | null;
+  abstract get transaction(): TransactionCalls | null;
+
+  /** Which write WAIT refers to: the cluster notes the session's acknowledged writes in it. */
+  get mark(): WriteMark {
+    return this.session.mark;
+  }
+
+  complete(reply: Reply): void {
+    this.session.completed(this, reply);
+  }
+}
+
+export interface TransactionCalls {
+  readonly calls: readonly Call[];
+  readonly watched: readonly WatchedKey[];
+}
+
+/** One data command, evaluated at a leader. */
+export class CommandWork extends ClusterSlot implements Call {
+  readonly command: DataCommand;
+  readonly database: number;
+
+  /** `waitMs` is how long the command itself may wait (blocking commands), 0 for all others; Infinity is legal. */
+  constructor(session: Session, entry: CommandEntry, command: DataCommand, argv: readonly Buffer[], waitMs: number) {
+    super(session, entry, argv, waitMs);
+    this.command = command;
+    this.database = session.database;
+  }
+
+  get call(): Call {
+    return this;
+  }
+
+  get transaction(): null {
+    return null;
+  }
+}
+
+/** A MULTI/EXEC of data commands only. */
+export class TransactionWork extends ClusterSlot {
+  readonly transaction: TransactionCalls;
+  /** Of the calls, in order. */
+  readonly #entries: readonly CommandEntry[];
+
+  constructor(
+    session: Session,
+    entry: CommandEntry,
+    argv: readonly Buffer[],
+    what: TransactionCalls & { readonly entries: readonly CommandEntry[] },
+  ) {
+    super(session, entry, argv, 0);
+    this.transaction = { calls: what.calls, watched: what.watched };
+    this.#entries = what.entries;
+  }
+
+  get call(): null {
+    return null;
+  }
+
+  override complete(reply: Reply): void {
+    if (Array.isArray(reply)) this.session.context.dispatcher.recordAllInExec(this.#entries, reply);
+    // A watched key moved: Redis answers a null array.
+    this.session.completed(this, reply === null ? NULL_ARRAY : reply);
+  }
+}
+
+/** Work on behalf of a session command (WATCH, EXEC with session commands in it): its reply goes to the command. */
+export class SideWork implements Work {
+  readonly call: Call | null;
+  readonly transaction: TransactionCalls | null;
+  readonly protocol: Protocol;
+  readonly deadlineMs: number;
+  readonly mark: WriteMark;
+  #done: ((reply: Reply) => void) | null;
+
+  constructor(session: Session, what: Call | TransactionCalls, done: (reply: Reply) => void) {
+    this.call = 'calls' in what ? null : what;
+    this.transaction = 'calls' in what ? what : null;
+    this.protocol = session.protocol;
+    this.deadlineMs = session.nowMs + session.commandTimeoutMs;
+    this.mark = session.mark;
+    this.#done = done;
+  }
+
+  complete(reply: Reply): void {
+    const done = mustExist(this.#done, 'a work was completed twice');
+    this.#done = null;
+    done(reply);
+  }
+}
