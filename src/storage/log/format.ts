@@ -36,10 +36,12 @@
  *     52  12  zeros
  *     64   …  payload (records, see records.ts), zeros up to the end of the sector
  *
- * If that takes more than one sector, table sectors follow with the sums of all sectors but the first, 127 in each:
+ * If that takes more than one sector, table sectors follow with the sums of all sectors but the first, 124 in each:
  *
- *     0    4  crc32 of bytes 4 … 511, seeded with the flush number (mod 2^32) xor the position of this sector in the table
- *     4    4  sum (see sector-sum.ts) of the second sector of the flush, and so on; zeros after the last
+ *     0    4  crc32 of bytes 4 … 511, seeded with the first four bytes of the salt
+ *     4    4  position of this sector in the table, from 0
+ *     8    8  flush number
+ *     16   4  sum (see sector-sum.ts) of the second sector of the flush, and so on; zeros after the last
  *
  * The first sector checks itself and, through the table's checksum, fixes all others; so its hash stands for the flush.
  */
@@ -53,7 +55,8 @@ export const SECTOR_BYTES = 512;
 export const FLUSH_HEADER_BYTES = 64;
 export const SALT_BYTES = 8;
 export const HASH_BYTES = 16;
-export const TABLE_SUMS_PER_SECTOR = SECTOR_BYTES / 4 - 1;
+export const TABLE_HEADER_BYTES = 16;
+export const TABLE_SUMS_PER_SECTOR = (SECTOR_BYTES - TABLE_HEADER_BYTES) / 4;
 export const CLUSTER_ID_BYTES_MAX = 256;
 /** One flush; far above any sane batch, far below what a length field or a buffer can hold. */
 export const FLUSH_PAYLOAD_BYTES_MAX = 1 << 30;
@@ -168,14 +171,26 @@ export function flushSectors(payloadBytes: number): { readonly content: number; 
   return { content, table: Math.ceil((content - 1) / TABLE_SUMS_PER_SECTOR) };
 }
 
-/** Checksum in the first four bytes of a table sector. */
-export function tableSectorChecksum(bytes: Uint8Array, at: number, seed: number): number {
-  return crc32(bytes.subarray(at + 4, at + SECTOR_BYTES), seed);
+/** Completes a table sector whose sums are in place. */
+export function putTableHeader(target: Uint8Array, at: number, salt: Uint8Array, header: TableHeader): void {
+  putU32(target, at + 4, header.position);
+  putU64(target, at + 8, header.flush);
+  putU32(target, at, tableChecksum(target, at, salt));
 }
 
-/** Binds the checksum of the table sector at `position` (from 0) to its flush. */
-export function tableSectorSeed(flush: number, position: number): number {
-  return (flush ^ position) >>> 0;
+export interface TableHeader {
+  readonly flush: number;
+  readonly position: number;
+}
+
+/** Header of the table sector at `at`, or null if the sector there is not an intact one of this log. */
+export function readTableHeader(bytes: Uint8Array, at: number, salt: Uint8Array): TableHeader | null {
+  if (at + SECTOR_BYTES > bytes.length || getU32(bytes, at) !== tableChecksum(bytes, at, salt)) return null;
+  return { position: getU32(bytes, at + 4), flush: getU64(bytes, at + 8) };
+}
+
+function tableChecksum(bytes: Uint8Array, at: number, salt: Uint8Array): number {
+  return crc32(bytes.subarray(at + 4, at + SECTOR_BYTES), getU32(salt, 0));
 }
 
 const ZEROS = Buffer.alloc(64 * 1024);

@@ -12,11 +12,11 @@
  *   a sector that fits its sum is written, a zero one is not, anything else is damage;
  * - the first sector is zeros: the other sectors cannot be judged, but they may be there (sectors reach the disk in any order);
  * - the first sector is neither: damage;
- * - and wherever the chain ends: an intact first sector of a later flush, anywhere behind it, proves that what is missing
- *   here was acknowledged: damage. Sectors of user data cannot pass for one, because the salt never leaves the log
- *   and a copy of an old piece of this very log carries an old number.
+ * - and wherever the chain ends: an intact first sector or table sector of a later flush, anywhere behind it, proves that
+ *   what is missing here was acknowledged: damage. Sectors of user data cannot pass for one, because the salt never leaves
+ *   the log and a copy of an old piece of this very log carries an old number.
  *
- * What this cannot see: the last flush of all, acknowledged, and later whole sectors of it turned to zeros. That looks
+ * What this cannot see: that the end of the log, already acknowledged, turned back to zeros in whole sectors. That looks
  * like a flush that was never finished. See README.md.
  */
 import { equalBytes, getU32 } from '../../base/bytes.ts';
@@ -31,10 +31,10 @@ import {
   flushSectors,
   isZero,
   readFlushHeader,
+  readTableHeader,
   SECTOR_BYTES,
+  TABLE_HEADER_BYTES,
   TABLE_SUMS_PER_SECTOR,
-  tableSectorChecksum,
-  tableSectorSeed,
 } from './format.ts';
 import { sectorSeed, sectorSum } from './sector-sum.ts';
 
@@ -152,7 +152,8 @@ export class ChainScanner {
         isWhole = false;
         continue;
       }
-      if (getU32(bytes, tableAt) !== tableSectorChecksum(bytes, tableAt, tableSectorSeed(header.number, position))) {
+      const tableHeader = readTableHeader(bytes, tableAt, this.#salt);
+      if (tableHeader?.flush !== header.number || tableHeader.position !== position) {
         throw this.#damaged(image, tableAt, `a sector of flush ${header.number} is neither as written nor empty`);
       }
       if (!this.#examineListed(image, at, { header, position, tableAt, content })) isWhole = false;
@@ -176,7 +177,7 @@ export class ChainScanner {
     let isWhole = true;
     for (let sector = first; sector < end; sector++) {
       const sectorAt = at + sector * SECTOR_BYTES;
-      const wanted = getU32(image.bytes, tableAt + 4 * (1 + sector - first));
+      const wanted = getU32(image.bytes, tableAt + TABLE_HEADER_BYTES + 4 * (sector - first));
       const isPresent = sectorAt + SECTOR_BYTES <= image.bytes.length;
       if (isPresent && sectorSum(image.words, sectorAt / 4, sectorSeed(header.number, sector)) === wanted) continue;
       if (!isUnwritten(image.bytes, sectorAt)) {
@@ -187,10 +188,15 @@ export class ChainScanner {
     return isWhole;
   }
 
+  /** First sectors and table sectors tell the number of their flush. The torn flush itself may have left its table. */
   #expectNoLaterFlush(image: SegmentImage, from: number): void {
-    for (let at = from; at < image.bytes.length; at += SECTOR_BYTES) {
-      const header = readFlushHeader(image.bytes, at, this.#salt);
-      if (header !== null && header.number >= this.nextFlush) throw this.#lost(image, at, header.number);
+    const { bytes } = image;
+    for (let at = from; at < bytes.length; at += SECTOR_BYTES) {
+      if (isUnwritten(bytes, at)) continue;
+      const first = readFlushHeader(bytes, at, this.#salt);
+      if (first !== null && first.number >= this.nextFlush) throw this.#lost(image, at, first.number);
+      const table = readTableHeader(bytes, at, this.#salt);
+      if (table !== null && table.flush > this.nextFlush) throw this.#lost(image, at, table.flush);
     }
   }
 

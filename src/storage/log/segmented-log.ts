@@ -119,6 +119,7 @@ export class SegmentedLog implements RaftLog {
     const first = entries[0];
     if (first === undefined) return;
     this.#mustTakeChanges();
+    assert(entries.at(-1)?.index === first.index + entries.length - 1, 'entries are not consecutive');
     const state = this.#group(group);
     if (first.index <= state.lastIndex) this.#mayFree = true;
     mustAccept(group, state.append(first.index, entries.length, this.#stagingSegment));

@@ -22,11 +22,11 @@ import {
   flushSectors,
   putFlushHeader,
   putSegmentHeader,
+  putTableHeader,
   type SegmentHeader,
   SECTOR_BYTES,
+  TABLE_HEADER_BYTES,
   TABLE_SUMS_PER_SECTOR,
-  tableSectorChecksum,
-  tableSectorSeed,
 } from './format.ts';
 import type { GroupState } from './group-state.ts';
 import { GROUP_RECORD_FIXED_BYTES, putRecordHeader, RECORD_HEADER_BYTES, RECORD_KINDS, type RecordHeader } from './records.ts';
@@ -121,7 +121,7 @@ export class StagingBuffer {
     const end = contentEnd + SECTOR_BYTES * table;
     this.#reserve(end - this.#end);
     this.#bytes.fill(0, PAYLOAD_START + payloadBytes, end);
-    const tableChecksum = table === 0 ? 0 : this.#fillTable(flush.number, contentEnd, content);
+    const tableChecksum = table === 0 ? 0 : this.#fillTable(flush, contentEnd, content);
     putFlushHeader(this.#bytes, SECTOR_BYTES, flush.salt, {
       number: flush.number,
       previousHash: flush.previousHash,
@@ -135,17 +135,16 @@ export class StagingBuffer {
   }
 
   /** Writes the sums of all sectors but the first; returns the checksum of the whole table. */
-  #fillTable(flush: number, tableStart: number, contentSectors: number): number {
-    for (let sector = 1; sector < contentSectors; sector++) {
-      const word = ((1 + sector) * SECTOR_BYTES) / 4;
-      const slot = sector - 1;
-      const position = Math.floor(slot / TABLE_SUMS_PER_SECTOR);
-      const at = tableStart + position * SECTOR_BYTES + 4 * (1 + (slot % TABLE_SUMS_PER_SECTOR));
-      putU32(this.#bytes, at, sectorSum(this.#words, word, sectorSeed(flush, sector)));
-    }
+  #fillTable(flush: FlushIdentity, tableStart: number, contentSectors: number): number {
+    const { number, salt } = flush;
+    let sector = 1;
     for (let at = tableStart; at < this.#end; at += SECTOR_BYTES) {
-      const seed = tableSectorSeed(flush, (at - tableStart) / SECTOR_BYTES);
-      putU32(this.#bytes, at, tableSectorChecksum(this.#bytes, at, seed));
+      const listed = Math.min(contentSectors, sector + TABLE_SUMS_PER_SECTOR);
+      for (let slot = at + TABLE_HEADER_BYTES; sector < listed; sector++, slot += 4) {
+        const word = ((1 + sector) * SECTOR_BYTES) / 4;
+        putU32(this.#bytes, slot, sectorSum(this.#words, word, sectorSeed(number, sector)));
+      }
+      putTableHeader(this.#bytes, at, salt, { flush: number, position: (at - tableStart) / SECTOR_BYTES });
     }
     return crc32(this.#bytes.subarray(tableStart, this.#end));
   }

@@ -11,9 +11,9 @@ import { MemoryDisk } from '../../doubles/memory-disk.ts';
 import { MemoryProcess } from '../../doubles/memory-process.ts';
 import { SeededRandom } from '../../doubles/seeded-random.ts';
 import { StepScheduler } from '../../doubles/stepping.ts';
-import { LogModel, textOf } from './model.ts';
+import { type ChangeSizes, LogModel, textOf } from './model.ts';
 
-const SEEDS = process.env['SEED'] === undefined ? 1500 : 1;
+const SEEDS = process.env['SEED'] === undefined ? 2000 : 1;
 const FIRST_SEED = Number(process.env['SEED'] ?? 1);
 const DIRECTORY = 'log';
 
@@ -32,7 +32,7 @@ class History {
   readonly #disk: MemoryDisk;
   readonly #evidence: Evidence;
   readonly #segmentBytes: number;
-  readonly #sizes: { readonly groups: number; readonly dataBytesMax: number };
+  readonly #sizes: ChangeSizes;
   /** States that a start may find: that of the last acknowledged flush first, then every later one. */
   #allowed: string[] = [''];
 
@@ -41,7 +41,12 @@ class History {
     this.#evidence = evidence;
     this.#disk = new MemoryDisk({ random: this.#random.fork('disk'), schedule: this.#scheduler.schedule });
     this.#segmentBytes = 512 * this.#random.pick([8, 12, 32, 200]);
-    this.#sizes = { groups: 1 + this.#random.below(5), dataBytesMax: this.#random.pick([1, 100, 600, 3000]) };
+    this.#sizes = {
+      groups: 1 + this.#random.below(5),
+      dataBytesMax: this.#random.pick([1, 100, 600, 3000]),
+      // Seldom, but then far: many segments go at once.
+      compactionOdds: this.#random.pick([0.14, 0.14, 0.02]),
+    };
   }
 
   async run(): Promise<void> {
@@ -81,7 +86,7 @@ class History {
 
   async #use(log: RaftLog, model: LogModel): Promise<void> {
     const random = this.#random;
-    const actions = random.below(60);
+    const actions = random.below(random.chance(0.1) ? 400 : 60);
     for (let i = 0; i < actions; i++) {
       const roll = random.float();
       if (roll < 0.5) {

@@ -14,6 +14,13 @@ interface ModelGroup {
   entries: LogEntry[];
 }
 
+export interface ChangeSizes {
+  readonly groups: number;
+  readonly dataBytesMax: number;
+  /** Probability that a change is a compaction, at most 0.2. */
+  readonly compactionOdds: number;
+}
+
 const NO_BYTES = new Uint8Array(0);
 
 export class LogModel {
@@ -52,14 +59,14 @@ export class LogModel {
   }
 
   /** Draws a change that Raft could ask for, and makes it here and in `log`. */
-  change(random: SeededRandom, log: RaftLog, sizes: { readonly groups: number; readonly dataBytesMax: number }): void {
+  change(random: SeededRandom, log: RaftLog, sizes: ChangeSizes): void {
     const id = random.below(sizes.groups);
     const known = this.groups.has(id);
     const roll = random.float();
-    if (!known || roll < 0.5) this.#append(random, log, { id, dataBytesMax: sizes.dataBytesMax });
-    else if (roll < 0.65) this.#vote(random, log, id);
-    else if (roll < 0.8) this.#checkpoint(random, log, id);
-    else if (roll < 0.94) this.#compact(random, log, id);
+    if (known && roll < sizes.compactionOdds) this.#compact(random, log, id);
+    else if (!known || roll < 0.65) this.#append(random, log, { id, dataBytesMax: sizes.dataBytesMax });
+    else if (roll < 0.8) this.#vote(random, log, id);
+    else if (roll < 0.94) this.#checkpoint(random, log, id);
     else if (roll < 0.97) this.#reset(random, log, id);
     else {
       this.groups.delete(id);
