@@ -74,7 +74,11 @@ export class Engine {
       for (const replica of this.replicas.values()) replica.tick();
       this.#maybeCheckpoint();
     });
-    for (const replica of this.replicas.values()) this.wake(replica);
+    for (const replica of this.replicas.values()) {
+      // Alone there is nobody to wait for.
+      if (replica.isSoleVoter) replica.core.campaign();
+      this.wake(replica);
+    }
   }
 
   /** A look at this replica at the end of the present turn of the event loop. */

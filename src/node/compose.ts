@@ -1,0 +1,217 @@
+/**
+ * Builds a node from its settings and a platform: the only place where the rooms are put together, for production and
+ * for the simulator alike.
+ */
+import { KahunaError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import type { Platform } from '../base/platform.ts';
+import type { ScriptCatalog } from '../cluster/api.ts';
+import { ClusterNode } from '../cluster/cluster-node.ts';
+import { buildTopology, type Member, type Topology } from '../cluster/topology.ts';
+import type { DataCommand } from '../commands/define.ts';
+import { dataCommands } from '../commands/index.ts';
+const createScriptCommands = (_: object): readonly DataCommand[] => [];
+import { watchVersions } from '../commands/versions.ts';
+import type { Settings } from '../config/live.ts';
+import { listenAddresses, residentBytesMax, type SettingValues } from '../config/settings.ts';
+import { MemoryBudget } from '../partition/resident.ts';
+import { createScriptHost, type ScriptHost } from '../scripting/host.ts';
+import { REDIS_VERSION, type ShutdownRequest } from '../server/context.ts';
+import type { ProcessFacts } from '../server/facts.ts';
+import { createServer, type Server } from '../server/server.ts';
+import type { KeyValueStore } from '../storage/data/key-value-store.ts';
+import { openDataStore } from '../storage/data/state.ts';
+import type { DataStore } from '../storage/data/types.ts';
+import { openRaftLog } from '../storage/log/open.ts';
+import type { RaftLog } from '../storage/log/types.ts';
+
+export interface NodeOptions {
+  readonly platform: Platform;
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly version: string;
+  readonly facts: ProcessFacts;
+  /** Path of the configuration file; empty if there is none. */
+  readonly configPath: string;
+  /** Opens the ordered store in a directory, after its files were checked. */
+  readonly openStore: (directory: string) => Promise<{ readonly store: KeyValueStore; readonly isTailTorn: boolean }>;
+  readonly onShutdown: (request: ShutdownRequest) => void;
+}
+
+export interface RunningNode {
+  readonly cluster: ClusterNode;
+  readonly server: Server;
+  /** Hands leaderships over, lets clients take their replies, closes everything. */
+  close(handOverMs: number): Promise<void>;
+}
+
+/** Rejects with a KahunaError that says what is wrong; ends the process if the data cannot be trusted. */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const { platform, settings, log, version } = options;
+  const { values } = settings;
+  refuseUnsupported(values);
+  const topology = topologyOf(values);
+  const directory = values.dir;
+  await platform.disk.makeDirectory(directory);
+  const lock = await platform.disk.lock(`${directory}/lock`);
+  const { raftLog, data } = await openStores(options, topology, directory);
+  const host = await createScriptHost({
+    clock: platform.clock,
+    memoryBytesMax: values['lua-memory-limit'],
+    timeLimitMs: values['lua-time-limit'] === 0 ? Number.POSITIVE_INFINITY : values['lua-time-limit'],
+    redisVersion: REDIS_VERSION,
+  });
+  const budget = new MemoryBudget(residentBytesMax(values));
+  settings.onChange('maxmemory', (changed) => {
+    budget.limitBytes = residentBytesMax(changed);
+  });
+  const cluster = createCluster(options, { topology, directory, raftLog, data, host, budget });
+  await cluster.start();
+  const server = createServer({
+    platform,
+    settings,
+    cluster,
+    dataCommands: cluster.dataCommands,
+    watchVersions,
+    log,
+    version,
+    facts: options.facts,
+    configPath: options.configPath,
+    onShutdown: options.onShutdown,
+  });
+  await server.start();
+  cluster.announceClientPort(values['cluster-announce-port'] || server.port);
+  return {
+    cluster,
+    server,
+    close: async (handOverMs) => {
+      await cluster.handOver(handOverMs);
+      await server.close();
+      await cluster.close();
+      await raftLog.close();
+      await data.close();
+      await lock.release();
+    },
+  };
+}
+
+async function openStores(
+  options: NodeOptions,
+  topology: Topology,
+  directory: string,
+): Promise<{ readonly raftLog: RaftLog; readonly data: DataStore }> {
+  const { platform, log, settings } = options;
+  const identity = { clusterId: topology.clusterId, nodeId: topology.self.id };
+  const raftLog = await openRaftLog({
+    disk: platform.disk,
+    directory: `${directory}/log`,
+    identity,
+    process: platform.process,
+    log,
+    random: platform.random,
+    segmentBytes: settings.values['log-segment-size'],
+  });
+  const dataDirectory = `${directory}/data`;
+  const { store, isTailTorn } = await options.openStore(dataDirectory);
+  const data = await openDataStore({
+    store,
+    isTailTorn,
+    identity,
+    machineBootId: platform.process.machineBootId,
+    process: platform.process,
+    disk: platform.disk,
+    directory: dataDirectory,
+    log,
+    checkpoints: new Map([...raftLog.recovered].map(([group, { checkpoint }]) => [group, checkpoint])),
+  });
+  return { raftLog, data };
+}
+
+interface ClusterParts {
+  readonly topology: Topology;
+  readonly directory: string;
+  readonly raftLog: RaftLog;
+  readonly data: DataStore;
+  readonly host: ScriptHost;
+  readonly budget: MemoryBudget;
+}
+
+function createCluster(options: NodeOptions, parts: ClusterParts): ClusterNode {
+  const { platform, log } = options;
+  const { values } = options.settings;
+  const { topology, host } = parts;
+  const { random } = platform;
+  return new ClusterNode({
+    platform,
+    topology,
+    // Never the same twice: part of the ids of requests.
+    identity: {
+      clusterId: topology.clusterId,
+      node: topology.self.id,
+      bootEpoch: random.u32() * 2 ** 20 + (random.u32() >>> 12),
+    },
+    secret: values['cluster-secret'],
+    raftLog: parts.raftLog,
+    data: parts.data,
+    dataDirectory: parts.directory,
+    log,
+    listen: { host: values['cluster-host'] || topology.self.host, port: topology.self.port },
+    clientAddress: {
+      host: values['cluster-announce-ip'] || topology.self.host,
+      port: values['cluster-announce-port'] || values.port,
+    },
+    dataCommands: (scripts) => withScripts(host, scripts),
+    budget: parts.budget,
+    readConsistency: values['read-consistency'] === 'lease' ? 'lease' : 'quorum',
+    electionTimeoutMs: values['election-timeout'],
+    heartbeatMs: values['heartbeat-interval'],
+    commandTimeoutMs: values['command-timeout'],
+    logMemoryBytes: values['log-memory-size'],
+    checkpointIntervalMs: values['checkpoint-interval'],
+  });
+}
+
+function withScripts(host: ScriptHost, scripts: ScriptCatalog): readonly DataCommand[] {
+  const all: DataCommand[] = [...dataCommands];
+  const byName = new Map<string, DataCommand>();
+  const scriptCommands = createScriptCommands({
+    host,
+    bodyOf: (sha) => scripts.get(sha),
+    commandOf: (name) => byName.get(name),
+  });
+  all.push(...scriptCommands);
+  for (const row of all) {
+    byName.set(row.name, row);
+    for (const sub of row.subcommands) byName.set(sub.name, sub);
+  }
+  return all;
+}
+
+/** A node that is given no members is a cluster of one. */
+function topologyOf(values: SettingValues): Topology {
+  const selfName = values['node-id'];
+  const listed: readonly Member[] = values['initial-cluster'];
+  const alone: Member = {
+    name: selfName,
+    host: values['cluster-host'] || '127.0.0.1',
+    port: values['cluster-port'] || (values.port === 0 ? 0 : values.port + 10_000),
+  };
+  const members = listed.length > 0 ? listed : [alone];
+  return buildTopology({
+    members: members.map((member) =>
+      member.name === selfName && values['cluster-port'] !== 0 ? { ...member, port: values['cluster-port'] } : member,
+    ),
+    selfName,
+    partitions: values.partitions,
+    replicationFactor: values['replication-factor'],
+  });
+}
+
+function refuseUnsupported(values: SettingValues): void {
+  if (values.join.length > 0) {
+    throw new KahunaError('UNSUPPORTED', 'join: this version has static clusters only; list all nodes in initial-cluster');
+  }
+  if (listenAddresses(values.bind).length === 0) {
+    throw new KahunaError('UNSUPPORTED', 'bind: no address is left to accept clients on');
+  }
+}
