@@ -1,0 +1,444 @@
+/**
+ * EVAL and its kin: scripts evaluated at the leader, over the same view as any command. Hot path: EVALSHA (benchmark:
+ * compat/bench).
+ *
+ * A script runs its commands through a view of its own, in which nothing waits and replies take the protocol that the
+ * script chose. A command that fails is undone by itself and the script goes on; a key that is not resident ends the
+ * whole run, which is evaluated again from the start. A script that passes a limit is undone as a whole.
+ *
+ * Scripts may touch keys that they did not declare. They run with the rights that were checked for EVAL itself.
+ */
+import { createHash } from 'node:crypto';
+import type { Timestamp } from '../base/ids.ts';
+import type { Random } from '../base/platform.ts';
+import {
+  DB_OUT_OF_RANGE,
+  fail,
+  KEY_COUNT_NEGATIVE,
+  KEY_COUNT_TOO_BIG,
+  NO_SCRIPT,
+  NOT_AN_INTEGER,
+  SCRIPT_NOT_ALLOWED,
+  SCRIPT_READ_ONLY,
+  SCRIPT_UNKNOWN_COMMAND,
+  SCRIPT_WRONG_ARITY,
+} from '../resp/errors.ts';
+import { ErrorReply, OK, PONG, type Protocol, type Reply, ReplyError } from '../resp/reply.ts';
+import type { CallMode, ScriptHost, ScriptLogLevel, ScriptRun } from '../scripting/host.ts';
+import { parseInt64 } from '../values/integer.ts';
+import { DATABASE_COUNT, type Space, type Value } from '../values/value.ts';
+import { Args } from './args.ts';
+import { type DataCommand, defineCommand } from './define.ts';
+import { integer, key, many, optional, text } from './grammar.ts';
+import type { KeyObject, Savepoint, ScanPage, ScanRequest, View } from './view.ts';
+
+export interface ScriptCommandOptions {
+  readonly host: ScriptHost;
+  /** The body that SCRIPT LOAD or EVAL has stored under a SHA1 in lower-case hexadecimal. */
+  readonly bodyOf: (sha: string) => Buffer | undefined;
+  /** A data command by upper-case name; subcommands as 'OBJECT|ENCODING', containers too. */
+  readonly commandOf: (name: string) => DataCommand | undefined;
+  /** True once SCRIPT KILL was asked for; nobody can ask while a script holds the thread, so mostly absent. */
+  readonly isKilled?: () => boolean;
+  /** Where redis.log writes to. */
+  readonly log?: (level: ScriptLogLevel, message: string) => void;
+}
+
+/** Rows of EVAL, EVALSHA, EVAL_RO and EVALSHA_RO. */
+export function createScriptCommands(options: ScriptCommandOptions): readonly DataCommand[] {
+  const runner = new ScriptRunner(options);
+  const group = 'scripting';
+  const complexity = 'Depends on the script that is executed.';
+  const flags = ['noscript', 'stale', 'skip_monitor', 'no_mandatory_keys'] as const;
+  const rest = [integer('numkeys'), optional(many(key())), optional(many(text('arg')))];
+  return [
+    defineCommand({
+      name: 'EVAL',
+      group,
+      since: '2.6.0',
+      summary: 'Executes a server-side Lua script.',
+      complexity,
+      flags,
+      args: [text('script'), ...rest],
+      keyAccess: 'RW',
+      run: (view, args) => runner.runBody(view, args, false),
+    }),
+    defineCommand({
+      name: 'EVALSHA',
+      group,
+      since: '2.6.0',
+      summary: 'Executes a server-side Lua script by SHA1 digest.',
+      complexity,
+      flags,
+      args: [text('sha1'), ...rest],
+      keyAccess: 'RW',
+      run: (view, args) => runner.runDigest(view, args, false),
+    }),
+    defineCommand({
+      name: 'EVAL_RO',
+      group,
+      since: '7.0.0',
+      summary: 'Executes a read-only server-side Lua script.',
+      complexity,
+      flags: [...flags, 'readonly'],
+      args: [text('script'), ...rest],
+      keyAccess: 'RO',
+      run: (view, args) => runner.runBody(view, args, true),
+    }),
+    defineCommand({
+      name: 'EVALSHA_RO',
+      group,
+      since: '7.0.0',
+      summary: 'Executes a read-only server-side Lua script by SHA1 digest.',
+      complexity,
+      flags: [...flags, 'readonly'],
+      args: [text('sha1'), ...rest],
+      keyAccess: 'RO',
+      run: (view, args) => runner.runDigest(view, args, true),
+    }),
+  ];
+}
+
+/** The SHA1 under which a script is known. */
+export function scriptSha(body: Uint8Array): string {
+  return createHash('sha1').update(body).digest('hex');
+}
+
+const FIRST_KEY = 3;
+const SHA_LENGTH = 40;
+const NO_VALUES: readonly Buffer[] = [];
+
+class ScriptRunner implements ScriptRun {
+  readonly #options: ScriptCommandOptions;
+  readonly #shas = new ShaCache();
+  readonly #view = new ScriptView();
+  readonly #args = new Args();
+  readonly #entries: CommandLookup;
+  #database: Space = 0;
+  sha = '';
+  body: Uint8Array = Buffer.alloc(0);
+  keys: readonly Buffer[] = NO_VALUES;
+  args: readonly Buffer[] = NO_VALUES;
+  readOnly = false;
+  readonly isKilled: (() => boolean) | null;
+
+  constructor(options: ScriptCommandOptions) {
+    this.#options = options;
+    this.#entries = new CommandLookup(options.commandOf);
+    this.isKilled = options.isKilled ?? null;
+  }
+
+  runBody(view: View, args: Args, readOnly: boolean): Reply {
+    const { argv } = args;
+    const keyCount = keyCountOf(argv);
+    const body = argv[1] as Buffer;
+    return this.#run(view, args.database, { sha: this.#shas.of(body), body, argv, keyCount, readOnly });
+  }
+
+  runDigest(view: View, args: Args, readOnly: boolean): Reply {
+    const { argv } = args;
+    const digest = argv[1] as Buffer;
+    if (digest.length !== SHA_LENGTH) return NO_SCRIPT;
+    const keyCount = keyCountOf(argv);
+    const sha = digest.toString('latin1').toLowerCase();
+    const body = this.#options.bodyOf(sha);
+    if (body === undefined) return NO_SCRIPT;
+    return this.#run(view, args.database, { sha, body, argv, keyCount, readOnly });
+  }
+
+  #run(
+    view: View,
+    database: Space,
+    script: { sha: string; body: Buffer; argv: readonly Buffer[]; keyCount: number; readOnly: boolean },
+  ): Reply {
+    const { argv, keyCount } = script;
+    this.sha = script.sha;
+    this.body = script.body;
+    this.keys = keyCount === 0 ? NO_VALUES : argv.slice(FIRST_KEY, FIRST_KEY + keyCount);
+    this.args = argv.slice(FIRST_KEY + keyCount);
+    this.readOnly = script.readOnly;
+    this.#database = database;
+    this.#view.attach(view);
+    try {
+      return this.#options.host.run(this);
+    } finally {
+      this.#view.detach();
+      this.keys = NO_VALUES;
+      this.args = NO_VALUES;
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // What the script asks for
+
+  /** As scriptCall in script.c of Redis 7.2: unknown, arity, allowed at all, allowed to write; then the command. */
+  call(argv: Buffer[], mode: CallMode): Reply {
+    const entry = this.#entries.find(argv);
+    if (entry === undefined) return SCRIPT_UNKNOWN_COMMAND;
+    if (!acceptsCount(entry.arity, argv.length)) return SCRIPT_WRONG_ARITY;
+    if (entry.isForbidden) return SCRIPT_NOT_ALLOWED;
+    if (entry.isWrite && mode.readOnly) return SCRIPT_READ_ONLY;
+    if (entry.row === null) return this.#callOwn(entry.name, argv);
+    this.#view.protocol = mode.protocol;
+    if (!entry.isWrite) return entry.row.run(this.#view, this.#args.reset(argv, this.#database));
+    return this.#callWrite(entry.row, argv);
+  }
+
+  checkCommand(argv: Buffer[]): boolean | undefined {
+    return this.#entries.find(argv) === undefined ? undefined : true;
+  }
+
+  log(level: ScriptLogLevel, message: string): void {
+    this.#options.log?.(level, message);
+  }
+
+  randomSeed(): number {
+    return this.#view.random.u32();
+  }
+
+  /** A command that answers an error has changed nothing. */
+  #callWrite(row: DataCommand, argv: Buffer[]): Reply {
+    const savepoint = this.#view.savepoint();
+    try {
+      const reply = row.run(this.#view, this.#args.reset(argv, this.#database));
+      if (reply instanceof ErrorReply) this.#view.rollback(savepoint);
+      return reply;
+    } catch (error) {
+      if (error instanceof ReplyError) this.#view.rollback(savepoint);
+      throw error;
+    }
+  }
+
+  /** Commands of the session that make sense within a script. */
+  #callOwn(name: string, argv: Buffer[]): Reply {
+    switch (name) {
+      case 'PING':
+        return argv[1] ?? PONG;
+      case 'ECHO':
+        return argv[1] as Buffer;
+      case 'TIME': {
+        const { nowMs } = this.#view;
+        return [`${Math.floor(nowMs / 1_000)}`, `${(nowMs % 1_000) * 1_000}`];
+      }
+      case 'SELECT': {
+        const database = parseInt64(argv[1] as Buffer);
+        if (database === undefined) return NOT_AN_INTEGER;
+        if (typeof database !== 'number' || database < 0 || database >= DATABASE_COUNT) return DB_OUT_OF_RANGE;
+        this.#database = database;
+        return OK;
+      }
+      default:
+        return PUBLISH_REFUSED;
+    }
+  }
+}
+
+const PUBLISH_REFUSED = new ErrorReply('ERR PUBLISH is not supported within scripts');
+
+function keyCountOf(argv: readonly Buffer[]): number {
+  const count = parseInt64(argv[2] as Buffer);
+  if (count === undefined) return fail(NOT_AN_INTEGER);
+  if (count > argv.length - FIRST_KEY) return fail(KEY_COUNT_TOO_BIG);
+  if (count < 0) return fail(KEY_COUNT_NEGATIVE);
+  return Number(count);
+}
+
+function acceptsCount(arity: number, count: number): boolean {
+  return arity >= 0 ? count === arity : count >= -arity;
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Commands by name
+
+interface ScriptEntry {
+  readonly name: string;
+  readonly arity: number;
+  /** Null for what the runner answers itself, and for what is forbidden. */
+  readonly row: DataCommand | null;
+  readonly isWrite: boolean;
+  readonly isForbidden: boolean;
+}
+
+/** Commands of the session that scripts may use, with their arity. */
+const OWN_COMMANDS: Readonly<Record<string, number>> = { PING: -1, ECHO: 2, TIME: 1, SELECT: 2, PUBLISH: 3, SPUBLISH: 3 };
+
+/** Commands that belong to a connection or to the server; Redis flags them noscript. */
+const FORBIDDEN_COMMANDS = [
+  'ACL', 'ASKING', 'AUTH', 'BGREWRITEAOF', 'BGSAVE', 'CLIENT', 'CLUSTER', 'CONFIG', 'DEBUG', 'DISCARD', 'EVAL', 'EVALSHA',
+  'EVALSHA_RO', 'EVAL_RO', 'EXEC', 'FAILOVER', 'FCALL', 'FCALL_RO', 'FUNCTION', 'HELLO', 'LATENCY', 'MODULE', 'MONITOR',
+  'MULTI', 'PSUBSCRIBE', 'PSYNC', 'PUNSUBSCRIBE', 'QUIT', 'READONLY', 'READWRITE', 'REPLCONF', 'REPLICAOF', 'RESET', 'ROLE',
+  'SAVE', 'SCRIPT', 'SHUTDOWN', 'SLAVEOF', 'SLOWLOG', 'SSUBSCRIBE', 'SUBSCRIBE', 'SUNSUBSCRIBE', 'SYNC', 'UNSUBSCRIBE',
+  'UNWATCH', 'WAIT', 'WAITAOF', 'WATCH',
+];
+/** Those of them that are nothing without a subcommand. */
+const FORBIDDEN_CONTAINERS = new Set(['ACL', 'CLIENT', 'CLUSTER', 'CONFIG', 'FUNCTION', 'LATENCY', 'MODULE', 'SCRIPT', 'SLOWLOG']);
+
+/** Spellings of names that are remembered; scripts write theirs in few ways. */
+const SPELLINGS_MAX = 2_000;
+
+class CommandLookup {
+  readonly #commandOf: (name: string) => DataCommand | undefined;
+  readonly #bySpelling = new Map<string, ScriptEntry>();
+  /** By full upper-case name. */
+  readonly #byName = new Map<string, ScriptEntry>();
+
+  constructor(commandOf: (name: string) => DataCommand | undefined) {
+    this.#commandOf = commandOf;
+  }
+
+  find(argv: readonly Buffer[]): ScriptEntry | undefined {
+    const spelling = (argv[0] as Buffer).toString('latin1');
+    const entry = this.#bySpelling.get(spelling) ?? this.#findByName(spelling);
+    const subcommands = entry?.row?.subcommands;
+    if (entry === undefined || subcommands === undefined || subcommands.length === 0 || argv.length < 2) return entry;
+    return this.#named(`${entry.name}|${(argv[1] as Buffer).toString('latin1').toUpperCase()}`);
+  }
+
+  #findByName(spelling: string): ScriptEntry | undefined {
+    const entry = this.#named(spelling.toUpperCase());
+    if (entry !== undefined && this.#bySpelling.size < SPELLINGS_MAX) this.#bySpelling.set(spelling, entry);
+    return entry;
+  }
+
+  #named(name: string): ScriptEntry | undefined {
+    const known = this.#byName.get(name);
+    if (known !== undefined) return known;
+    const entry = this.#entryOf(name);
+    if (entry !== undefined) this.#byName.set(name, entry);
+    return entry;
+  }
+
+  #entryOf(name: string): ScriptEntry | undefined {
+    const row = this.#commandOf(name);
+    if (row !== undefined) {
+      const isForbidden = row.flags.includes('noscript');
+      return { name, arity: row.arity, row, isWrite: row.flags.includes('write'), isForbidden };
+    }
+    const arity = Object.hasOwn(OWN_COMMANDS, name) ? OWN_COMMANDS[name] : undefined;
+    if (arity !== undefined) return { name, arity, row: null, isWrite: false, isForbidden: false };
+    if (!FORBIDDEN_COMMANDS.includes(name)) return undefined;
+    return { name, arity: FORBIDDEN_CONTAINERS.has(name) ? -2 : -1, row: null, isWrite: false, isForbidden: true };
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// The view of a script
+
+const DETACHED = new Error('a script uses its view after its end');
+
+class ScriptView implements View {
+  /** As the script chose it with redis.setresp. */
+  protocol: Protocol = 2;
+  /** A command that would wait answers as if its time were over. */
+  readonly mayWait = false;
+  #inner: View | null = null;
+
+  attach(view: View): void {
+    this.#inner = view;
+    this.protocol = 2;
+  }
+
+  detach(): void {
+    this.#inner = null;
+  }
+
+  get #view(): View {
+    if (this.#inner === null) throw DETACHED;
+    return this.#inner;
+  }
+
+  get nowMs(): number {
+    return this.#view.nowMs;
+  }
+
+  get timestamp(): Timestamp {
+    return this.#view.timestamp;
+  }
+
+  get random(): Random {
+    return this.#view.random;
+  }
+
+  get waits(): number {
+    return this.#view.waits;
+  }
+
+  get firstRunMs(): number {
+    return this.#view.firstRunMs;
+  }
+
+  find(space: Space, name: string): KeyObject | undefined {
+    return this.#view.find(space, name);
+  }
+
+  peek(space: Space, name: string): KeyObject | undefined {
+    return this.#view.peek(space, name);
+  }
+
+  put(space: Space, name: string, value: Value, expiresAtMs: number): void {
+    this.#view.put(space, name, value, expiresAtMs);
+  }
+
+  remove(space: Space, name: string): boolean {
+    return this.#view.remove(space, name);
+  }
+
+  randomKey(space: Space): string | undefined {
+    return this.#view.randomKey(space);
+  }
+
+  keyCount(space: Space): number {
+    return this.#view.keyCount(space);
+  }
+
+  scan(request: ScanRequest): ScanPage {
+    return this.#view.scan(request);
+  }
+
+  flush(space: Space | 'all'): void {
+    this.#view.flush(space);
+  }
+
+  savepoint(): Savepoint {
+    return this.#view.savepoint();
+  }
+
+  rollback(savepoint: Savepoint): void {
+    this.#view.rollback(savepoint);
+  }
+
+  abort(reply: ErrorReply): never {
+    return this.#view.abort(reply);
+  }
+
+  waitFor(space: Space, name: string, deadlineMs: number): never {
+    return this.#view.waitFor(space, name, deadlineMs);
+  }
+
+  waiterCount(space: Space, name: string): number {
+    return this.#view.waiterCount(space, name);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Digests of bodies
+
+const CACHED_BODY_BYTES_MAX = 4_096;
+const CACHED_BODIES_MAX = 512;
+
+/** Digests of the bodies that EVAL is sent again and again: a look-up is much cheaper than SHA1. */
+class ShaCache {
+  readonly #byBody = new Map<string, string>();
+
+  of(body: Buffer): string {
+    if (body.length > CACHED_BODY_BYTES_MAX) return scriptSha(body);
+    const content = body.toString('latin1');
+    let sha = this.#byBody.get(content);
+    if (sha === undefined) {
+      sha = scriptSha(body);
+      if (this.#byBody.size >= CACHED_BODIES_MAX) this.#byBody.clear();
+      this.#byBody.set(content, sha);
+    }
+    return sha;
+  }
+}
