@@ -311,7 +311,8 @@ function checkSpec(spec: CommandSpec): void {
 }
 
 function checkNames(command: string, args: readonly ArgSpec[]): void {
-  const names = args.map((arg) => arg.name);
+  // Redis itself gives two arguments one name where their words tell them apart.
+  const names = args.map((arg) => `${arg.token ?? ''} ${arg.name}`);
   assert(new Set(names).size === names.length, `${command}: two arguments have one name`);
   for (const arg of args) {
     assert((arg.type === 'oneof' || arg.type === 'block') === (arg.args !== undefined), `${command}: ${arg.name} has the wrong type`);

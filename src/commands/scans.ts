@@ -9,7 +9,7 @@ import { defineCommand } from './define.ts';
 import { after, integer, optional, pattern, text } from './grammar.ts';
 
 const COUNT_DEFAULT = 10;
-const CURSOR = /^[+-]?\d+$/;
+const CURSOR = /^(?:[+-]?\d+)?$/;
 const CURSOR_MAX = 18_446_744_073_709_551_615n;
 /** A type that nothing has: a scan for it walks on and finds nothing, as in Redis. */
 const NO_TYPE = 0;
@@ -51,7 +51,7 @@ function globOf(glob: string): (key: string) => boolean {
 function readCursor(bytes: Buffer): bigint {
   const digits = bytes.toString('latin1');
   if (!CURSOR.test(digits)) fail(INVALID_CURSOR);
-  const cursor = BigInt(digits.startsWith('+') ? digits.slice(1) : digits);
+  const cursor = BigInt(digits.startsWith('+') ? digits.slice(1) : digits); // no digits at all are 0
   const magnitude = cursor < 0n ? -cursor : cursor;
   return magnitude > CURSOR_MAX ? fail(INVALID_CURSOR) : BigInt.asUintN(64, cursor);
 }

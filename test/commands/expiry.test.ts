@@ -1,0 +1,6 @@
+/** The replies of the expiry commands, as a real Redis gives them: see golden/expiry.txt and oracle.ts. */
+import { goldenSuite } from './golden-suite.ts';
+
+describe('expiry commands answer as Redis', () => {
+  goldenSuite('expiry');
+});

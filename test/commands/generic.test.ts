@@ -1,0 +1,6 @@
+/** The replies of the generic commands, as a real Redis gives them: see golden/generic.txt and oracle.ts. */
+import { goldenSuite } from './golden-suite.ts';
+
+describe('generic commands answer as Redis', () => {
+  goldenSuite('generic');
+});
