@@ -1,0 +1,5 @@
+import { Cluster, Redis } from 'ioredis';
+
+import { runIoredis } from '../programs/ioredis.mjs';
+
+await runIoredis({ Redis, Cluster });
