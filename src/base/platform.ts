@@ -81,6 +81,11 @@ export interface ConnectionHandler {
   onData(chunk: Buffer): void;
   /** `bufferedBytes` fell to zero. */
   onDrain(): void;
+  /**
+   * The peer will send nothing more, and may still read (half-closed); the handler ends the connection when it has said
+   * what it had to. Without this handler the connection ends at once.
+   */
+  onEnd?(): void;
   /** The connection is gone; called exactly once, nothing follows. */
   onClose(error?: Error): void;
 }

@@ -32,7 +32,8 @@ class TcpConnection implements Connection {
       failure = error;
     });
     socket.on('end', () => {
-      socket.end();
+      if (handler.onEnd === undefined) socket.end();
+      else handler.onEnd();
     });
     socket.on('close', () => {
       handler.onClose(failure);
