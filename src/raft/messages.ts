@@ -57,10 +57,11 @@ export function isFromLeader(type: MessageType): boolean {
   return type === MESSAGE_TYPES.append || type === MESSAGE_TYPES.heartbeat || type === MESSAGE_TYPES.snapshot;
 }
 
-/** One line for logs and scenarios: `1->2 append term 3 log 7@2 commit 5 entries 8@3:normal`. */
+/** One line for logs and scenarios: `1->2 append term 3 log 7@2 commit 5 entries 8@3`. What is 0 or absent is left out. */
 export function formatMessage(m: Message): string {
-  let line = `${m.from}->${m.to} ${messageName(m.type) ?? `type ${m.type}`} term ${m.term} log ${m.index}@${m.logTerm}`;
-  if (m.reject) line += ` reject hint ${m.rejectHint}`;
+  let line = `${m.from}->${m.to} ${messageName(m.type) ?? `type ${m.type}`} term ${m.term}`;
+  if (m.index !== 0 || m.logTerm !== 0 || m.entries.length > 0) line += ` log ${m.index}@${m.logTerm}`;
+  if (m.reject) line += m.rejectHint === 0 ? ' reject' : ` reject hint ${m.rejectHint}`;
   if (m.commit !== 0) line += ` commit ${m.commit}`;
   if (m.context !== 0) line += ` context ${m.context}`;
   if (m.entries.length > 0) line += ` entries ${m.entries.map(formatEntry).join(' ')}`;
