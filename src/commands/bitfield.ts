@@ -116,7 +116,10 @@ function writeFields(view: View, args: Args, fields: Fields): Reply {
       replies.push(toReply(present));
       continue;
     }
-    const next = bounded(operation, operation.kind === 'SET' ? { value: operation.amount, by: 0n } : { value: present, by: operation.amount });
+    const next = bounded(
+      operation,
+      operation.kind === 'SET' ? { value: operation.amount, by: 0n } : { value: present, by: operation.amount },
+    );
     if (next !== null) value = setBits(value, { offset: operation.offset, width: operation.type.width }, next);
     replies.push(next === null ? null : toReply(operation.kind === 'SET' ? present : next));
   }
@@ -126,7 +129,8 @@ function writeFields(view: View, args: Args, fields: Fields): Reply {
 
 function grownFor(value: StringValue, operations: readonly FieldOperation[]): StringValue {
   let lastBit = 0;
-  for (const { kind, offset, type } of operations) if (kind !== 'GET') lastBit = Math.max(lastBit, offset + type.width - 1);
+  for (const { kind, offset, type } of operations)
+    if (kind !== 'GET') lastBit = Math.max(lastBit, offset + type.width - 1);
   return lastBit < byteLength(value) * 8 ? value : setBit(value, lastBit, 0);
 }
 

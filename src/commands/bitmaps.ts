@@ -161,11 +161,7 @@ const bitop = defineCommand({
   summary: 'Performs bitwise operations on multiple strings, and stores the result.',
   complexity: 'O(N)',
   flags: ['write', 'denyoom'],
-  args: [
-    oneOf('operation', token('AND'), token('OR'), token('XOR'), token('NOT')),
-    key('destkey'),
-    many(key('key')),
-  ],
+  args: [oneOf('operation', token('AND'), token('OR'), token('XOR'), token('NOT')), key('destkey'), many(key('key'))],
   run: (view, args): Reply => {
     const operation = readOperation(args);
     const destination = args.key();
@@ -181,7 +177,11 @@ function readOperation(args: Args): BitOperation {
   return fail(SYNTAX_ERROR);
 }
 
-function storeResult(view: View, args: Args, result: { readonly destination: string; readonly value: StringValue }): Reply {
+function storeResult(
+  view: View,
+  args: Args,
+  result: { readonly destination: string; readonly value: StringValue },
+): Reply {
   const length = byteLength(result.value);
   if (length === 0) view.remove(args.database, result.destination);
   else view.put(args.database, result.destination, result.value, 0);

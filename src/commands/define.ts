@@ -9,20 +9,49 @@ import type { Args } from './args.ts';
 import type { View } from './view.ts';
 
 export type CommandGroup =
-  | 'string' | 'bitmap' | 'generic' | 'transactions' | 'connection' | 'server' | 'scripting' | 'cluster'
-  | 'list' | 'set' | 'sorted-set' | 'hash' | 'stream' | 'hyperloglog' | 'geo' | 'pubsub' | 'kahuna';
+  | 'string'
+  | 'bitmap'
+  | 'generic'
+  | 'transactions'
+  | 'connection'
+  | 'server'
+  | 'scripting'
+  | 'cluster'
+  | 'list'
+  | 'set'
+  | 'sorted-set'
+  | 'hash'
+  | 'stream'
+  | 'hyperloglog'
+  | 'geo'
+  | 'pubsub'
+  | 'kahuna';
 
 /** Redis's command flags, by their names in COMMAND INFO. */
 export type CommandFlag =
-  | 'write' | 'readonly' | 'denyoom' | 'admin' | 'pubsub' | 'noscript' | 'blocking' | 'loading' | 'stale'
-  | 'skip_monitor' | 'skip_slowlog' | 'asking' | 'fast' | 'no_auth' | 'no_mandatory_keys' | 'no_multi'
-  | 'movablekeys' | 'allow_busy';
+  | 'write'
+  | 'readonly'
+  | 'denyoom'
+  | 'admin'
+  | 'pubsub'
+  | 'noscript'
+  | 'blocking'
+  | 'loading'
+  | 'stale'
+  | 'skip_monitor'
+  | 'skip_slowlog'
+  | 'asking'
+  | 'fast'
+  | 'no_auth'
+  | 'no_mandatory_keys'
+  | 'no_multi'
+  | 'movablekeys'
+  | 'allow_busy';
 
 /** The argument grammar, as COMMAND DOCS reports it. */
 export interface ArgSpec {
   readonly name: string;
-  readonly type:
-    | 'string' | 'integer' | 'double' | 'key' | 'pattern' | 'unix-time' | 'pure-token' | 'oneof' | 'block';
+  readonly type: 'string' | 'integer' | 'double' | 'key' | 'pattern' | 'unix-time' | 'pure-token' | 'oneof' | 'block';
   readonly token?: string;
   readonly optional?: boolean;
   readonly multiple?: boolean;
@@ -188,7 +217,8 @@ function contentCount(arg: ArgSpec): { least: number; most: number } {
   if (arg.type === 'oneof') {
     return { least: Math.min(...parts.map((part) => part.least)), most: Math.max(...parts.map((part) => part.most)) };
   }
-  if (arg.type === 'block') return parts.reduce((a, b) => ({ least: a.least + b.least, most: a.most + b.most }), { least: 0, most: 0 });
+  if (arg.type === 'block')
+    return parts.reduce((a, b) => ({ least: a.least + b.least, most: a.most + b.most }), { least: 0, most: 0 });
   return { least: 1, most: 1 };
 }
 
@@ -216,7 +246,10 @@ function fixedKeys(definition: CommandDefinition, start: number): KeyPositions {
       positions.push(at + offset);
       if (arg.multiple === true) {
         const step = wordCount({ ...arg, multiple: false }).least;
-        assert(isLast && positions.every((position, i) => position === (positions[0] ?? 0) + i * step), `${definition.name}: key positions must be declared`);
+        assert(
+          isLast && positions.every((position, i) => position === (positions[0] ?? 0) + i * step),
+          `${definition.name}: key positions must be declared`,
+        );
         return { first: positions[0] ?? 0, last: -1, step };
       }
     }
@@ -227,7 +260,10 @@ function fixedKeys(definition: CommandDefinition, start: number): KeyPositions {
   const [first, second] = positions;
   if (first === undefined) return NO_KEYS;
   const step = second === undefined ? 1 : second - first;
-  assert(positions.every((position, i) => position === first + i * step), `${definition.name}: key positions must be declared`);
+  assert(
+    positions.every((position, i) => position === first + i * step),
+    `${definition.name}: key positions must be declared`,
+  );
   return { first, last: positions.at(-1) ?? first, step };
 }
 
@@ -242,12 +278,16 @@ function keyOffset(arg: ArgSpec): number | null {
   if (arg.type !== 'block') return null;
   const parts = arg.args ?? [];
   const index = parts.findIndex(holdsKey);
-  const isOnly = parts.filter(holdsKey).length === 1 && parts.every((part) => wordCount(part).least === wordCount(part).most);
+  const isOnly =
+    parts.filter(holdsKey).length === 1 && parts.every((part) => wordCount(part).least === wordCount(part).most);
   return isOnly && parts[index]?.type === 'key' ? index : null;
 }
 
 /** For `numkeys key [key …]` and `numkeys key value [key value …]`. */
-function numkeysKeys(args: readonly ArgSpec[], start: number): ((argv: readonly Uint8Array[]) => readonly number[]) | null {
+function numkeysKeys(
+  args: readonly ArgSpec[],
+  start: number,
+): ((argv: readonly Uint8Array[]) => readonly number[]) | null {
   const index = args.findIndex((arg) => arg.name === 'numkeys');
   const keysArg = args[index + 1];
   if (index === -1 || keysArg === undefined) return null;
@@ -302,10 +342,16 @@ function checkSpec(spec: CommandSpec): void {
   assert(!(has('write') && has('readonly')), `${name}: write and readonly contradict each other`);
   assert(!(has('denyoom') && !has('write')), `${name}: denyoom is for writes`);
   assert(!(has('fast') && has('blocking')), `${name}: a blocking command is not fast`);
-  assert(!hasKeys || has('write') || has('readonly') || has('noscript'), `${name}: has keys, but neither reads nor writes`);
+  assert(
+    !hasKeys || has('write') || has('readonly') || has('noscript'),
+    `${name}: has keys, but neither reads nor writes`,
+  );
   assert(spec.arity !== 0 && Math.abs(spec.arity) >= (name.includes('|') ? 2 : 1), `${name}: arity ${spec.arity}`);
   assert(!(has('movablekeys') && spec.keysOf === null), `${name}: movable keys need keysOf`);
-  assert(keys.first === 0 || (keys.step >= 1 && keys.first < Math.abs(spec.arity)), `${name}: its first key may be missing`);
+  assert(
+    keys.first === 0 || (keys.step >= 1 && keys.first < Math.abs(spec.arity)),
+    `${name}: its first key may be missing`,
+  );
   assert(keys.last < 0 || keys.last >= keys.first, `${name}: key positions run backwards`);
   checkNames(name, spec.args);
 }
@@ -315,17 +361,18 @@ function checkNames(command: string, args: readonly ArgSpec[]): void {
   const names = args.map((arg) => `${arg.token ?? ''} ${arg.name}`);
   assert(new Set(names).size === names.length, `${command}: two arguments have one name`);
   for (const arg of args) {
-    assert((arg.type === 'oneof' || arg.type === 'block') === (arg.args !== undefined), `${command}: ${arg.name} has the wrong type`);
+    assert(
+      (arg.type === 'oneof' || arg.type === 'block') === (arg.args !== undefined),
+      `${command}: ${arg.name} has the wrong type`,
+    );
     assert(arg.type !== 'pure-token' || arg.token !== undefined, `${command}: ${arg.name} has no token`);
     checkNames(command, arg.args ?? []);
   }
 }
 
 /** Rows by name, containers and subcommands (`OBJECT|ENCODING`) alike. Throws if a name occurs twice. */
-export function commandsByName<T extends CommandSpec>(
-  commands: readonly (T & { readonly subcommands: readonly T[] })[],
-): ReadonlyMap<string, T> {
-  const byName = new Map<string, T>();
+export function commandsByName(commands: readonly DataCommand[]): ReadonlyMap<string, DataCommand> {
+  const byName = new Map<string, DataCommand>();
   for (const command of commands) {
     for (const row of [command, ...command.subcommands]) {
       assert(!byName.has(row.name), `two commands are named ${row.name}`);

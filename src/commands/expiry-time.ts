@@ -34,7 +34,10 @@ export function expiryOf(option: ExpiryOption, nowMs: number, command: string): 
 }
 
 /** Undefined if the time leaves 64 bits on the way. May lie in the past, or be negative. */
-export function absoluteMs(amount: Int64, form: { readonly inSeconds: boolean; readonly fromMs: number }): number | undefined {
+export function absoluteMs(
+  amount: Int64,
+  form: { readonly inSeconds: boolean; readonly fromMs: number },
+): number | undefined {
   const ms = form.inSeconds ? multiplyInt64(amount, 1000) : amount;
   if (ms === undefined) return undefined;
   const at = addInt64(ms, form.fromMs);

@@ -21,7 +21,12 @@ import type { KeyObject, View } from './view.ts';
 
 const INT32_MAX = 2_147_483_647;
 
-function defineDelete(row: { readonly name: string; readonly since: string; readonly summary: string; readonly isFast: boolean }): DataCommand {
+function defineDelete(row: {
+  readonly name: string;
+  readonly since: string;
+  readonly summary: string;
+  readonly isFast: boolean;
+}): DataCommand {
   return defineCommand({
     name: row.name,
     group: 'generic',
@@ -61,7 +66,8 @@ const touch = defineCommand({
   name: 'TOUCH',
   group: 'generic',
   since: '3.2.1',
-  summary: 'Returns the number of existing keys out of those specified after updating the time they were last accessed.',
+  summary:
+    'Returns the number of existing keys out of those specified after updating the time they were last accessed.',
   complexity: 'O(N) where N is the number of keys that will be touched.',
   flags: ['readonly', 'fast'],
   args: [many(key())],
@@ -132,7 +138,12 @@ const copy = defineCommand({
   summary: 'Copies the value of a key to a new key.',
   complexity: 'O(N) worst case for collections, where N is the number of nested items. O(1) for string values.',
   flags: ['write', 'denyoom'],
-  args: [key('source'), key('destination'), optional(after('DB', integer('destination-db'))), optional(token('REPLACE'))],
+  args: [
+    key('source'),
+    key('destination'),
+    optional(after('DB', integer('destination-db'))),
+    optional(token('REPLACE')),
+  ],
   run: (view, args): Reply => {
     const from = args.key();
     const to = args.key();

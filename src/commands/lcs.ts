@@ -69,7 +69,8 @@ function readOptions(args: Args): LcsOptions {
     if (args.maybeToken('IDX')) wantsRanges = true;
     else if (args.maybeToken('LEN')) wantsLength = true;
     else if (args.maybeToken('WITHMATCHLEN')) withLengths = true;
-    else if (args.remaining >= 2 && args.maybeToken('MINMATCHLEN')) rangeLengthMin = Math.max(0, clampToSafe(args.integer()));
+    else if (args.remaining >= 2 && args.maybeToken('MINMATCHLEN'))
+      rangeLengthMin = Math.max(0, clampToSafe(args.integer()));
     else fail(SYNTAX_ERROR);
   }
   if (wantsLength && wantsRanges) fail(LCS_LEN_AND_IDX);

@@ -20,6 +20,7 @@ import type { Args } from './args.ts';
 import { defineCommand, defineContainer } from './define.ts';
 import { after, integer, key, many, optional, pattern, text } from './grammar.ts';
 import { readScanOptions } from './scans.ts';
+import { defineHelp } from './syntax.ts';
 import type { View } from './view.ts';
 
 const EMPTY_RESOURCE = genericError('The resource must not be empty');
@@ -276,6 +277,8 @@ function renew(view: View, resource: string, renewal: { readonly lock: Lock; rea
   return token;
 }
 
+const lockSubcommands = [acquire, macquire, extend, release, info, tokenCommand, list];
+
 const lockCommand = defineContainer(
   {
     name: 'KAHUNA.LOCK',
@@ -285,7 +288,7 @@ const lockCommand = defineContainer(
     complexity: 'Depends on subcommand.',
     groupCategory: 'kahuna',
   },
-  [acquire, macquire, extend, release, info, tokenCommand, list],
+  [...lockSubcommands, defineHelp('KAHUNA.LOCK', '1.0.0', lockSubcommands)],
 );
 
 export const lockCommands = [lockCommand, fence];

@@ -24,6 +24,7 @@ import type { Args } from './args.ts';
 import { defineCommand, defineContainer } from './define.ts';
 import { after, integer, key, optional, pattern, text } from './grammar.ts';
 import { readScanOptions } from './scans.ts';
+import { defineHelp } from './syntax.ts';
 import type { View } from './view.ts';
 
 const EMPTY_NAME = genericError('The name of a sequence must not be empty');
@@ -196,6 +197,8 @@ function findSequence(view: View, name: string): Sequence | undefined {
   return value instanceof Sequence ? value : undefined;
 }
 
+const sequenceSubcommands = [create, next, reserve, get, deleteCommand, list];
+
 const sequenceCommand = defineContainer(
   {
     name: 'KAHUNA.SEQ',
@@ -205,7 +208,7 @@ const sequenceCommand = defineContainer(
     complexity: 'Depends on subcommand.',
     groupCategory: 'kahuna',
   },
-  [create, next, reserve, get, deleteCommand, list],
+  [...sequenceSubcommands, defineHelp('KAHUNA.SEQ', '1.0.0', sequenceSubcommands)],
 );
 
 export const sequenceCommands = [sequenceCommand];

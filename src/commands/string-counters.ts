@@ -25,7 +25,16 @@ import {
   parseLongDouble,
   toDouble,
 } from '../values/float.ts';
-import { INT64_MAX, INT64_MIN, type Int64, addInt64, int64, negateInt64, parseInt64, parseInt64Text } from '../values/integer.ts';
+import {
+  INT64_MAX,
+  INT64_MIN,
+  type Int64,
+  addInt64,
+  int64,
+  negateInt64,
+  parseInt64,
+  parseInt64Text,
+} from '../values/integer.ts';
 import type { StringValue } from '../values/value.ts';
 import type { Args } from './args.ts';
 import { defineCommand } from './define.ts';
@@ -98,7 +107,8 @@ const incrbyfloat = defineCommand({
   name: 'INCRBYFLOAT',
   group: 'string',
   since: '2.6.0',
-  summary: "Increments the floating point value of a key by a number. Uses 0 as initial value if the key doesn't exist.",
+  summary:
+    "Increments the floating point value of a key by a number. Uses 0 as initial value if the key doesn't exist.",
   complexity: 'O(1)',
   flags: ['write', 'denyoom', 'fast'],
   args: [key(), double('increment')],

@@ -125,7 +125,9 @@ function setPairs(view: View, args: Args, set: PairsToSet): Reply {
   return 1;
 }
 
-function readMsetexOptions(args: Args): Pick<PairsToSet, 'presence' | 'keepsTtl'> & { readonly expiry: ExpiryOption | null } {
+function readMsetexOptions(
+  args: Args,
+): Pick<PairsToSet, 'presence' | 'keepsTtl'> & { readonly expiry: ExpiryOption | null } {
   let presence: 'NX' | 'XX' | null = null;
   let keepsTtl = false;
   let expiry: ExpiryOption | null = null;

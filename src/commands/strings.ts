@@ -93,7 +93,8 @@ function readSetOption(args: Args, options: SetOptions): boolean {
 
 function readExpiry(args: Args, options: { keepsTtl: boolean; expiry: ExpiryOption | null }): boolean {
   const expiry = maybeExpiryOption(args);
-  if (expiry === null || options.keepsTtl || (options.expiry !== null && options.expiry.unit !== expiry.unit)) return false;
+  if (expiry === null || options.keepsTtl || (options.expiry !== null && options.expiry.unit !== expiry.unit))
+    return false;
   options.expiry = expiry;
   return true;
 }
@@ -116,7 +117,11 @@ function setWithOptions(view: View, args: Args, target: { readonly name: string;
   const oldString = old !== undefined && (options.wantsOld || condition !== null) ? asString(old.value) : undefined;
   const oldReply = oldString === undefined || !options.wantsOld ? null : toReply(oldString);
   const isWanted =
-    presence === 'NX' ? old === undefined : presence === 'XX' ? old !== undefined : condition === null || holds(condition, oldString);
+    presence === 'NX'
+      ? old === undefined
+      : presence === 'XX'
+        ? old !== undefined
+        : condition === null || holds(condition, oldString);
   if (!isWanted) return oldReply;
 
   if (options.keepsTtl && old !== undefined) expiresAtMs = old.expiresAtMs;
@@ -157,7 +162,8 @@ const psetex = defineCommand({
   name: 'PSETEX',
   group: 'string',
   since: '2.6.0',
-  summary: "Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist.",
+  summary:
+    "Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist.",
   complexity: 'O(1)',
   flags: ['write', 'denyoom'],
   keyAccess: 'OW',

@@ -45,7 +45,11 @@ export function bitCount(value: StringValue, start: number, end: number): number
 }
 
 /** Position of the first bit that equals `bit` from bit `start` to before bit `end` (both within the string), or -1. */
-export function bitPosition(value: StringValue, bit: 0 | 1, range: { readonly start: number; readonly end: number }): number {
+export function bitPosition(
+  value: StringValue,
+  bit: 0 | 1,
+  range: { readonly start: number; readonly end: number },
+): number {
   const { start, end } = range;
   assert(start >= 0 && start <= end && end <= byteLength(value) * 8, `bits ${start}…${end} lie outside the string`);
   const skipped = bit === 1 ? 0 : 0xff;
@@ -80,7 +84,11 @@ export function bitOperation(operation: BitOperation, sources: readonly StringVa
   const pages: Uint8Array[] = [];
   for (let at = 0, index = 0; at < length; at += PAGE_BYTES, index++) {
     const result = Buffer.alloc(Math.min(PAGE_BYTES, length - at));
-    combinePage(operation, sourcePages.map((list) => list[index]), result);
+    combinePage(
+      operation,
+      sourcePages.map((list) => list[index]),
+      result,
+    );
     pages.push(result);
   }
   return stringFromPages(pages, length);
@@ -96,7 +104,11 @@ export function getBits(value: StringValue, offset: number, width: number): bigi
 }
 
 /** The string with the low `width` bits of `number` at `offset`, grown with zeros as needed. */
-export function setBits(value: StringValue, at: { readonly offset: number; readonly width: number }, number: bigint): StringValue {
+export function setBits(
+  value: StringValue,
+  at: { readonly offset: number; readonly width: number },
+  number: bigint,
+): StringValue {
   const { offset, width } = at;
   const first = Math.floor(offset / 8);
   const count = Math.floor((offset + width - 1) / 8) - first + 1;

@@ -123,10 +123,12 @@ export function decodeKeyRecord(payload: Uint8Array): DecodedKey {
     at += EXPIRY_BYTES;
     if (payload.length < at) throw malformed('a key record is cut');
     expiresAtMs = getU64(payload, HEADER_BYTES);
-    if (expiresAtMs === 0 || expiresAtMs > Number.MAX_SAFE_INTEGER) throw malformed(`${expiresAtMs} is not a time of expiry`);
+    if (expiresAtMs === 0 || expiresAtMs > Number.MAX_SAFE_INTEGER)
+      throw malformed(`${expiresAtMs} is not a time of expiry`);
   }
   if (type === VALUE_TYPES.string && (flags & FLAG_PAGED) === 0) {
-    if (payload.length - at > STRING_INLINE_BYTES_MAX) throw malformed(`${payload.length - at} bytes in an unpaged string`);
+    if (payload.length - at > STRING_INLINE_BYTES_MAX)
+      throw malformed(`${payload.length - at} bytes in an unpaged string`);
     return whole('string', expiresAtMs, latin1(payload.subarray(at)));
   }
   return decodeRest({ type: type ?? 0, isPaged: (flags & FLAG_PAGED) !== 0, expiresAtMs }, new ByteReader(payload, at));
@@ -206,7 +208,9 @@ function withClosedPages(sequence: Sequence, pages: readonly Uint8Array[]): Sequ
   const closed = pages.map((payload) =>
     reading(new ByteReader(payload), (reader) => new AnswerPage(readAnswers(reader, ANSWERS_PER_PAGE))),
   );
-  return new Sequence({ ...sequence, window: { ...sequence.window, closed } });
+  const { start, increment, max, current, revision, createdAtMs, updatedAtMs } = sequence;
+  const window = { ...sequence.window, closed };
+  return new Sequence({ start, increment, max, current, revision, createdAtMs, updatedAtMs, window });
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -274,7 +278,14 @@ function decodeRest(
       if (head.isPaged !== closedCount > 0) throw malformed('a sequence contradicts its flags');
       if (closedCount === 0) return whole('sequence', expiresAtMs, sequence);
       const { firstPage } = sequence.window;
-      return { type: 'sequence', expiresAtMs, value: undefined, firstPage, pageCount: closedCount, header: { sequence } };
+      return {
+        type: 'sequence',
+        expiresAtMs,
+        value: undefined,
+        firstPage,
+        pageCount: closedCount,
+        header: { sequence },
+      };
     }
     default:
       throw malformed(`unknown type ${head.type} in a key record`);

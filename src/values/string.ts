@@ -51,7 +51,8 @@ export function byteLength(value: StringValue): number {
 export function stringFromBytes(bytes: Uint8Array): StringValue {
   if (bytes.length <= STRING_INLINE_BYTES_MAX) return latin1(bytes);
   const pages: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length; at += PAGE_BYTES) pages.push(copyOf(bytes, at, Math.min(at + PAGE_BYTES, bytes.length)));
+  for (let at = 0; at < bytes.length; at += PAGE_BYTES)
+    pages.push(copyOf(bytes, at, Math.min(at + PAGE_BYTES, bytes.length)));
   return new PagedString(pages, bytes.length);
 }
 
@@ -101,7 +102,9 @@ export function equalStrings(a: StringValue, b: StringValue): boolean {
 export function equalsBytes(value: StringValue, bytes: Uint8Array): boolean {
   if (byteLength(value) !== bytes.length) return false;
   if (typeof value === 'string') return value === latin1(bytes);
-  return value.pages.every((page, index) => asBuffer(page).equals(bytes.subarray(index * PAGE_BYTES, index * PAGE_BYTES + page.length)));
+  return value.pages.every((page, index) =>
+    asBuffer(page).equals(bytes.subarray(index * PAGE_BYTES, index * PAGE_BYTES + page.length)),
+  );
 }
 
 /** The value followed by `bytes` (copied). Costs the last page and what is added. */

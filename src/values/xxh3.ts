@@ -106,7 +106,10 @@ function hash129To240(input: Buffer): bigint {
 }
 
 function mix16(input: Buffer, at: number, secretAt: number): bigint {
-  return mulFold(input.readBigUInt64LE(at) ^ secret64(secretAt), input.readBigUInt64LE(at + 8) ^ secret64(secretAt + 8));
+  return mulFold(
+    input.readBigUInt64LE(at) ^ secret64(secretAt),
+    input.readBigUInt64LE(at + 8) ^ secret64(secretAt + 8),
+  );
 }
 
 // ---------------------------------------------------------------------------------------------------------------

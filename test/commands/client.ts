@@ -48,7 +48,10 @@ export class Client {
     const changes = this.view.changeCount;
     try {
       const reply = row.run(this.view, this.#args.reset(argv, this.database));
-      assert.ok(row.flags.includes('write') || this.view.changeCount === changes, `${row.name} is not a write, but wrote`);
+      assert.ok(
+        row.flags.includes('write') || this.view.changeCount === changes,
+        `${row.name} is not a write, but wrote`,
+      );
       return reply;
     } catch (error) {
       if (error instanceof ReplyError || error instanceof Aborted) {
@@ -68,7 +71,8 @@ export class Client {
 /** The row that a dispatcher finds for these words. */
 export function findRow(argv: readonly Buffer[]): DataCommand {
   const name = (argv[0] ?? Buffer.alloc(0)).toString('latin1').toUpperCase();
-  const subcommand = argv[1] === undefined ? undefined : dataCommandsByName.get(`${name}|${argv[1].toString('latin1').toUpperCase()}`);
+  const subcommand =
+    argv[1] === undefined ? undefined : dataCommandsByName.get(`${name}|${argv[1].toString('latin1').toUpperCase()}`);
   const row = subcommand ?? dataCommandsByName.get(name);
   assert.ok(row !== undefined, `no row for ${name}`);
   return row;
@@ -100,7 +104,9 @@ function isArray(reply: Reply): reply is readonly Reply[] {
 export function showBulk(text: string): string {
   if (text.length > 200) return `${showBulk(text.slice(0, 20))}...${showBulk(text.slice(-20))} (${text.length})`;
   const escaped = text.replace(/[\\"]|[^\x20-\x7e]/g, (character) =>
-    character === '"' || character === '\\' ? `\\${character}` : `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+    character === '"' || character === '\\'
+      ? `\\${character}`
+      : `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );
   return `"${escaped}"`;
 }

@@ -7,15 +7,21 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { Client } from './client.ts';
 import { type Target, linesOf, parseScenarios, preambleOf, replay } from './golden.ts';
 
+/** Scenarios declared and run so far, by family: a row counts as untested only if all of them ran. */
+export const scenarioCounts = new Map<string, { declared: number; run: number }>();
+
 export function goldenSuite(family: string): void {
   const path = new URL(`golden/${family}.txt`, import.meta.url);
   const text = readFileSync(path, 'latin1');
   const scenarios = parseScenarios(text);
   const rewritten: string[] = [];
+  const count = { declared: scenarios.length, run: 0 };
+  scenarioCounts.set(family, count);
   const rewrites = process.env['GOLDEN'] === 'rewrite';
 
   for (const scenario of scenarios) {
     it(`${family}: ${scenario.title}`, async () => {
+      count.run += 1;
       const lines = await replay(scenario, new ClientTarget());
       rewritten.push((scenario.isOwn ? lines : linesOf(scenario)).join('\n'));
       if (!rewrites || !scenario.isOwn) assert.equal(lines.join('\n'), linesOf(scenario).join('\n'));

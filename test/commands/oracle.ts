@@ -104,11 +104,15 @@ for (const file of readdirSync(folder).sort()) {
     const known = linesOf(scenario);
     const lines = scenario.isOwn ? known : await replay(scenario, redis);
     blocks.push(lines.join('\n'));
-    if (mode === '--write') continue;
-    for (const [at, line] of lines.entries()) {
-      if (line !== known[at]) console.log(`${file}: ${scenario.title}\n  ${lines[at - 1]}\n  Redis ${line}\n  file  ${known[at]}`);
-    }
+    if (mode !== '--write') reportDifferences(`${file}: ${scenario.title}`, lines, known);
   }
   if (mode === '--write') writeFileSync(path, `${preambleOf(text)}${blocks.join('\n')}\n`, 'latin1');
 }
 redis.close();
+
+function reportDifferences(title: string, lines: readonly string[], known: readonly string[]): void {
+  for (const [at, line] of lines.entries()) {
+    const expected = known[at] ?? '';
+    if (line !== expected) console.log(`${title}\n  ${lines[at - 1] ?? ''}\n  Redis ${line}\n  file  ${expected}`);
+  }
+}

@@ -1,0 +1,5 @@
+import { goldenSuite } from './golden-suite.ts';
+
+describe('versions', () => {
+  goldenSuite('versions');
+});
