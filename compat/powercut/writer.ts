@@ -18,7 +18,7 @@ const [, , directory = '', seed = '1'] = process.argv;
 const control: ProcessControl = {
   machineBootId: '',
   fatal: (reason, message): never => {
-    writeSync(STDOUT, `fatal ${reason} ${message}\n`);
+    say(`fatal ${reason} ${message}`);
     process.exit(FATAL_EXIT_CODES[reason]);
   },
 };
@@ -34,7 +34,7 @@ const log = await openRaftLog({
   segmentBytes: 64 * 1024,
 });
 const model = LogModel.of(log.recovered);
-writeSync(STDOUT, `open ${hashOf(textOf(log.recovered))}\n`);
+say(`open ${hashOf(textOf(log.recovered))}`);
 next();
 
 function next(): void {
@@ -43,11 +43,23 @@ function next(): void {
     for (let i = 0; i < changes; i++) model.change(random, log, { groups: 4, dataBytesMax: 3000, compactionOdds: 0.1 });
   }
   const hash = hashOf(model.text());
-  writeSync(STDOUT, `issue ${hash}\n`);
+  say(`issue ${hash}`);
   log.flush(() => {
-    writeSync(STDOUT, `ack ${hash}\n`);
+    say(`ack ${hash}`);
     next();
   });
+}
+
+/** The pipe may be full for a moment; nothing may happen before the line is in it. */
+function say(line: string): void {
+  const bytes = Buffer.from(`${line}\n`);
+  for (let written = 0; written < bytes.length; ) {
+    try {
+      written += writeSync(STDOUT, bytes, written);
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+    }
+  }
 }
 
 function hashOf(text: string): string {

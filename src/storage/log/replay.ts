@@ -23,13 +23,18 @@ interface ReplayedGroup {
   firstIndex: LogIndex;
 }
 
+/** Copies of payloads lie together in pieces of this size: few allocations, and a live entry pins little. */
+const ARENA_BYTES = 256 * 1024;
+
 export class Replay {
+  #arena = Buffer.alloc(0);
+  #arenaUsed = 0;
   readonly #groups = new Map<GroupId, ReplayedGroup>();
   #hasBase = false;
 
   /**
    * Throws LOG_DAMAGED if the flush contradicts what came before it. The payload is copied once, and its entries are views
-   * into that copy: so they pin their flush, never the segment that was read.
+   * into that copy: so they never pin the segment that was read.
    */
   apply(flush: ScannedFlush): void {
     const isBase = !this.#hasBase;
@@ -37,7 +42,7 @@ export class Replay {
     this.#hasBase = true;
     const groupCount = this.#groups.size;
     let groupsSeen = 0;
-    const refused = readRecords(copyBytes(flush.payload), (record) => {
+    const refused = readRecords(this.#copy(flush.payload), (record) => {
       if (record.kind !== RECORD_KINDS.group) return this.#applyRecord(record, flush.segment);
       groupsSeen++;
       if (!flush.startsWithGroups) return 'a group record in the middle of a segment';
@@ -119,6 +124,18 @@ export class Replay {
     });
     this.#groups.set(record.group, { state, entries: [], firstIndex: lastIndex + 1 });
     return null;
+  }
+
+  #copy(payload: Uint8Array): Uint8Array {
+    if (payload.length > ARENA_BYTES / 4) return Buffer.from(payload);
+    if (this.#arenaUsed + payload.length > this.#arena.length) {
+      this.#arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
+      this.#arenaUsed = 0;
+    }
+    const start = this.#arenaUsed;
+    this.#arenaUsed += payload.length;
+    this.#arena.set(payload, start);
+    return this.#arena.subarray(start, this.#arenaUsed);
   }
 
   #group(id: GroupId): ReplayedGroup {
