@@ -97,14 +97,16 @@ export class MemoryDevice {
     return store;
   }
 
-  crash(kind: CrashKind): void {
+  /** `keptCounts`: instead of chance, how many volatile batches each file keeps, oldest file first. */
+  crash(kind: CrashKind, keptCounts?: readonly number[]): void {
     this.#store?.die();
     this.#store = null;
     if (kind === 'process') return;
     let isPrefixOver = false;
-    for (const file of this.#files) {
+    for (const [i, file] of this.#files.entries()) {
       const volatileCount = file.batches.length - file.durableCount;
-      const keptCount = isPrefixOver ? 0 : this.#random.u32() % (volatileCount + 1);
+      const wanted = keptCounts?.[i] ?? this.#random.u32() % (volatileCount + 1);
+      const keptCount = isPrefixOver ? 0 : Math.min(wanted, volatileCount);
       file.batches.length = file.durableCount + keptCount;
       if (kind === 'machine' && keptCount < volatileCount) isPrefixOver = true;
     }

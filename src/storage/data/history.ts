@@ -14,9 +14,10 @@
  *   a pass, begun after everything was made durable, finds nothing but tombstones.
  *
  * `since` is at least every commit timestamp that was applied before history was switched on: records up to it may have no
- * copy. When such a record is replaced, its bytes are copied from under the record key first. If they are not there any more
- * (a power cut took the batch that copied them, and a later one survived), the hole is declared: the floor rises.
- * Changes of elements (pages) do not say exactly which version they replace, so there the store is always asked.
+ * copy. When such a record is replaced, it is copied from under its key first, in the same batch, and carried along until
+ * that is durable (replaced-copies.ts). So at any moment, after any power cut, either the record is still under its key or its
+ * copy is among the versions. Changes of elements (pages) do not say exactly which version they replace, so there the
+ * store is always asked.
  *
  * `floor` is the oldest moment that can be read. It only rises, it is part of each batch that deletes a version, and reads
  * below it are refused.
@@ -30,6 +31,7 @@ import { encodeVersionKey, isKeyRecord } from './keys.ts';
 import type { KeyValueStore, StoreBatch } from './key-value-store.ts';
 import { encodeHistory, HISTORY_KEY, type HistoryMode, type StoredHistory } from './metadata.ts';
 import { sealedTimestamp, sealTombstone } from './records.ts';
+import { ReplacedCopies } from './replaced-copies.ts';
 import type { HistoryPolicy, RecordChange } from './types.ts';
 
 /** Told of each change that has replaced a version. */
@@ -41,6 +43,7 @@ export interface SupersededVersions {
 export class History {
   readonly #store: KeyValueStore;
   readonly #superseded: SupersededVersions;
+  readonly #copies = new ReplacedCopies();
   #mode: HistoryMode;
   #since: Timestamp;
   #floor: Timestamp;
@@ -83,6 +86,7 @@ export class History {
     this.#floor = this.floor;
     if (isOn) this.#since = this.#timestampMax;
     this.#mode = isOn ? 'on' : 'draining';
+    this.#copies.clear();
     this.#revision++;
     return true;
   }
@@ -94,7 +98,7 @@ export class History {
     this.#revision++;
   }
 
-  /** Declares a hole: moments below `floor` cannot be read, and the next batch says so on disk. */
+  /** Moments below `floor` cannot be read, and the next batch says so on disk. */
   raiseFloor(floor: Timestamp): void {
     if (floor <= this.#floor) return;
     this.#floor = floor;
@@ -111,23 +115,37 @@ export class History {
     if (timestamp > this.#timestampMax) this.#timestampMax = timestamp;
   }
 
-  /**
-   * Adds to `batch` what the changes of one call of `apply` leave for readers of the past. `isReplay`: the store may hold
-   * effects of later changes already.
-   */
-  addVersions(batch: StoreBatch, changes: readonly RecordChange[], isReplay: boolean): void {
+  /** Adds to `batch` what the changes of one call of `apply` leave for readers of the past. */
+  addVersions(batch: StoreBatch, changes: readonly RecordChange[]): void {
     const first = changes[0];
     if (first === undefined || this.#mode === 'off') return;
     for (const change of changes) {
       if (change.sealed === null) this.#putTombstone(batch, change);
       else if (this.#mode === 'on') batch.put(encodeVersionKey(change.key, change.timestamp), change.sealed);
       if (this.#mode === 'draining' || change.replaces === 0) continue;
-      const isExact = isKeyRecord(change.key);
-      if (!isExact) this.#keepReplacedElement(batch, change, isReplay);
+      assert(change.replaces <= change.timestamp, 'a change replaces what was committed after it');
+      this.#copies.addTo(batch, change.key, this.#floor);
+      const isSecond = change.replaces === change.timestamp;
+      const isExact = !isSecond && isKeyRecord(change.key);
       // What was written from the first change of this batch on has its copy in this batch.
-      else if (change.replaces <= this.#since && change.replaces < first.timestamp) this.#keepReplaced(batch, change);
-      this.#superseded.add(change, isExact);
+      if (!isExact || (change.replaces <= this.#since && change.replaces < first.timestamp)) this.#keepReplaced(batch, change);
+      // The second change of a record in one transaction took the place of the first one's version.
+      if (!isSecond || change.sealed === null) this.#superseded.add(change, isExact);
     }
+  }
+
+  /** True if a sync is due before more is written. */
+  get needsSync(): boolean {
+    return this.#copies.isFull;
+  }
+
+  /** Every batch handed over so far is complete, and a sync begins. */
+  syncBegins(): void {
+    this.#copies.syncBegins();
+  }
+
+  syncEnded(): void {
+    this.#copies.syncEnded();
   }
 
   /** True while no completed batch carries what must be known about the history. */
@@ -150,19 +168,14 @@ export class History {
     batch.put(encodeVersionKey(change.key, change.timestamp), sealTombstone(change.key, change.timestamp));
   }
 
+  /** Nothing is under the key if the record is new, and something younger in a replay: then its copy is there already. */
   #keepReplaced(batch: StoreBatch, change: RecordChange): void {
-    const versionKey = encodeVersionKey(change.key, change.replaces);
-    const newest = this.#store.getSync(change.key);
-    if (newest !== undefined && sealedTimestamp(newest) === change.replaces) batch.put(versionKey, newest);
-    else if (this.#store.getSync(versionKey) === undefined) this.raiseFloor(change.timestamp);
-  }
-
-  /** As above, where only a bound is known of what is replaced. In a replay nothing can be told of what was there. */
-  #keepReplacedElement(batch: StoreBatch, change: RecordChange, isReplay: boolean): void {
-    const newest = this.#store.getSync(change.key);
-    const replaced = newest === undefined ? undefined : sealedTimestamp(newest);
-    if (newest !== undefined && replaced !== undefined && replaced < change.timestamp) {
-      if (replaced <= this.#since) batch.put(encodeVersionKey(change.key, replaced), newest);
-    } else if (isReplay) this.raiseFloor(change.timestamp);
+    const sealed = this.#store.getSync(change.key);
+    if (sealed === undefined) return;
+    const timestamp = sealedTimestamp(sealed);
+    if (timestamp > this.#since || timestamp >= change.timestamp) return;
+    const versionKey = encodeVersionKey(change.key, timestamp);
+    batch.put(versionKey, sealed);
+    this.#copies.remember(change.key, { versionKey, sealed, supersededAt: change.timestamp });
   }
 }

@@ -134,16 +134,20 @@ class KeyValueDataStore implements DataStore {
       else batch.put(change.key, change.sealed);
       if (change.timestamp > state.timestampMax) state.timestampMax = change.timestamp;
     }
-    this.#history.addVersions(batch, changes, state.suspectUpTo > 0);
+    this.#history.addVersions(batch, changes);
     this.#history.observe(state.timestampMax);
     if (this.#marks.has(group)) this.#dropMark(batch, group);
     state.index = applied.index;
     if (state.index >= state.suspectUpTo) state.suspectUpTo = 0;
     batch.put(state.key, encodeGroup(state.key, { ...applied, ...suspicion(state) }));
-    this.#writer.write(batch, () => {
-      state.isBusy = false;
-      done();
-    });
+    const write = (): void => {
+      this.#writer.write(batch, () => {
+        state.isBusy = false;
+        done();
+      });
+    };
+    if (this.#history.needsSync) this.sync().then(write, (error: unknown) => this.#writer.fail('a sync failed', error));
+    else write();
   }
 
   snapshot(): DataSnapshot {
@@ -261,13 +265,16 @@ class KeyValueDataStore implements DataStore {
   }
 
   async #syncNow(): Promise<void> {
+    await this.#writer.settled();
     const deletionCount = this.#garbage.deletionCount;
+    this.#history.syncBegins();
     try {
       await syncWriteAhead(this.#options.disk, this.#options.directory);
     } catch (error) {
       this.#writer.fail('a sync of the data store failed', error);
     }
     this.#garbage.madeDurable(deletionCount);
+    this.#history.syncEnded();
   }
 
   /** Marks the ranges, durably, and empties them. */

@@ -42,7 +42,6 @@ export function text(record: { readonly payload: Uint8Array } | undefined): stri
 export class Node {
   readonly device: MemoryDevice;
   readonly random: SeededRandom;
-  process = new MemoryProcess();
   bootId = 'boot-1';
 
   constructor(seed: number, options: Partial<MemoryDeviceOptions> = {}) {
@@ -55,7 +54,7 @@ export class Node {
       store: this.device.open(),
       identity: { clusterId: 'c', nodeId: 1 },
       machineBootId: this.bootId,
-      process: this.process,
+      process: new MemoryProcess(),
       disk: this.device.disk,
       directory: DIRECTORY,
       log: silentLogger,
@@ -64,8 +63,8 @@ export class Node {
   }
 
   /** The machine crashes: the next open finds another boot id. */
-  crashMachine(kind: 'machine' | 'machine-rotation'): void {
-    this.device.crash(kind);
+  crashMachine(kind: 'machine' | 'machine-rotation', keptCounts?: readonly number[]): void {
+    this.device.crash(kind, keptCounts);
     this.bootId = `boot-${Number.parseInt(this.bootId.slice(5), 10) + 1}`;
   }
 }
