@@ -35,7 +35,8 @@ const TOOLS: readonly ToolName[] = ['redis-server', 'redis-cli', 'redis-benchmar
 async function main(): Promise<void> {
   const options = readOptions('npm run compat --', OPTIONS, process.argv.slice(2));
   const chosen = options.only === '' ? [] : options.only.split(',');
-  for (const tool of TOOLS) console.log(`${tool.padEnd(16)} ${findTool(tool) ?? 'NOT FOUND: what needs it is skipped'}`);
+  for (const tool of TOOLS)
+    console.log(`${tool.padEnd(16)} ${findTool(tool) ?? 'NOT FOUND: what needs it is skipped'}`);
   console.log(`kahuna-server    ${kahunaServer()}`);
   const results: StepResult[] = [];
   for (const step of STEPS) {
@@ -56,7 +57,10 @@ async function main(): Promise<void> {
 function runStep(step: Step, program: string): Promise<StepResult> {
   const startMs = performance.now();
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', program, ...step.args], { stdio: ['ignore', 'pipe', 'inherit'], cwd: PROJECT_FOLDER });
+    const child = spawn(process.execPath, ['--import', 'tsx', program, ...step.args], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      cwd: PROJECT_FOLDER,
+    });
     let lines: string[] = [];
     child.stdout.on('data', (chunk: Buffer) => {
       process.stdout.write(chunk);
@@ -75,7 +79,7 @@ function summaryOf(lines: readonly string[], code: number | null): string {
   const after = lines.slice(lines.findLastIndex((line, index) => line === '' && index < lines.length - 1) + 1);
   const passed = after.filter((line) => line.startsWith('PASSED')).length;
   const failed = after.filter((line) => line.startsWith('FAILED')).length;
-  return passed + failed > 0 ? `${passed} passed, ${failed} failed` : `exit code ${code}`;
+  return passed + failed > 0 ? `${passed} passed, ${failed} failed` : `exit code ${String(code)}`;
 }
 
 await main();

@@ -56,7 +56,16 @@ export class LoadGenerator {
   }
 
   async #run(endpoint: Endpoint, load: Load, requests: number): Promise<Rate> {
-    const args = ['-h', endpoint.host, '-p', String(endpoint.port), '-c', String(load.clients), '-P', String(load.pipeline)];
+    const args = [
+      '-h',
+      endpoint.host,
+      '-p',
+      String(endpoint.port),
+      '-c',
+      String(load.clients),
+      '-P',
+      String(load.pipeline),
+    ];
     args.push('-n', String(requests), '--csv');
     if (load.operation !== 'EVALSHA') {
       args.push('-t', load.operation.toLowerCase(), '-r', String(KEY_COUNT), '-d', String(VALUE_SIZE));
@@ -85,7 +94,11 @@ function parseCsv(csv: string, requests: number, hitShare: number | null): Rate 
 }
 
 /** What a program prints. @throws with its errors if it fails, or prints any. */
-export function output(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<string> {
+export function output(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     let [out, err] = ['', ''];
@@ -94,7 +107,10 @@ export function output(command: string, args: readonly string[], env: Readonly<R
     child.once('error', reject);
     child.once('close', (code) => {
       const isError = code !== 0 || /^(Error|-?ERR)/m.test(err);
-      if (isError) reject(new Error(`${command} ${args.join(' ')}: code ${code}: ${err.slice(0, 500)}${out.slice(0, 300)}`));
+      if (isError)
+        reject(
+          new Error(`${command} ${args.join(' ')}: code ${String(code)}: ${err.slice(0, 500)}${out.slice(0, 300)}`),
+        );
       else resolve(out);
     });
   });
@@ -117,7 +133,11 @@ async function fillLocks(endpoint: Endpoint, count: number): Promise<{ readonly 
 }
 
 /** `count` requests in pipelines, over a few connections at once. @throws on any error reply */
-export async function fill(endpoint: Endpoint, count: number, request: (index: number) => readonly string[]): Promise<void> {
+export async function fill(
+  endpoint: Endpoint,
+  count: number,
+  request: (index: number) => readonly string[],
+): Promise<void> {
   const pipelineLength = 500;
   let next = 0;
   const worker = async (): Promise<void> => {

@@ -29,7 +29,10 @@ const ROWS_SHOWN = 40;
 /** The leader is loaded and profiled; with three nodes a follower's profile is printed too. */
 export async function profile(request: ProfileRequest): Promise<void> {
   mkdirSync(request.outFolder, { recursive: true });
-  const cluster = await startKahuna({ nodes: request.nodes, nodeArgs: ['--cpu-prof', '--cpu-prof-interval', '500', `--cpu-prof-dir=${request.outFolder}`] });
+  const cluster = await startKahuna({
+    nodes: request.nodes,
+    nodeArgs: ['--cpu-prof', '--cpu-prof-interval', '500', `--cpu-prof-dir=${request.outFolder}`],
+  });
   try {
     const leader = request.nodes === 1 ? cluster.nodes[0] : await cluster.untilLeader('key:000000000000');
     if (leader === undefined) throw new Error('no node');

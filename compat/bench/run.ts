@@ -39,7 +39,10 @@ const OPTIONS = {
   match: { default: '', doc: 'only goals and measurements whose name contains this (SET, "1 node", P16, restart …)' },
   keys: { default: 1_000_000, doc: 'keys for restart and memory' },
   kills: { default: 5, doc: 'leader kills for the failover time' },
-  'etcd-rate': { default: 0, doc: 'writes/s of etcd from an earlier run on this machine, instead of the minute it takes' },
+  'etcd-rate': {
+    default: 0,
+    doc: 'writes/s of etcd from an earlier run on this machine, instead of the minute it takes',
+  },
   'no-kahuna': { default: false, doc: 'only Redis and etcd: the yardsticks of this machine' },
   profile: { default: '', doc: 'profile a node under one load instead: set, get, incr or evalsha' },
   clients: { default: 50, doc: 'for --profile' },
@@ -75,7 +78,10 @@ async function main(): Promise<void> {
   if (!options['no-kahuna']) rows.push(...(await limitRows(options)));
   console.log(`\n${rateTable(rates)}`);
   if (etcd !== null) console.log(`\netcd, three nodes, etcdctl check perf --load=l: ${etcd} writes/s`);
-  const goals = table(['goal', 'measured', 'floor', 'aim', 'reached'], rows.map((row) => [row.what, row.value, row.floor, row.aim, row.verdict]));
+  const goals = table(
+    ['goal', 'measured', 'floor', 'aim', 'reached'],
+    rows.map((row) => [row.what, row.value, row.floor, row.aim, row.verdict]),
+  );
   console.log(`\n${goals}`);
   writeJson(options, { rates, etcd, rows });
   process.exit(rows.some((row) => row.verdict === 'MISSED') ? 1 : 0);
@@ -112,11 +118,14 @@ async function measureRates(options: Options, binary: string): Promise<Rates> {
           const rate = await generator.measure(endpoint, load);
           const id = idOf({ contestant, load });
           rates.set(id, [...(rates.get(id) ?? []), rate]);
-          console.log(`round ${round + 1}  ${id.padEnd(34)} ${Math.round(rate.rps).toString().padStart(8)}/s  p50 ${rate.p50Ms} ms  p99 ${rate.p99Ms} ms`);
+          console.log(
+            `round ${round + 1}  ${id.padEnd(34)} ${Math.round(rate.rps).toString().padStart(8)}/s  p50 ${rate.p50Ms} ms  p99 ${rate.p99Ms} ms`,
+          );
         }
       }
       // EVALSHA empties the databases; GET needs its keys.
-      if (load.operation === 'EVALSHA') for (const endpoint of new Set(servers.endpoints.values())) await fillKeys(endpoint);
+      if (load.operation === 'EVALSHA')
+        for (const endpoint of new Set(servers.endpoints.values())) await fillKeys(endpoint);
     }
   } finally {
     await servers.stop();
@@ -125,10 +134,14 @@ async function measureRates(options: Options, binary: string): Promise<Rates> {
 }
 
 function wantedMeasurements(options: Options): Measurement[] {
-  const forGoals = measurementsOf(RATIO_GOALS.filter((goal) => goal.what.includes(options.match) || idOf(goal.of).includes(options.match)));
+  const forGoals = measurementsOf(
+    RATIO_GOALS.filter((goal) => goal.what.includes(options.match) || idOf(goal.of).includes(options.match)),
+  );
   const others = options.quick
     ? []
-    : CONTESTANTS.flatMap((contestant) => ALL_LOADS.map((load) => ({ contestant, load }))).filter((measurement) => idOf(measurement).includes(options.match));
+    : CONTESTANTS.flatMap((contestant) => ALL_LOADS.map((load) => ({ contestant, load }))).filter((measurement) =>
+        idOf(measurement).includes(options.match),
+      );
   const byId = new Map([...forGoals, ...others].map((measurement) => [idOf(measurement), measurement]));
   return [...byId.values()].filter(({ contestant }) => !options['no-kahuna'] || contestant === 'redis');
 }
@@ -185,18 +198,23 @@ function ratioRows(options: Options, rates: Rates, etcd: number | null): Row[] {
     const found = rates.get(idOf(measurement));
     return found === undefined ? null : median(found.map(({ rps }) => rps));
   };
-  return RATIO_GOALS.filter((goal) => goal.what.includes(options.match) || idOf(goal.of).includes(options.match)).map((goal) => {
-    const [own, other] = [rateOf(goal.of), goal.against === 'etcd' ? etcd : rateOf(goal.against)];
-    const ratio = own === null || other === null ? null : own / other;
-    return {
-      what: goal.what,
-      ratio,
-      value: ratio === null || own === null || other === null ? '' : `${ratio.toFixed(2)} × (${Math.round(own)} / ${Math.round(other)})`,
-      floor: `${goal.floor} ×`,
-      aim: `${goal.aim} ×`,
-      verdict: ratio === null ? 'not measured' : ratio >= goal.aim ? 'aim' : ratio >= goal.floor ? 'floor' : 'MISSED',
-    };
-  });
+  return RATIO_GOALS.filter((goal) => goal.what.includes(options.match) || idOf(goal.of).includes(options.match)).map(
+    (goal) => {
+      const [own, other] = [rateOf(goal.of), goal.against === 'etcd' ? etcd : rateOf(goal.against)];
+      const ratio = own === null || other === null ? null : own / other;
+      return {
+        what: goal.what,
+        ratio,
+        value:
+          ratio === null || own === null || other === null
+            ? ''
+            : `${ratio.toFixed(2)} × (${Math.round(own)} / ${Math.round(other)})`,
+        floor: `${goal.floor} ×`,
+        aim: `${goal.aim} ×`,
+        verdict: ratio === null ? 'not measured' : ratio >= goal.aim ? 'aim' : ratio >= goal.floor ? 'floor' : 'MISSED',
+      };
+    },
+  );
 }
 
 async function limitRows(options: Options): Promise<Row[]> {
@@ -206,7 +224,11 @@ async function limitRows(options: Options): Promise<Row[]> {
   if (wanted(FAILOVER_GOAL)) {
     const { outagesMs, errors } = await measureFailover(options.quick ? 2 : options.kills);
     const all = outagesMs.map((ms) => seconds(ms)).join(', ');
-    const row = limitRow(FAILOVER_GOAL, median(outagesMs) / 1000, `of ${all}; ${errors.length} errors through survivors`);
+    const row = limitRow(
+      FAILOVER_GOAL,
+      median(outagesMs) / 1000,
+      `of ${all}; ${errors.length} errors through survivors`,
+    );
     for (const error of errors.slice(0, 5)) console.log(`  error through a survivor: ${error}`);
     rows.push(errors.length === 0 ? row : { ...row, verdict: 'MISSED' });
   }
@@ -242,12 +264,17 @@ function rateTable(rates: Rates): string {
     found.map(({ rps }) => Math.round(rps)).join(' '),
     median(found.map(({ p50Ms }) => p50Ms)).toFixed(2),
     median(found.map(({ p99Ms }) => p99Ms)).toFixed(2),
-    found[0]?.hitShare === null || found[0] === undefined ? '' : `${Math.round(found[0].hitShare * 100)} % deleted their key`,
+    found[0]?.hitShare === null || found[0] === undefined
+      ? ''
+      : `${Math.round(found[0].hitShare * 100)} % deleted their key`,
   ]);
   return table(['measurement', 'median/s', 'rounds', 'p50 ms', 'p99 ms', ''], rows);
 }
 
-function writeJson(options: Options, result: { readonly rates: Rates; readonly etcd: number | null; readonly rows: readonly Row[] }): void {
+function writeJson(
+  options: Options,
+  result: { readonly rates: Rates; readonly etcd: number | null; readonly rows: readonly Row[] },
+): void {
   mkdirSync(options.out, { recursive: true });
   const path = join(options.out, `bench-${new Date().toISOString().replaceAll(/[:.]/g, '-')}.json`);
   const machine = { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, node: process.version };

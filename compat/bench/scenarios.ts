@@ -71,7 +71,8 @@ async function mustRead(endpoint: Endpoint, key: string, value: string): Promise
   const client = await RespClient.connect(endpoint);
   const answer = await client.must('GET', key);
   client.close();
-  if (answer.type !== 'bulk' || answer.bytes.toString() !== value) throw new Error(`${key} reads wrong after a restart`);
+  if (answer.type !== 'bulk' || answer.bytes.toString() !== value)
+    throw new Error(`${key} reads wrong after a restart`);
 }
 
 export interface MemoryResult {
@@ -94,7 +95,9 @@ export async function measureMemory(keys: number): Promise<MemoryResult> {
     let residentBytes = 0;
     for (let first = 0; first < keys; first += 500) {
       const count = Math.min(500, keys - first);
-      const frames = await client.pipeline(Array.from({ length: count }, (_, offset) => ['GET', `memory:${first + offset}`]));
+      const frames = await client.pipeline(
+        Array.from({ length: count }, (_, offset) => ['GET', `memory:${first + offset}`]),
+      );
       for (const [offset, { value }] of frames.entries()) {
         if (value.type !== 'bulk' || value.bytes.toString() !== valueOf(first + offset)) {
           throw new Error(`memory:${first + offset} reads wrong: ${value.type}`);

@@ -28,7 +28,9 @@ export const CHECKS: readonly Check[] = [
 ];
 
 function ofKind<Kind extends OperationKind>(history: History, kind: Kind): Extract<Operation, { kind: Kind }>[] {
-  return history.operations.filter((operation): operation is Extract<Operation, { kind: Kind }> => operation.kind === kind);
+  return history.operations.filter(
+    (operation): operation is Extract<Operation, { kind: Kind }> => operation.kind === kind,
+  );
 }
 
 function byKey<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
@@ -62,7 +64,8 @@ function checkRegisters(history: History): string[] {
     for (const final of history.finals) {
       const value = final.registers.get(key) ?? 0;
       const isExplained = value === lastAcknowledged || (open.has(value) && value > lastAcknowledged);
-      if (!isExplained) violations.push(`${key}: ends as ${value} on ${final.node}, acknowledged was ${lastAcknowledged}`);
+      if (!isExplained)
+        violations.push(`${key}: ends as ${value} on ${final.node}, acknowledged was ${lastAcknowledged}`);
     }
   }
   return violations;
@@ -74,7 +77,11 @@ interface Bound {
 }
 
 /** Reads that began after something greater had been acknowledged or read. */
-function staleReads(key: string, bounds: readonly Bound[], reads: readonly { readonly startMs: number; readonly value: number; readonly node: string }[]): string[] {
+function staleReads(
+  key: string,
+  bounds: readonly Bound[],
+  reads: readonly { readonly startMs: number; readonly value: number; readonly node: string }[],
+): string[] {
   const violations: string[] = [];
   const byEnd = [...bounds].sort((a, b) => a.endMs - b.endMs);
   let next = 0;
@@ -84,7 +91,8 @@ function staleReads(key: string, bounds: readonly Bound[], reads: readonly { rea
       highest = Math.max(highest, bound.value);
       next += 1;
     }
-    if (read.value < highest) violations.push(`${key}: stale read of ${read.value} on ${read.node}, ${highest} was there before`);
+    if (read.value < highest)
+      violations.push(`${key}: stale read of ${read.value} on ${read.node}, ${highest} was there before`);
   }
   return violations;
 }
@@ -100,16 +108,22 @@ function checkCounters(history: History): string[] {
     for (const final of history.finals) {
       const value = final.counters.get(key) ?? 0;
       if (value < acknowledged.length || value > acknowledged.length + unknown) {
-        violations.push(`${key}: is ${value} on ${final.node}, with ${acknowledged.length} acknowledged and ${unknown} unknown`);
+        violations.push(
+          `${key}: is ${value} on ${final.node}, with ${acknowledged.length} acknowledged and ${unknown} unknown`,
+        );
       }
-      if (value < Math.max(0, ...values)) violations.push(`${key}: is ${value}, but ${Math.max(...values)} was answered`);
+      if (value < Math.max(0, ...values))
+        violations.push(`${key}: is ${value}, but ${Math.max(...values)} was answered`);
     }
   }
   return violations;
 }
 
 /** Values that are not greater than every value whose operation had ended before theirs began. */
-function outOfOrder(key: string, operations: readonly { readonly startMs: number; readonly endMs: number; readonly value: number }[]): string[] {
+function outOfOrder(
+  key: string,
+  operations: readonly { readonly startMs: number; readonly endMs: number; readonly value: number }[],
+): string[] {
   const violations: string[] = [];
   const byEnd = [...operations].sort((a, b) => a.endMs - b.endMs);
   let next = 0;
@@ -134,9 +148,12 @@ function checkClaims(history: History): string[] {
     for (const final of history.finals) {
       const holder = final.claims.get(key) ?? null;
       const [winner] = winners;
-      if (winner !== undefined && holder !== winner) violations.push(`${key}: won by ${winner}, but ${final.node} holds ${holder}`);
-      if (winner === undefined && holder !== null && !open.includes(holder)) violations.push(`${key}: held by ${holder}, who did not win`);
-      if (winner === undefined && holder === null && losers > 0) violations.push(`${key}: refused to some, held by nobody`);
+      if (winner !== undefined && holder !== winner)
+        violations.push(`${key}: won by ${winner}, but ${final.node} holds ${holder ?? 'nothing'}`);
+      if (winner === undefined && holder !== null && !open.includes(holder))
+        violations.push(`${key}: held by ${holder}, who did not win`);
+      if (winner === undefined && holder === null && losers > 0)
+        violations.push(`${key}: refused to some, held by nobody`);
     }
   }
   return violations;
@@ -146,15 +163,20 @@ function checkPairs(history: History): string[] {
   const violations: string[] = [];
   const increments = ofKind(history, 'pair-increment');
   for (const { kind, outcome, values, node } of [...increments, ...ofKind(history, 'pair-read')]) {
-    if (outcome === 'ok' && values[0] !== values[1]) violations.push(`${kind} on ${node} saw ${values[0]} and ${values[1]}`);
+    if (outcome === 'ok' && values[0] !== values[1])
+      violations.push(`${kind} on ${node} saw ${values[0]} and ${values[1]}`);
   }
-  const acknowledged = increments.filter((increment) => increment.outcome === 'ok').map((increment) => increment.values[0]);
+  const acknowledged = increments
+    .filter((increment) => increment.outcome === 'ok')
+    .map((increment) => increment.values[0]);
   const unknown = increments.filter((increment) => increment.outcome === 'unknown').length;
   if (new Set(acknowledged).size !== acknowledged.length) violations.push('one value was answered to two transactions');
   for (const { node, pair } of history.finals) {
     if (pair[0] !== pair[1]) violations.push(`the pair ends as ${pair[0]} and ${pair[1]} on ${node}`);
     if (pair[0] < acknowledged.length || pair[0] > acknowledged.length + unknown) {
-      violations.push(`the pair is ${pair[0]} on ${node}, with ${acknowledged.length} acknowledged and ${unknown} unknown`);
+      violations.push(
+        `the pair is ${pair[0]} on ${node}, with ${acknowledged.length} acknowledged and ${unknown} unknown`,
+      );
     }
   }
   return violations;
@@ -181,7 +203,9 @@ function checkLocks(history: History): string[] {
       holdings.push(definiteHolding(acquire, extensions.get(id) ?? [], releases.get(id) ?? []));
       for (const extension of extensions.get(id) ?? []) {
         if (extension.token !== null && extension.token !== acquire.token) {
-          violations.push(`${resource}: ${acquire.owner} acquired with ${acquire.token}, extended with ${extension.token}`);
+          violations.push(
+            `${resource}: ${acquire.owner} acquired with ${acquire.token}, extended with ${extension.token}`,
+          );
         }
       }
     }
@@ -190,17 +214,23 @@ function checkLocks(history: History): string[] {
     violations.push(...outOfOrder(`${resource} token`, granted), ...overlaps(resource, holdings));
     for (const final of history.finals) {
       const highest = final.lockTokens.get(resource) ?? 0;
-      if (highest < Math.max(0, ...tokens)) violations.push(`${resource}: TOKEN is ${highest} on ${final.node}, ${Math.max(...tokens)} was granted`);
+      if (highest < Math.max(0, ...tokens))
+        violations.push(`${resource}: TOKEN is ${highest} on ${final.node}, ${Math.max(...tokens)} was granted`);
     }
   }
   return violations;
 }
 
 /** From the answer until the lease may have ended: counted from the call, which is never later than the grant. */
-function definiteHolding(acquire: LockAcquire, extensions: readonly LockExtend[], releases: readonly LockRelease[]): Holding {
+function definiteHolding(
+  acquire: LockAcquire,
+  extensions: readonly LockExtend[],
+  releases: readonly LockRelease[],
+): Holding {
   let untilMs = acquire.startMs + acquire.ttlMs;
   for (const extension of extensions) {
-    if (extension.outcome === 'ok' && extension.token !== null) untilMs = Math.max(untilMs, extension.startMs + extension.ttlMs);
+    if (extension.outcome === 'ok' && extension.token !== null)
+      untilMs = Math.max(untilMs, extension.startMs + extension.ttlMs);
   }
   for (const release of releases) untilMs = Math.min(untilMs, release.startMs);
   return { owner: acquire.owner, token: acquire.token ?? 0, fromMs: acquire.endMs, untilMs: untilMs - LEASE_MARGIN_MS };
@@ -209,7 +239,9 @@ function definiteHolding(acquire: LockAcquire, extensions: readonly LockExtend[]
 function overlaps(resource: string, holdings: readonly Holding[]): string[] {
   const violations: string[] = [];
   let previous: Holding | null = null;
-  for (const holding of holdings.filter(({ fromMs, untilMs }) => fromMs < untilMs).sort((a, b) => a.fromMs - b.fromMs)) {
+  for (const holding of holdings
+    .filter(({ fromMs, untilMs }) => fromMs < untilMs)
+    .sort((a, b) => a.fromMs - b.fromMs)) {
     if (previous !== null && holding.fromMs < previous.untilMs) {
       const overlapMs = Math.round(previous.untilMs - holding.fromMs);
       violations.push(`${resource}: ${previous.owner} and ${holding.owner} held it together for ${overlapMs} ms`);
@@ -229,7 +261,9 @@ function checkSequences(history: History): string[] {
       if (original === undefined) continue;
       for (const replay of replays) {
         if (replay.first !== original.first || replay.last !== original.last) {
-          violations.push(`${name}: ${id} was answered ${original.first}-${original.last} and then ${replay.first}-${replay.last}`);
+          violations.push(
+            `${name}: ${id} was answered ${original.first}-${original.last} and then ${replay.first}-${replay.last}`,
+          );
         }
       }
       // The first call of an id may have gone unanswered, so its range may be as old as that call.
@@ -241,7 +275,12 @@ function checkSequences(history: History): string[] {
       if (range.first <= lastGiven) violations.push(`${name}: ${range.first} was given twice`);
       lastGiven = Math.max(lastGiven, range.last);
     }
-    violations.push(...outOfOrder(name, distinct.map(({ startMs, endMs, first }) => ({ startMs, endMs, value: first }))));
+    violations.push(
+      ...outOfOrder(
+        name,
+        distinct.map(({ startMs, endMs, first }) => ({ startMs, endMs, value: first })),
+      ),
+    );
   }
   return violations;
 }
@@ -262,16 +301,22 @@ function checkAgreement(history: History): string[] {
   const [first, ...others] = history.finals;
   if (first === undefined) return ['no final state was read'];
   const text = JSON.stringify(plain(first));
-  return others.filter((final) => JSON.stringify(plain(final)) !== text).map((final) => `${final.node} differs from ${first.node} in the end`);
+  return others
+    .filter((final) => JSON.stringify(plain(final)) !== text)
+    .map((final) => `${final.node} differs from ${first.node} in the end`);
 }
 
 function plain(final: FinalState): unknown {
   const { registers, counters, claims, pair, lockTokens } = final;
-  return [registers, counters, claims, lockTokens].map((map) => [...map].sort(([a], [b]) => (a < b ? -1 : 1))).concat([[['pair', pair[0]]]]);
+  return [registers, counters, claims, lockTokens]
+    .map((map) => [...map].sort(([a], [b]) => (a < b ? -1 : 1)))
+    .concat([[['pair', pair[0]]]]);
 }
 
 /** All checks; prints nothing. */
-export function violationsOf(history: History): { readonly check: string; readonly count: number; readonly shown: readonly string[] }[] {
+export function violationsOf(
+  history: History,
+): { readonly check: string; readonly count: number; readonly shown: readonly string[] }[] {
   return CHECKS.map(({ name, run }) => {
     const found = run(history);
     return { check: name, count: found.length, shown: found.slice(0, SHOWN_MAX) };

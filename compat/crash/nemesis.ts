@@ -1,11 +1,18 @@
 /** Faults on real processes, and the record of what each did. Every fault ends with all nodes serving again. */
 import type { KahunaCluster, KahunaNode } from '../harness/kahuna.ts';
+import { describeEnd } from '../harness/process.ts';
 import type { SeededRandom } from '../harness/random.ts';
 import { seconds } from '../harness/report.ts';
 import { pause } from '../harness/wait.ts';
 import type { Fault } from './history.ts';
 
-export type FaultKind = 'kill-leader' | 'kill-follower' | 'kill-all' | 'pause-leader' | 'pause-follower' | 'rolling-restart';
+export type FaultKind =
+  | 'kill-leader'
+  | 'kill-follower'
+  | 'kill-all'
+  | 'pause-leader'
+  | 'pause-follower'
+  | 'rolling-restart';
 
 /** A key of the partition whose leader is aimed at. */
 const AIM_KEY = 'crash:aim';
@@ -58,11 +65,14 @@ export class Nemesis {
   /** Down long enough for an election, and now and then so short that its peers hardly notice. */
   async #kill(node: KahunaNode, hitLeader: boolean): Promise<void> {
     const downMs = this.#random.pick([0, 1_500, 3_000]);
-    await this.#during({ kind: 'kill -9', nodes: [node], hitLeader, keepsQuorum: true, note: `down ${seconds(downMs)}` }, async () => {
-      await node.kill();
-      await pause(downMs);
-      node.start();
-    });
+    await this.#during(
+      { kind: 'kill -9', nodes: [node], hitLeader, keepsQuorum: true, note: `down ${seconds(downMs)}` },
+      async () => {
+        await node.kill();
+        await pause(downMs);
+        node.start();
+      },
+    );
   }
 
   async #killAll(): Promise<void> {
@@ -79,22 +89,29 @@ export class Nemesis {
 
   async #pause(node: KahunaNode, hitLeader: boolean): Promise<void> {
     const pausedMs = this.#random.integer(1_000, 5_000);
-    await this.#during({ kind: 'SIGSTOP', nodes: [node], hitLeader, keepsQuorum: true, note: seconds(pausedMs) }, async () => {
-      await node.process.freeze();
-      await pause(pausedMs);
-      node.process.thaw();
-    });
+    await this.#during(
+      { kind: 'SIGSTOP', nodes: [node], hitLeader, keepsQuorum: true, note: seconds(pausedMs) },
+      async () => {
+        await node.process.freeze();
+        await pause(pausedMs);
+        node.process.thaw();
+      },
+    );
   }
 
   async #rollingRestart(): Promise<void> {
     for (const node of this.#cluster.nodes) {
       const hitLeader = (await this.#leader()) === node;
-      await this.#during({ kind: 'SIGTERM and restart', nodes: [node], hitLeader, keepsQuorum: true, note: '' }, async () => {
-        const end = await node.terminate();
-        if (end.wasForced) throw new Error(`${node.name} did not end after SIGTERM`);
-        if (end.code !== 0) throw new Error(`${node.name} ended with code ${end.code}, signal ${end.signal} after SIGTERM\n${node.process.logTail()}`);
-        node.start();
-      });
+      await this.#during(
+        { kind: 'SIGTERM and restart', nodes: [node], hitLeader, keepsQuorum: true, note: '' },
+        async () => {
+          const end = await node.terminate();
+          if (end.wasForced) throw new Error(`${node.name} did not end after SIGTERM`);
+          if (end.code !== 0)
+            throw new Error(`${node.name} ended with ${describeEnd(end)} after SIGTERM\n${node.process.logTail()}`);
+          node.start();
+        },
+      );
     }
   }
 
@@ -104,7 +121,14 @@ export class Nemesis {
   ): Promise<void> {
     const names = fault.nodes.map((node) => node.name);
     const { kind, hitLeader, keepsQuorum } = fault;
-    const record: Fault = { kind, nodes: names, hitLeader, keepsQuorum, startMs: performance.now(), endMs: Number.POSITIVE_INFINITY };
+    const record: Fault = {
+      kind,
+      nodes: names,
+      hitLeader,
+      keepsQuorum,
+      startMs: performance.now(),
+      endMs: Number.POSITIVE_INFINITY,
+    };
     this.faults.push(record);
     await act();
     await this.#cluster.untilAllReady(RECOVERY_TIMEOUT_MS);

@@ -108,7 +108,11 @@ async function runScenario({ cluster, scenario, round, seed, options }: Scenario
   const finals = [];
   for (const endpoint of cluster.endpoints) finals.push(await workload.finalState(endpoint));
   const history: History = { operations: workload.operations, finals, faults: nemesis.faults };
-  return judge(scenario, history, { tookMs: performance.now() - startMs, leaderChanges: nemesis.leaderChanges, isFullLength: options.seconds >= OPTIONS.seconds.default });
+  return judge(scenario, history, {
+    tookMs: performance.now() - startMs,
+    leaderChanges: nemesis.leaderChanges,
+    isFullLength: options.seconds >= OPTIONS.seconds.default,
+  });
 }
 
 interface Evidence {
@@ -125,9 +129,15 @@ function judge(scenario: Scenario, history: History, evidence: Evidence): StepRe
   }
   const missing = missingEvidence(scenario, history, evidence);
   for (const text of missing) console.log(`  NO EVIDENCE  ${text}`);
-  const count = (outcome: Operation['outcome']): number => history.operations.filter((operation) => operation.outcome === outcome).length;
-  const outages = history.faults.filter((fault) => fault.hitLeader && fault.keepsQuorum).map((fault) => outageMs(history, fault));
-  const outageText = outages.length === 0 ? '' : `; without service ${outages.map(seconds).join(', ')} (median ${seconds(median(outages))})`;
+  const count = (outcome: Operation['outcome']): number =>
+    history.operations.filter((operation) => operation.outcome === outcome).length;
+  const outages = history.faults
+    .filter((fault) => fault.hitLeader && fault.keepsQuorum)
+    .map((fault) => outageMs(history, fault));
+  const outageText =
+    outages.length === 0
+      ? ''
+      : `; without service ${outages.map(seconds).join(', ')} (median ${seconds(median(outages))})`;
   return {
     name: `crash ${scenario.name}`,
     verdict: violations.length === 0 && missing.length === 0 ? 'passed' : 'failed',
@@ -145,8 +155,10 @@ function missingEvidence(scenario: Scenario, history: History, evidence: Evidenc
   for (const kind of KINDS_NEEDED) {
     if (!ok.some((operation) => operation.kind === kind)) missing.push(`no ${kind} succeeded`);
   }
-  if (!ok.some((operation) => operation.kind === 'register-read' && operation.value > 0)) missing.push('no read saw a value');
-  if (!ok.some((operation) => operation.kind === 'lock-acquire' && operation.token !== null)) missing.push('no lock was granted');
+  if (!ok.some((operation) => operation.kind === 'register-read' && operation.value > 0))
+    missing.push('no read saw a value');
+  if (!ok.some((operation) => operation.kind === 'lock-acquire' && operation.token !== null))
+    missing.push('no lock was granted');
   if (!ok.some((operation) => operation.kind === 'claim' && operation.hasWon)) missing.push('no claim was won');
   if (history.faults.length === 0) missing.push('no fault was injected');
   if (evidence.isFullLength && evidence.leaderChanges < scenario.leaderChangesMin) {

@@ -37,7 +37,9 @@ const PLANTED: readonly { readonly what: string; readonly check: string; readonl
   {
     what: 'a failed write is there',
     check: 'no acknowledged write is lost, no failed one appears',
-    history: historyOf([{ ...base, ...at(0, 1), kind: 'register-write', key: 'k', value: 1, outcome: 'failed' }], { registers: new Map([['k', 1]]) }),
+    history: historyOf([{ ...base, ...at(0, 1), kind: 'register-write', key: 'k', value: 1, outcome: 'failed' }], {
+      registers: new Map([['k', 1]]),
+    }),
   },
   {
     what: 'a stale read',
@@ -67,7 +69,9 @@ const PLANTED: readonly { readonly what: string; readonly check: string; readonl
   {
     what: 'an increment applied twice',
     check: 'no increment is lost or applied twice',
-    history: historyOf([{ ...base, ...at(0, 1), kind: 'increment', key: 'c', value: 1 }], { counters: new Map([['c', 2]]) }),
+    history: historyOf([{ ...base, ...at(0, 1), kind: 'increment', key: 'c', value: 1 }], {
+      counters: new Map([['c', 2]]),
+    }),
   },
   {
     what: 'an increment lost',
@@ -115,7 +119,9 @@ const PLANTED: readonly { readonly what: string; readonly check: string; readonl
   {
     what: 'a token that falls',
     check: 'fencing tokens rise, a lock has one holder',
-    history: historyOf([acquire('a', 7, at(0, 1)), acquire('b', 6, at(5_000, 5_001))], { lockTokens: new Map([['l', 7]]) }),
+    history: historyOf([acquire('a', 7, at(0, 1)), acquire('b', 6, at(5_000, 5_001))], {
+      lockTokens: new Map([['l', 7]]),
+    }),
   },
   {
     what: 'a token given to two owners',
@@ -147,14 +153,20 @@ const PLANTED: readonly { readonly what: string; readonly check: string; readonl
     what: 'an error through a living node',
     check: 'clients of living nodes see no error',
     history: {
-      ...historyOf([{ ...base, ...at(5, 6), kind: 'increment', key: 'c', value: 0, outcome: 'failed', reason: 'CLUSTERDOWN' }]),
+      ...historyOf([
+        { ...base, ...at(5, 6), kind: 'increment', key: 'c', value: 0, outcome: 'failed', reason: 'CLUSTERDOWN' },
+      ]),
       faults: [{ kind: 'kill', nodes: ['n2'], startMs: 0, endMs: 10, hitLeader: true, keepsQuorum: true }],
     },
   },
   {
     what: 'nodes that end apart',
     check: 'all nodes agree in the end',
-    history: { operations: [], faults: [], finals: [emptyFinal, { ...emptyFinal, node: 'n2', counters: new Map([['c', 1]]) }] },
+    history: {
+      operations: [],
+      faults: [],
+      finals: [emptyFinal, { ...emptyFinal, node: 'n2', counters: new Map([['c', 1]]) }],
+    },
   },
 ];
 

@@ -231,7 +231,12 @@ class Worker {
     if (keys.length === 0) return;
     const key = this.#setup.random.pick(keys);
     const { value: reply, ...timed } = await this.#call('GET', key);
-    this.#workload.operations.push({ ...timed, kind: 'register-read', key, value: reply === null ? 0 : numberOf(reply) });
+    this.#workload.operations.push({
+      ...timed,
+      kind: 'register-read',
+      key,
+      value: reply === null ? 0 : numberOf(reply),
+    });
   }
 
   async #increment(): Promise<void> {
@@ -275,7 +280,15 @@ class Worker {
     const owner = `${id}/${this.#workload.nextRequestId()}`;
     const ttlMs = random.integer(...LOCK_TTL_MS);
     const waiting: Argument[] = random.float() < 0.5 ? ['WAIT', 500] : [];
-    const { value: reply, ...timed } = await this.#call('KAHUNA.LOCK', 'ACQUIRE', resource, owner, 'PX', ttlMs, ...waiting);
+    const { value: reply, ...timed } = await this.#call(
+      'KAHUNA.LOCK',
+      'ACQUIRE',
+      resource,
+      owner,
+      'PX',
+      ttlMs,
+      ...waiting,
+    );
     const token = reply === null || reply.type === 'null' ? null : numberOf(reply);
     this.#workload.operations.push({ ...timed, kind: 'lock-acquire', resource, owner, ttlMs, token });
     if (token === null) return;
@@ -316,7 +329,10 @@ class Worker {
   async #take(through: Connection, id: string, reserve: number | null): Promise<OutcomeClass> {
     const name = this.#workload.sequence;
     const request: Argument[] = reserve === null ? ['NEXT', name] : ['RESERVE', name, reserve];
-    const { value: reply, ...timed } = await this.#timed((client) => client.outcome('KAHUNA.SEQ', ...request, 'IDEMPOTENCY', id), through);
+    const { value: reply, ...timed } = await this.#timed(
+      (client) => client.outcome('KAHUNA.SEQ', ...request, 'IDEMPOTENCY', id),
+      through,
+    );
     const items = reply === null ? [] : reserve === null ? [reply, reply] : itemsOf(reply);
     const [first, last] = items.map(numberOf);
     this.#workload.operations.push({ ...timed, kind: 'sequence-take', name, id, first: first ?? 0, last: last ?? 0 });

@@ -1,6 +1,6 @@
 /** Servers that a test talks to, whatever they are: started by the harness, or already running somewhere. */
 import { RespClient } from './client.ts';
-import type { ServerProcess } from './process.ts';
+import { describeEnd, type ServerProcess } from './process.ts';
 import type { Argument } from './resp.ts';
 import { waitFor } from './wait.ts';
 
@@ -41,20 +41,19 @@ export async function untilReady(endpoint: Endpoint, options: ReadyOptions): Pro
   const probe = options.probe ?? ['PING'];
   let lastAnswer = 'no answer';
   try {
-    await waitFor({ what: `${endpoint.name} ready on ${endpoint.port}`, timeoutMs: options.timeoutMs, everyMs: 10 }, async () => {
-      const end = options.process?.end;
-      if (end !== undefined && end !== null) throw new ServerEnded(`ended with code ${end.code}, signal ${end.signal}`);
-      lastAnswer = await answerOf(endpoint, probe);
-      return lastAnswer === 'ok';
-    });
+    await waitFor(
+      { what: `${endpoint.name} ready on ${endpoint.port}`, timeoutMs: options.timeoutMs, everyMs: 10 },
+      async () => {
+        const end = options.process?.end ?? null;
+        lastAnswer = end === null ? await answerOf(endpoint, probe) : `ended with ${describeEnd(end)}`;
+        return lastAnswer === 'ok' || end !== null;
+      },
+    );
+    if (lastAnswer !== 'ok') throw new Error(lastAnswer);
   } catch (error) {
     const log = options.process === undefined ? '' : `\n${options.process.logTail()}`;
     throw new Error(`${endpoint.name} did not become ready (${lastAnswer})${log}`, { cause: error });
   }
-}
-
-class ServerEnded extends Error {
-  override readonly name = 'ServerEnded';
 }
 
 async function answerOf(endpoint: Endpoint, probe: readonly Argument[]): Promise<string> {

@@ -19,9 +19,9 @@ const READY_TIMEOUT_MS = 30_000;
 /** A read needs a leader, so its answer shows more than that the port is open. */
 const READY_PROBE: readonly Argument[] = ['GET', 'compat:ready'];
 
-/** The server's entry file: `KAHUNA_SERVER`, or the build of this checkout, brought up to date once. */
+/** The server's entry file: `COMPAT_SERVER`, or the build of this checkout, brought up to date once. */
 export function kahunaServer(): string {
-  const chosen = process.env['KAHUNA_SERVER'];
+  const chosen = process.env['COMPAT_SERVER'];
   if (chosen !== undefined) return resolve(chosen);
   const built = join(PROJECT_FOLDER, 'dist/bin/kahuna-server.js');
   if (!existsSync(built) || statSync(built).mtimeMs < newestSource(join(PROJECT_FOLDER, 'src'))) {
@@ -63,7 +63,14 @@ export async function startKahuna(options: KahunaOptions): Promise<KahunaCluster
     const dataFolder = join(folder, name);
     mkdirSync(dataFolder);
     const port = ports[index] ?? 0;
-    const clusterArgs = ['--node-id', name, '--cluster-port', String(clusterPort(index)), '--initial-cluster', initialCluster];
+    const clusterArgs = [
+      '--node-id',
+      name,
+      '--cluster-port',
+      String(clusterPort(index)),
+      '--initial-cluster',
+      initialCluster,
+    ];
     return new KahunaNode({
       endpoint: { name, host: '127.0.0.1', port },
       dataFolder,

@@ -11,7 +11,11 @@ export type OptionValues<Spec extends OptionSpec> = {
 type Widened<T> = T extends number ? number : T extends boolean ? boolean : string;
 
 /** Prints help and ends the process on `--help` and on anything that it does not know. */
-export function readOptions<Spec extends OptionSpec>(program: string, spec: Spec, argv: readonly string[]): OptionValues<Spec> {
+export function readOptions<Spec extends OptionSpec>(
+  program: string,
+  spec: Spec,
+  argv: readonly string[],
+): OptionValues<Spec> {
   const values: Record<string, string | number | boolean> = {};
   for (const [name, { default: fallback }] of Object.entries(spec)) values[name] = fallback;
   for (let index = 0; index < argv.length; index += 1) {

@@ -35,7 +35,9 @@ export class OutageProbe {
   /** Runs `fault` between two stretches of steady service. `timeoutMs` bounds the wait for service after it. */
   async around(fault: () => Promise<void>, timeoutMs: number): Promise<OutageResult> {
     const probers = this.#endpoints.flatMap((endpoint) =>
-      Array.from({ length: PROBERS_PER_NODE }, (_, index) => this.#probe(endpoint, `${this.#key}:${endpoint.name}:${index}`)),
+      Array.from({ length: PROBERS_PER_NODE }, (_, index) =>
+        this.#probe(endpoint, `${this.#key}:${endpoint.name}:${index}`),
+      ),
     );
     await waitFor({ what: 'writes before the fault', timeoutMs }, () => this.#okCount >= probers.length * 10);
     await pause(STEADY_MS);

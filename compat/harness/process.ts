@@ -25,6 +25,10 @@ export interface ProcessEnd {
   readonly signal: NodeJS.Signals | null;
 }
 
+export function describeEnd({ code, signal }: ProcessEnd): string {
+  return code === null ? `signal ${signal ?? 'unknown'}` : `code ${code}`;
+}
+
 /** Everything that runs now, for the clean-up at exit. */
 const running = new Set<ServerProcess>();
 const folders = new Set<string>();
@@ -131,7 +135,8 @@ export class ServerProcess {
   /** Resident memory in bytes now, and the highest so far. */
   memory(): { readonly resident: number; readonly peak: number } {
     const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
-    const kilobytes = (field: string): number => Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0);
+    const kilobytes = (field: string): number =>
+      Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0);
     return { resident: kilobytes('VmRSS') * 1024, peak: kilobytes('VmHWM') * 1024 };
   }
 

@@ -9,7 +9,10 @@ export interface WaitOptions {
 }
 
 /** The first result that is neither null nor false. @throws Error after `timeoutMs`, with the last failure as cause. */
-export async function waitFor<T>(options: WaitOptions, look: () => Promise<T | null | false> | T | null | false): Promise<T> {
+export async function waitFor<T>(
+  options: WaitOptions,
+  look: () => Promise<T | null | false> | T | null | false,
+): Promise<T> {
   const endMs = performance.now() + options.timeoutMs;
   let lastError: unknown;
   for (;;) {

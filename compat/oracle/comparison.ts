@@ -47,8 +47,29 @@ const ALLOWANCES: readonly Allowance[] = [
     why: 'Answers that depend on the moment, the process or the build: only their kind is compared, and errors exactly.',
     applies: (name) =>
       [
-        ...['RANDOMKEY', 'TIME', 'LASTSAVE', 'INFO', 'ROLE', 'OBJECT|IDLETIME', 'OBJECT|REFCOUNT', 'MEMORY|USAGE', 'CLIENT|ID'],
-        ...['CLIENT|INFO', 'CLIENT|LIST', 'COMMAND', 'COMMAND|COUNT', 'COMMAND|LIST', 'COMMAND|DOCS', 'COMMAND|INFO', 'SLOWLOG|GET', 'SLOWLOG|LEN', 'LATENCY|LATEST'],
+        ...[
+          'RANDOMKEY',
+          'TIME',
+          'LASTSAVE',
+          'INFO',
+          'ROLE',
+          'OBJECT|IDLETIME',
+          'OBJECT|REFCOUNT',
+          'MEMORY|USAGE',
+          'CLIENT|ID',
+        ],
+        ...[
+          'CLIENT|INFO',
+          'CLIENT|LIST',
+          'COMMAND',
+          'COMMAND|COUNT',
+          'COMMAND|LIST',
+          'COMMAND|DOCS',
+          'COMMAND|INFO',
+          'SLOWLOG|GET',
+          'SLOWLOG|LEN',
+          'LATENCY|LATEST',
+        ],
       ].includes(name),
     compare: sameKind,
   },
@@ -76,7 +97,10 @@ const ALLOWANCES: readonly Allowance[] = [
     why: 'Since Redis 7.2 (redis#11734) BITCOUNT and BITPOS check their arguments also when the key is missing.',
     applies: (name) => ['BITCOUNT', 'BITPOS'].includes(name),
     compare: (redis, kahuna) =>
-      redis.type === 'integer' && ['0', '-1'].includes(redis.text) && kahuna.type === 'error' && BIT_ARGUMENT_ERRORS.includes(kahuna.text)
+      redis.type === 'integer' &&
+      ['0', '-1'].includes(redis.text) &&
+      kahuna.type === 'error' &&
+      BIT_ARGUMENT_ERRORS.includes(kahuna.text)
         ? null
         : exact(redis, kahuna),
   },
@@ -93,7 +117,17 @@ const BIT_ARGUMENT_ERRORS: readonly string[] = [
   'ERR The bit argument must be 1 or 0.',
 ];
 
-const CONTAINERS: ReadonlySet<string> = new Set(['OBJECT', 'MEMORY', 'CLIENT', 'COMMAND', 'SLOWLOG', 'LATENCY', 'SCRIPT', 'CONFIG', 'DEBUG']);
+const CONTAINERS: ReadonlySet<string> = new Set([
+  'OBJECT',
+  'MEMORY',
+  'CLIENT',
+  'COMMAND',
+  'SLOWLOG',
+  'LATENCY',
+  'SCRIPT',
+  'CONFIG',
+  'DEBUG',
+]);
 
 export function comparisonFor(args: readonly string[]): Comparison {
   const command = (args[0] ?? '').toUpperCase();
@@ -110,7 +144,8 @@ export function compareFrames(redis: Frame, kahuna: Frame, compare: Comparison):
 export function inTransaction(comparisons: readonly Comparison[]): Comparison {
   return (redis, kahuna) => {
     if (redis.type !== 'array' || kahuna.type !== 'array') return exact(redis, kahuna);
-    if (redis.items.length !== kahuna.items.length) return `${redis.items.length} replies against ${kahuna.items.length}`;
+    if (redis.items.length !== kahuna.items.length)
+      return `${redis.items.length} replies against ${kahuna.items.length}`;
     for (const [index, expected] of redis.items.entries()) {
       const actual = kahuna.items[index];
       const problem = actual === undefined ? 'missing' : (comparisons[index] ?? exact)(expected, actual);
@@ -140,7 +175,9 @@ function integersWithin(tolerance: number): Comparison {
     if (redis.type !== 'integer' || kahuna.type !== 'integer') return exact(redis, kahuna);
     const [expected, actual] = [Number(redis.text), Number(kahuna.text)];
     if (expected < 0 || actual < 0) return exact(redis, kahuna);
-    return Math.abs(expected - actual) <= tolerance ? null : `${redis.text} against ${kahuna.text}, more than ${tolerance} apart`;
+    return Math.abs(expected - actual) <= tolerance
+      ? null
+      : `${redis.text} against ${kahuna.text}, more than ${tolerance} apart`;
   };
   return compare;
 }
@@ -163,7 +200,11 @@ function sameKind(redis: RespValue, kahuna: RespValue): string | null {
 function sameHello(redis: RespValue, kahuna: RespValue): string | null {
   if (redis.type === 'error' || kahuna.type === 'error') return exact(redis, kahuna);
   if (redis.type !== kahuna.type) return sameKind(redis, kahuna);
-  const names = (value: RespValue): string => itemsOf(value).filter((_, index) => index % 2 === 0).map(textOf).join(' ');
+  const names = (value: RespValue): string =>
+    itemsOf(value)
+      .filter((_, index) => index % 2 === 0)
+      .map(textOf)
+      .join(' ');
   const proto = (value: RespValue): string => {
     const items = itemsOf(value);
     const at = items.findIndex((item) => textOf(item) === 'proto');

@@ -35,7 +35,9 @@ export async function runStream(pair: Pair, stream: Stream): Promise<StreamCount
   const oracle = await Side.open(pair.oracle, sideOptions);
   const target = await Side.open(pair.target, sideOptions).catch((error: unknown) => {
     oracle.close();
-    throw new Difference(`cannot connect to ${pair.target.name}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new Difference(
+      `cannot connect to ${pair.target.name}: ${error instanceof Error ? error.message : String(error)}`,
+    );
   });
   try {
     await Promise.all([oracle.clear(), target.clear()]);
@@ -95,7 +97,9 @@ class StreamRun {
       await this.#scan(first);
       return;
     }
-    const commands = steps.map((step) => (step.kind === 'scan' ? ['SCAN', '0', ...step.args, 'COUNT', '100000'] : step.args));
+    const commands = steps.map((step) =>
+      step.kind === 'scan' ? ['SCAN', '0', ...step.args, 'COUNT', '100000'] : step.args,
+    );
     const [expected, actual] = await Promise.all([
       this.#oracle.sendAll(first.client, commands),
       this.#target.sendAll(first.client, commands),
@@ -150,7 +154,9 @@ class StreamRun {
     ]);
     this.commands += 1;
     if (expected !== actual) {
-      throw new Difference(`SCAN … ${formatArgs(step.args)}\n    redis:  ${expected}\n    ${this.#target.name}: ${actual}`);
+      throw new Difference(
+        `SCAN … ${formatArgs(step.args)}\n    redis:  ${expected}\n    ${this.#target.name}: ${actual}`,
+      );
     }
   }
 
@@ -172,7 +178,9 @@ function mustSettle(args: readonly string[]): boolean {
   switch (words[0]) {
     case 'SET':
     case 'GETEX':
-      return follows('PX', ['1', '2']) || follows('EXAT', ['1', '1000000000']) || follows('PXAT', ['1', '1000000000000']);
+      return (
+        follows('PX', ['1', '2']) || follows('EXAT', ['1', '1000000000']) || follows('PXAT', ['1', '1000000000000'])
+      );
     case 'PSETEX':
     case 'PEXPIRE':
       return ['1', '2'].includes(words[2] ?? '');

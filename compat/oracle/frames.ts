@@ -71,7 +71,7 @@ const PROBES: readonly string[] = [
   'host: localhost\r\n',
   'QUIT\r\nPING\r\n',
   '*1\r\n$4\r\nQUIT\r\n*1\r\n$4\r\nPING\r\n',
-  `${'PING\r\n'.repeat(500)}`,
+  'PING\r\n'.repeat(500),
   'MULTI\r\nSET a 1\r\nNOSUCH\r\nEXEC\r\n',
   'MULTI\r\nSET a 1\r\nQUIT\r\n',
   'CLIENT REPLY OFF\r\nSET a 1\r\nGET a\r\nCLIENT REPLY ON\r\nGET a\r\n',
@@ -176,7 +176,9 @@ function answer(endpoint: Endpoint, chunks: readonly Buffer[]): Promise<string> 
       clearTimeout(timer);
       timer = setTimeout(() => finish(' (open, silent)'), 500);
     };
-    socket.on('error', (error) => (received === '' && !('code' in error && error.code === 'ECONNRESET') ? reject(error) : undefined));
+    socket.on('error', (error) =>
+      received === '' && !('code' in error && error.code === 'ECONNRESET') ? reject(error) : undefined,
+    );
     socket.on('close', () => finish(' (closed)'));
     socket.on('data', (chunk) => {
       received += chunk.toString('latin1');

@@ -60,7 +60,7 @@ export const REGRESSIONS: Readonly<Record<string, Stream>> = {
     'INCRBY a 9223372036854775807',
     'INCRBY a 9223372036854775808',
   ]),
-  'floats': script([
+  floats: script([
     'INCRBYFLOAT a 0.1',
     'INCRBYFLOAT a 0.2',
     'INCRBYFLOAT a 1e400',

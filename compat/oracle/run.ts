@@ -113,10 +113,15 @@ async function property({ pair, kind, seed, options, streamOptions }: PropertyRu
   const name = `${pair.target.name} RESP${pair.protocol} ${kind} seed ${seed}`;
   const tookMs = performance.now() - startMs;
   if (!details.failed || details.counterexample === null) {
-    return { name, verdict: 'passed', tookMs, summary: `${streams} streams, ${commands} commands (${errors} errors) agree` };
+    return {
+      name,
+      verdict: 'passed',
+      tookMs,
+      summary: `${streams} streams, ${commands} commands (${errors} errors) agree`,
+    };
   }
   const [stream] = details.counterexample;
-  const replay = `npx tsx compat/oracle/run.ts --target ${pair.target.name} --protocol ${pair.protocol} --kind ${kind} --seed ${seed} --path ${details.counterexamplePath ?? ''} --runs ${options.runs} --length ${options.length}`;
+  const replay = `npx tsx compat/oracle/run.ts --target ${pair.target.name} --protocol ${pair.protocol} --kind ${kind} --seed ${seed} --path ${details.counterexamplePath} --runs ${options.runs} --length ${options.length}`;
   reportDifference(name, stream, details.errorInstance, replay);
   return { name, verdict: 'failed', tookMs, summary: `after ${streams} streams, ${commands} commands` };
 }
@@ -145,7 +150,9 @@ async function regressions(pair: Pair): Promise<StepResult> {
 
 function reportDifference(name: string, stream: Stream, error: unknown, replay: string): void {
   console.log(`\nDIFFERENCE  ${name}\n${formatStream(stream)}`);
-  console.log(`  at: ${error instanceof Error ? (error instanceof Difference ? error.message : error.stack) : String(error)}`);
+  console.log(
+    `  at: ${error instanceof Error ? (error instanceof Difference ? error.message : (error.stack ?? error.message)) : String(error)}`,
+  );
   if (replay !== '') console.log(`  again: ${replay}`);
   console.log();
 }

@@ -76,7 +76,9 @@ export class Side {
 
   /** Pushes or replies that nobody asked for. */
   unsolicited(): string[] {
-    return this.#connections.flat().flatMap((connection) => connection.unsolicited.map((frame) => printable(frame.raw)));
+    return this.#connections
+      .flat()
+      .flatMap((connection) => connection.unsolicited.map((frame) => printable(frame.raw)));
   }
 
   close(): void {

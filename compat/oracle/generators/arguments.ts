@@ -27,12 +27,28 @@ export const integerText = weighted([
 
 export const floatText = weighted([
   [4, fc.integer({ min: -100, max: 100 }).map(String)],
-  [6, fc.tuple(fc.integer({ min: -9999, max: 9999 }), fc.integer({ min: 0, max: 99_999_999 })).map(([whole, part]) => `${whole}.${part}`)],
+  [
+    6,
+    fc
+      .tuple(fc.integer({ min: -9999, max: 9999 }), fc.integer({ min: 0, max: 99_999_999 }))
+      .map(([whole, part]) => `${whole}.${part}`),
+  ],
   [2, fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e21, max: 1e21 }).map(String)],
   [
     2,
     fc.constantFrom(
-      ...['0.1', '-0.1', '3.0e3', '5.0e-7', '1e17', '1e18', '1.7976931348623157e308', '1e308', '1e-308', '0.30000000000000004'],
+      ...[
+        '0.1',
+        '-0.1',
+        '3.0e3',
+        '5.0e-7',
+        '1e17',
+        '1e18',
+        '1.7976931348623157e308',
+        '1e308',
+        '1e-308',
+        '0.30000000000000004',
+      ],
       ...['1e400', '-1e400', '1e4931', '1e5000', 'inf', '-inf', '+inf', 'nan', '-nan', 'infinity', '1e-400', '1e-5000'],
     ),
   ],
@@ -40,7 +56,9 @@ export const floatText = weighted([
 ]);
 
 /** Raw bytes, as characters 0-255. */
-const bytes = fc.array(fc.integer({ min: 0, max: 255 }), { maxLength: 24 }).map((codes) => String.fromCharCode(...codes));
+const bytes = fc
+  .array(fc.integer({ min: 0, max: 255 }), { maxLength: 24 })
+  .map((codes) => String.fromCharCode(...codes));
 
 export const value = weighted([
   [5, fc.constantFrom('x', 'foobar', 'hello world', 'ohmytext', 'mynewtext')],
@@ -90,7 +108,15 @@ export const ttlMs = weighted([
   [
     1,
     fc.constantFrom(
-      ...['9223372036854775807', '-9223372036854775808', '9223372036854775808', '9223370000000000000', '', 'abc', '1000.5'],
+      ...[
+        '9223372036854775807',
+        '-9223372036854775808',
+        '9223372036854775808',
+        '9223370000000000000',
+        '',
+        'abc',
+        '1000.5',
+      ],
     ),
   ],
 ]);
@@ -110,7 +136,26 @@ export const timeMs = weighted([
 
 export const pattern = weighted([
   [4, fc.constantFrom('*', 'a', '?', '[a-c]', '{t}*', '[^a]', '*a*')],
-  [1, fc.constantFrom('', '\\*', '[', '[a', '[]', '[^', '[c-a]', '\\', '\\?', '**', 'a*[[]b[]][?]', '\x00*', '[\\]]', '[a-', '*?*?*')],
+  [
+    1,
+    fc.constantFrom(
+      '',
+      '\\*',
+      '[',
+      '[a',
+      '[]',
+      '[^',
+      '[c-a]',
+      '\\',
+      '\\?',
+      '**',
+      'a*[[]b[]][?]',
+      '\x00*',
+      '[\\]]',
+      '[a-',
+      '*?*?*',
+    ),
+  ],
 ]);
 
 export const database = weighted([
@@ -128,7 +173,9 @@ export const junk = fc.constantFrom(
 export function words(...parts: readonly (string | fc.Arbitrary<string> | Words)[]): Words {
   const arbitraries = parts.map((part): Words => {
     if (typeof part === 'string') return fc.constant([part]);
-    return (part as fc.Arbitrary<string | readonly string[]>).map((drawn) => (typeof drawn === 'string' ? [drawn] : drawn));
+    return (part as fc.Arbitrary<string | readonly string[]>).map((drawn) =>
+      typeof drawn === 'string' ? [drawn] : drawn,
+    );
   });
   return fc.tuple(...arbitraries).map((drawn) => drawn.flat());
 }
@@ -147,7 +194,15 @@ export function options(...parts: readonly (string | Words)[]): Words {
   return weighted([
     [3, fc.constant<readonly string[]>([])],
     [4, fc.oneof(...all)],
-    [3, fc.shuffledSubarray(all.map((_, index) => index), { maxLength: Math.min(3, all.length) }).chain((chosen) => inOrder(chosen, all))],
+    [
+      3,
+      fc
+        .shuffledSubarray(
+          all.map((_, index) => index),
+          { maxLength: Math.min(3, all.length) },
+        )
+        .chain((chosen) => inOrder(chosen, all)),
+    ],
     [1, fc.array(fc.oneof(...all), { maxLength: 3 }).map((drawn) => drawn.flat())],
   ]);
 }

@@ -55,7 +55,12 @@ export const genericCommands: readonly CommandGenerator[] = [
     args: weighted([
       [
         3,
-        words('0', 'COUNT', '100000', options(words('MATCH', pattern), words('TYPE', fc.constantFrom('string', 'STRING', 'list')))),
+        words(
+          '0',
+          'COUNT',
+          '100000',
+          options(words('MATCH', pattern), words('TYPE', fc.constantFrom('string', 'STRING', 'list'))),
+        ),
       ],
       [1, words(fc.constantFrom('abc', '-1', '', '18446744073709551616', '1.5'))],
       [1, words('0', fc.constantFrom('COUNT', 'MATCH', 'TYPE', 'LIMIT'))],

@@ -180,7 +180,11 @@ export const LIBRARY_SCRIPTS: Readonly<Record<'cjson' | 'bit' | 'cmsgpack' | 'st
     `return cmsgpack.unpack(cmsgpack.pack({1, 'two', {3}}))`,
     `return cmsgpack.unpack(ARGV[1] or '\\1')`,
   ],
-  struct: [`return {struct.unpack('>I2s', struct.pack('>I2s', 513, 'abc'))}`, `return struct.size('>bBhHiIlL')`, `return struct.pack('z', 'a')`],
+  struct: [
+    `return {struct.unpack('>I2s', struct.pack('>I2s', 513, 'abc'))}`,
+    `return struct.size('>bBhHiIlL')`,
+    `return struct.pack('z', 'a')`,
+  ],
 };
 
 /** Scripts whose replies hold a TTL. */

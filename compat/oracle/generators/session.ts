@@ -28,7 +28,15 @@ const subcommandOfClient = weighted([
 ]);
 
 export const connectionCommands: readonly CommandGenerator[] = [
-  { name: 'PING', weight: 1, args: weighted([[2, words()], [2, words(value)], [1, words(value, value)]]) },
+  {
+    name: 'PING',
+    weight: 1,
+    args: weighted([
+      [2, words()],
+      [2, words(value)],
+      [1, words(value, value)],
+    ]),
+  },
   { name: 'ECHO', weight: 1, args: words(value) },
   { name: 'SELECT', weight: 3, args: words(database) },
   { name: 'SWAPDB', weight: 1, args: words(database, database) },
@@ -99,8 +107,22 @@ export const serverCommands: readonly CommandGenerator[] = [
   { name: 'TIME', weight: 0.3, args: words() },
   { name: 'LASTSAVE', weight: 0.3, args: words() },
   { name: 'ROLE', weight: 0.3, args: words() },
-  { name: 'INFO', weight: 0.3, args: weighted([[1, words()], [1, list(fc.constantFrom('server', 'keyspace', 'nosuch'), 1, 2)]]) },
-  { name: 'WAIT', weight: 0.3, args: weighted([[2, words('0', '0')], [1, words(integerText, fc.constantFrom('-1', 'abc', ''))]]) },
+  {
+    name: 'INFO',
+    weight: 0.3,
+    args: weighted([
+      [1, words()],
+      [1, list(fc.constantFrom('server', 'keyspace', 'nosuch'), 1, 2)],
+    ]),
+  },
+  {
+    name: 'WAIT',
+    weight: 0.3,
+    args: weighted([
+      [2, words('0', '0')],
+      [1, words(integerText, fc.constantFrom('-1', 'abc', ''))],
+    ]),
+  },
   {
     name: 'SLOWLOG',
     weight: 0.5,

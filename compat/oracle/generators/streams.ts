@@ -20,7 +20,10 @@ export interface StreamOptions {
 
 /** Without state of a connection: any node may answer each command. */
 export function dataStreams(streamOptions: StreamOptions): fc.Arbitrary<Stream> {
-  const commands = chosen([...stringCommands, ...bitmapCommands, ...genericCommands, ...scriptCommands(streamOptions.scripts)], streamOptions);
+  const commands = chosen(
+    [...stringCommands, ...bitmapCommands, ...genericCommands, ...scriptCommands(streamOptions.scripts)],
+    streamOptions,
+  );
   const step = weighted([
     [30, single(commands)],
     [1, fullScan()],
@@ -43,7 +46,11 @@ export function sessionStreams(streamOptions: StreamOptions): fc.Arbitrary<Strea
   return stream(step, ['one-by-one', 'one-by-one', 'pipelined'], streamOptions.lengthMax);
 }
 
-function stream(steps: fc.Arbitrary<readonly Step[]>, deliveries: readonly Delivery[], lengthMax: number): fc.Arbitrary<Stream> {
+function stream(
+  steps: fc.Arbitrary<readonly Step[]>,
+  deliveries: readonly Delivery[],
+  lengthMax: number,
+): fc.Arbitrary<Stream> {
   return fc.record({
     delivery: fc.constantFrom(...deliveries),
     steps: fc.array(steps, { minLength: 1, maxLength: lengthMax, size: 'max' }).map((drawn) => numbered(drawn.flat())),
@@ -51,7 +58,9 @@ function stream(steps: fc.Arbitrary<readonly Step[]>, deliveries: readonly Deliv
 }
 
 function chosen(commands: readonly CommandGenerator[], { except, only }: StreamOptions): readonly CommandGenerator[] {
-  return commands.filter(({ name }) => !except.has(name.toUpperCase()) && (only.size === 0 || only.has(name.toUpperCase())));
+  return commands.filter(
+    ({ name }) => !except.has(name.toUpperCase()) && (only.size === 0 || only.has(name.toUpperCase())),
+  );
 }
 
 const client = weighted<ClientIndex>([
@@ -111,7 +120,9 @@ function fullScan(): fc.Arbitrary<Step> {
 function transaction(commands: readonly CommandGenerator[]): fc.Arbitrary<readonly Step[]> {
   return fc
     .tuple(client, fc.array(command(commands), { maxLength: 6 }), fc.constantFrom('EXEC', 'EXEC', 'EXEC', 'DISCARD'))
-    .map(([who, queued, end]) => [['MULTI'], ...queued, [end]].map((args): Step => ({ kind: 'command', client: who, args })));
+    .map(([who, queued, end]) =>
+      [['MULTI'], ...queued, [end]].map((args): Step => ({ kind: 'command', client: who, args })),
+    );
 }
 
 /** WATCH, something that may touch the key in between from either side, then a transaction. */

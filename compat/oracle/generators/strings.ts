@@ -85,10 +85,31 @@ export const bitmapCommands: readonly CommandGenerator[] = [
   {
     name: 'BITCOUNT',
     weight: 2,
-    args: words(key, weighted([[2, words()], [4, words(position, position, bitUnit)], [1, words(position)]])),
+    args: words(
+      key,
+      weighted([
+        [2, words()],
+        [4, words(position, position, bitUnit)],
+        [1, words(position)],
+      ]),
+    ),
   },
   { name: 'BITFIELD', weight: 3, args: words(key, list(fieldOperation, 0, 4)) },
-  { name: 'BITFIELD_RO', weight: 1, args: words(key, list(weighted([[5, fieldGet], [1, fieldOperation]]), 0, 3)) },
+  {
+    name: 'BITFIELD_RO',
+    weight: 1,
+    args: words(
+      key,
+      list(
+        weighted([
+          [5, fieldGet],
+          [1, fieldOperation],
+        ]),
+        0,
+        3,
+      ),
+    ),
+  },
   {
     name: 'BITOP',
     weight: 2,
@@ -100,7 +121,11 @@ export const bitmapCommands: readonly CommandGenerator[] = [
     args: words(
       key,
       fc.constantFrom('0', '1', '0', '1', '0', '1', '2', 'x', ''),
-      weighted([[2, words()], [2, words(position)], [3, words(position, position, bitUnit)]]),
+      weighted([
+        [2, words()],
+        [2, words(position)],
+        [3, words(position, position, bitUnit)],
+      ]),
     ),
   },
   { name: 'GETBIT', weight: 2, args: words(key, bitOffset) },
