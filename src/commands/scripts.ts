@@ -8,7 +8,6 @@
  *
  * Scripts may touch keys that they did not declare. They run with the rights that were checked for EVAL itself.
  */
-import { createHash } from 'node:crypto';
 import type { Timestamp } from '../base/ids.ts';
 import type { Random } from '../base/platform.ts';
 import {
@@ -22,9 +21,11 @@ import {
   SCRIPT_READ_ONLY,
   SCRIPT_UNKNOWN_COMMAND,
   SCRIPT_WRONG_ARITY,
+  wrongArity,
 } from '../resp/errors.ts';
 import { ErrorReply, OK, PONG, type Protocol, type Reply, ReplyError } from '../resp/reply.ts';
 import type { CallMode, ScriptHost, ScriptLogLevel, ScriptRun } from '../scripting/host.ts';
+import { sha1Hex } from '../scripting/sha1.ts';
 import { parseInt64 } from '../values/integer.ts';
 import { DATABASE_COUNT, type Space, type Value } from '../values/value.ts';
 import { Args } from './args.ts';
@@ -97,11 +98,6 @@ export function createScriptCommands(options: ScriptCommandOptions): readonly Da
       run: (view, args) => runner.runDigest(view, args, true),
     }),
   ];
-}
-
-/** The SHA1 under which a script is known. */
-export function scriptSha(body: Uint8Array): string {
-  return createHash('sha1').update(body).digest('hex');
 }
 
 const FIRST_KEY = 3;
@@ -213,7 +209,7 @@ class ScriptRunner implements ScriptRun {
   #callOwn(name: string, argv: Buffer[]): Reply {
     switch (name) {
       case 'PING':
-        return argv[1] ?? PONG;
+        return argv.length > 2 ? wrongArity(name) : (argv[1] ?? PONG);
       case 'ECHO':
         return argv[1] as Buffer;
       case 'TIME': {
@@ -260,18 +256,78 @@ interface ScriptEntry {
 }
 
 /** Commands of the session that scripts may use, with their arity. */
-const OWN_COMMANDS: Readonly<Record<string, number>> = { PING: -1, ECHO: 2, TIME: 1, SELECT: 2, PUBLISH: 3, SPUBLISH: 3 };
+const OWN_COMMANDS: Readonly<Record<string, number>> = {
+  PING: -1,
+  ECHO: 2,
+  TIME: 1,
+  SELECT: 2,
+  PUBLISH: 3,
+  SPUBLISH: 3,
+};
 
 /** Commands that belong to a connection or to the server; Redis flags them noscript. */
 const FORBIDDEN_COMMANDS = [
-  'ACL', 'ASKING', 'AUTH', 'BGREWRITEAOF', 'BGSAVE', 'CLIENT', 'CLUSTER', 'CONFIG', 'DEBUG', 'DISCARD', 'EVAL', 'EVALSHA',
-  'EVALSHA_RO', 'EVAL_RO', 'EXEC', 'FAILOVER', 'FCALL', 'FCALL_RO', 'FUNCTION', 'HELLO', 'LATENCY', 'MODULE', 'MONITOR',
-  'MULTI', 'PSUBSCRIBE', 'PSYNC', 'PUNSUBSCRIBE', 'QUIT', 'READONLY', 'READWRITE', 'REPLCONF', 'REPLICAOF', 'RESET', 'ROLE',
-  'SAVE', 'SCRIPT', 'SHUTDOWN', 'SLAVEOF', 'SLOWLOG', 'SSUBSCRIBE', 'SUBSCRIBE', 'SUNSUBSCRIBE', 'SYNC', 'UNSUBSCRIBE',
-  'UNWATCH', 'WAIT', 'WAITAOF', 'WATCH',
+  'ACL',
+  'ASKING',
+  'AUTH',
+  'BGREWRITEAOF',
+  'BGSAVE',
+  'CLIENT',
+  'CLUSTER',
+  'CONFIG',
+  'DEBUG',
+  'DISCARD',
+  'EVAL',
+  'EVALSHA',
+  'EVALSHA_RO',
+  'EVAL_RO',
+  'EXEC',
+  'FAILOVER',
+  'FCALL',
+  'FCALL_RO',
+  'FUNCTION',
+  'HELLO',
+  'LATENCY',
+  'MODULE',
+  'MONITOR',
+  'MULTI',
+  'PSUBSCRIBE',
+  'PSYNC',
+  'PUNSUBSCRIBE',
+  'QUIT',
+  'READONLY',
+  'READWRITE',
+  'REPLCONF',
+  'REPLICAOF',
+  'RESET',
+  'ROLE',
+  'SAVE',
+  'SCRIPT',
+  'SHUTDOWN',
+  'SLAVEOF',
+  'SLOWLOG',
+  'SSUBSCRIBE',
+  'SUBSCRIBE',
+  'SUNSUBSCRIBE',
+  'SYNC',
+  'UNSUBSCRIBE',
+  'UNWATCH',
+  'WAIT',
+  'WAITAOF',
+  'WATCH',
 ];
 /** Those of them that are nothing without a subcommand. */
-const FORBIDDEN_CONTAINERS = new Set(['ACL', 'CLIENT', 'CLUSTER', 'CONFIG', 'FUNCTION', 'LATENCY', 'MODULE', 'SCRIPT', 'SLOWLOG']);
+const FORBIDDEN_CONTAINERS = new Set([
+  'ACL',
+  'CLIENT',
+  'CLUSTER',
+  'CONFIG',
+  'FUNCTION',
+  'LATENCY',
+  'MODULE',
+  'SCRIPT',
+  'SLOWLOG',
+]);
 
 /** Spellings of names that are remembered; scripts write theirs in few ways. */
 const SPELLINGS_MAX = 2_000;
@@ -431,11 +487,11 @@ class ShaCache {
   readonly #byBody = new Map<string, string>();
 
   of(body: Buffer): string {
-    if (body.length > CACHED_BODY_BYTES_MAX) return scriptSha(body);
+    if (body.length > CACHED_BODY_BYTES_MAX) return sha1Hex(body);
     const content = body.toString('latin1');
     let sha = this.#byBody.get(content);
     if (sha === undefined) {
-      sha = scriptSha(body);
+      sha = sha1Hex(body);
       if (this.#byBody.size >= CACHED_BODIES_MAX) this.#byBody.clear();
       this.#byBody.set(content, sha);
     }

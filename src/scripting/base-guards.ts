@@ -40,6 +40,12 @@ export function baseGuards(lua: Lua, budget: Budget): Readonly<Record<string, Gu
       const results = native(L);
       return budget.isAborted ? budget.continueAbort(L) : results;
     },
+    // Scripts compare this text to find out cjson.null; the engine's own C library prints null otherwise.
+    tostring: (native) => (L) => {
+      if (lua.type(L, 1) !== TYPE.lightUserdata) return native(L);
+      lua.pushLatin1(L, 'userdata: (nil)');
+      return 1;
+    },
     loadstring: (native) => (L) => {
       if (lua.type(L, 1) === TYPE.string) {
         const source = lua.pointerAt(lua.slot(L, 1));

@@ -12,6 +12,7 @@
  * When an interval between two checks took long (concatenation of megabytes, say), the next interval is made shorter.
  */
 import type { Clock } from '../base/platform.ts';
+import { SCRIPT_KILLED } from '../resp/errors.ts';
 import { ErrorReply, ReplyError } from '../resp/reply.ts';
 import { BALLAST_BYTES, INSTRUCTIONS_PER_CHECK } from './limits.ts';
 import type { Lua } from './lua.ts';
@@ -138,7 +139,7 @@ export class Budget {
 
   #checkLimits(L: LuaState): void {
     if (this.#isKilled?.() === true) {
-      this.#end(L, { error: failure('Error running script: Script killed by user with SCRIPT KILL.'), spoilsEngine: true });
+      this.#end(L, { error: new ReplyError(SCRIPT_KILLED), spoilsEngine: true });
     }
     if (this.#instructions > this.#limits.instructionsMax) {
       const { instructionsMax } = this.#limits;

@@ -153,7 +153,7 @@ export class LuaEngine {
     this.#budget.begin(run.isKilled);
     this.#api.begin(run, run.readOnly || !mayWrite);
     this.#cjson.begin();
-    this.#random.begin(run.randomSeed);
+    this.#random.begin(run);
     this.#errorSource = null;
     this.#isInLua = true;
     this.#setArray(L, KEYS, run.keys);

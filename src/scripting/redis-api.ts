@@ -1,14 +1,14 @@
 /**
  * The table `redis` (script_lua.c luaRegisterRedisAPI, eval.c). Hot path: `call` and `pcall`.
  */
-import { createHash } from 'node:crypto';
-import type { Reply, Protocol } from '../resp/reply.ts';
-import { ErrorReply, ReplyError } from '../resp/reply.ts';
+import { SCRIPT_ARGUMENT_TYPE, SCRIPT_NO_ARGUMENTS } from '../resp/errors.ts';
+import { ErrorReply, type Protocol, type Reply, ReplyError } from '../resp/reply.ts';
 import type { Budget } from './budget.ts';
 import type { Converter } from './convert.ts';
 import { type Lua, TYPE } from './lua.ts';
 import { formatArgument } from './numbers.ts';
 import type { LibraryEntries } from './sandbox.ts';
+import { sha1Hex } from './sha1.ts';
 import type { LuaState } from './wasm.ts';
 
 /** Levels of redis.log, as Redis numbers them. */
@@ -100,7 +100,7 @@ export class RedisApi {
   #call(L: LuaState, raises: boolean): number {
     if (this.#budget.isAborted) return this.#budget.continueAbort(L);
     const argv = this.#arguments(L);
-    if (typeof argv === 'string') return this.#fail(L, argv, raises);
+    if (argv instanceof ErrorReply) return this.#answerError(L, argv.text, raises);
     this.#budget.charge(L, COMMAND_UNITS);
     let reply: Reply;
     try {
@@ -121,11 +121,11 @@ export class RedisApi {
     return 1;
   }
 
-  /** The arguments of the running function as a request, or the text of an error. Empties the stack. */
-  #arguments(L: LuaState): Buffer[] | string {
+  /** The arguments of the running function as a request. Empties the stack. */
+  #arguments(L: LuaState): Buffer[] | ErrorReply {
     const lua = this.#lua;
     const count = lua.top(L);
-    if (count === 0) return 'Please specify at least one argument for this redis lib call';
+    if (count === 0) return SCRIPT_NO_ARGUMENTS;
     const argv: Buffer[] = [];
     for (let index = 1; index <= count; index++) {
       const address = lua.slot(L, index);
@@ -134,7 +134,7 @@ export class RedisApi {
       else if (type === TYPE.number) argv.push(Buffer.from(formatArgument(lua.numberAt(address)), 'latin1'));
       else {
         lua.api.lua_settop(L, 0);
-        return 'Lua redis lib command arguments must be strings or integers';
+        return SCRIPT_ARGUMENT_TYPE;
       }
     }
     lua.api.lua_settop(L, 0);
@@ -143,7 +143,11 @@ export class RedisApi {
 
   /** Pushes an error of the API itself, whose text has no code. */
   #fail(L: LuaState, text: string, raises: boolean): number {
-    this.#converter.pushError(L, `ERR ${text}`);
+    return this.#answerError(L, `ERR ${text}`, raises);
+  }
+
+  #answerError(L: LuaState, text: string, raises: boolean): number {
+    this.#converter.pushError(L, text);
     return raises ? this.#lua.raiseTop(L) : 1;
   }
 
@@ -174,7 +178,7 @@ export class RedisApi {
     const isText = type === TYPE.string || type === TYPE.number;
     const text = isText ? lua.copy(lua.checkString(L, 1)) : Buffer.alloc(0);
     this.#budget.charge(L, text.length);
-    lua.pushLatin1(L, createHash('sha1').update(text).digest('hex'));
+    lua.pushLatin1(L, sha1Hex(text));
     return 1;
   }
 
@@ -219,7 +223,7 @@ export class RedisApi {
 
   #aclCheckCommand(L: LuaState): number {
     const argv = this.#arguments(L);
-    if (typeof argv === 'string') return this.#fail(L, argv, true);
+    if (argv instanceof ErrorReply) return this.#answerError(L, argv.text, true);
     const isAllowed = this.#mustRun().checkCommand(argv);
     if (isAllowed === undefined) return this.#fail(L, 'Invalid command passed to redis.acl_check_cmd()', true);
     this.#lua.api.lua_pushboolean(L, isAllowed ? 1 : 0);

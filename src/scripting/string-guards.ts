@@ -90,7 +90,7 @@ class GuardedStrings {
     let isWide = false;
     for (let index = 2; index <= count && !isWide; index++) {
       const type = lua.type(L, index);
-      if (type === TYPE.number) isWide = !(Math.abs(lua.numberAt(lua.slot(L, index))) <= INT32_MAX);
+      if (type === TYPE.number) isWide = !isNarrow(lua.numberAt(lua.slot(L, index)));
       else if (type === TYPE.string) isWide = lua.stringLength(lua.pointerAt(lua.slot(L, index))) > 9;
     }
     if (isWide && lua.type(L, 1) === TYPE.string) this.#formatIntegers(L, count);
@@ -110,7 +110,7 @@ class GuardedStrings {
         if (argument > count || !/^\s*[-+]?\d+\s*$/.test(lua.describe(L, argument))) return spec;
       }
       const value = lua.checkNumber(L, argument);
-      if (Math.abs(value) <= INT32_MAX) return spec;
+      if (isNarrow(value) || (value < 0 && value >= -INT32_MAX && 'di'.includes(kind))) return spec;
       lua.pushLatin1(L, formatInteger(BigInt(toInteger64(value)), { flags, width, precision, kind }));
       lua.api.lua_replace(L, argument);
       return '%s';
@@ -362,6 +362,11 @@ class GuardedStrings {
       return this.#lua.raiseAt(L, error.message);
     }
   }
+}
+
+/** Whether 32 bits hold the integer whatever the conversion: negative ones become large when they are unsigned. */
+function isNarrow(value: number): boolean {
+  return value >= 0 && value <= INT32_MAX;
 }
 
 interface IntegerSpec {

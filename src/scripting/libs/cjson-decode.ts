@@ -9,8 +9,8 @@ import type { CjsonSettings } from './cjson.ts';
 
 const SLOTS_FOR_OBJECT = 3;
 const SLOTS_FOR_ARRAY = 2;
-/** Lua stack slots of one function (LUAI_MAXCSTACK), which bound the nesting in C too. */
-const SLOTS_MAX = 8_000;
+/** Nesting that our own recursion stands, whatever the settings allow; in C the slots of Lua's stack are the bound. */
+const DEPTH_MAX = 1_500;
 
 type Token =
   | 'T_OBJ_BEGIN' | 'T_OBJ_END' | 'T_ARR_BEGIN' | 'T_ARR_END' | 'T_STRING' | 'T_NUMBER' | 'T_BOOLEAN' | 'T_NULL'
@@ -57,7 +57,6 @@ class Decoder {
   readonly #settings: CjsonSettings;
   #at = 0;
   #depth = 0;
-  #slots = 0;
   /** The last token, where it began, and its value or, for T_ERROR, what is wrong. */
   #token: Token = 'T_END';
   #tokenAt = 0;
@@ -117,7 +116,7 @@ class Decoder {
       // After a comma an object does not end.
       if (token === 'T_OBJ_END') this.#expected('object key string');
     }
-    this.#ascend(SLOTS_FOR_OBJECT);
+    this.#depth--;
   }
 
   #array(): void {
@@ -134,24 +133,18 @@ class Decoder {
       // A value must follow; that it does not is for #value to say.
       this.#next();
     }
-    this.#ascend(SLOTS_FOR_ARRAY);
+    this.#depth--;
   }
 
   #descend(slots: number): void {
     this.#depth++;
-    this.#slots += slots;
-    const fits = this.#slots < SLOTS_MAX && this.#lua.api.lua_checkstack(this.#L, slots) !== 0;
+    const fits = this.#depth <= DEPTH_MAX && this.#lua.api.lua_checkstack(this.#L, slots) !== 0;
     if (this.#depth > this.#settings.decodeDepthMax || !fits) {
       this.#lua.raiseAt(
         this.#L,
         `Found too many nested data structures (${this.#depth}) at character ${this.#at}`,
       );
     }
-  }
-
-  #ascend(slots: number): void {
-    this.#depth--;
-    this.#slots -= slots;
   }
 
   /** Reads the next token. */

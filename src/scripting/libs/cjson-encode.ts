@@ -12,7 +12,9 @@ import { type CjsonSettings, INVALID_NUMBERS } from './cjson.ts';
 /** A length beyond this is an error of memory long before. */
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 /** Nesting that our own recursion stands, whatever the settings allow. */
-const DEPTH_MAX = 4_000;
+const DEPTH_MAX = 1_500;
+const INT_MAX = 2 ** 31 - 1;
+const INT_MIN = -(2 ** 31);
 
 const NEEDS_ESCAPE = /[\0-\x1f"\\/\x7f]/;
 const NEED_ESCAPE = /[\0-\x1f"\\/\x7f]/g;
@@ -103,7 +105,8 @@ class Encoder {
       if (address !== 0 && lua.typeAt(address) !== TYPE.number) return -1;
       const key = address === 0 ? at + 1 : lua.numberAt(address);
       if (!(key >= 1 && Math.floor(key) === key)) return -1;
-      if (key > greatest) greatest = key;
+      // C keeps the greatest key in an int, and what does not fit becomes the smallest.
+      if (key > greatest) greatest = key > INT_MAX ? INT_MIN : key;
       count++;
     }
     const { sparseRatio, sparseSafe } = this.#settings;

@@ -1,7 +1,7 @@
 /**
  * Library `cmsgpack` 0.4.0 (deps/lua/src/lua_cmsgpack.c): MessagePack of the old specification, without binary and
  * extension types. Packing reads tables in Lua's memory; nesting beyond NESTING_MAX packs nil, so cycles end. Unpacking
- * uses Lua's stack for nesting, whose limit is the bound.
+ * bounds nesting by UNPACK_DEPTH_MAX (Redis by the slots of Lua's stack, 4,000 levels).
  */
 import { ByteWriter } from '../../base/bytes.ts';
 import type { Budget } from '../budget.ts';
@@ -11,6 +11,8 @@ import type { LibraryEntries } from '../sandbox.ts';
 import type { LuaState } from '../wasm.ts';
 
 const NESTING_MAX = 16;
+/** Nesting that our own recursion stands. */
+const UNPACK_DEPTH_MAX = 1_000;
 const INT32_MAX = 2 ** 31 - 1;
 const TWO_32 = 2 ** 32;
 const TWO_63 = 2 ** 63;
@@ -219,6 +221,7 @@ class Unpacker {
   readonly #budget: Budget;
   readonly #data: Buffer;
   position: number;
+  #depth = 0;
 
   constructor(lua: Lua, budget: Budget, data: Buffer, position: number) {
     this.#lua = lua;
@@ -296,21 +299,30 @@ class Unpacker {
 
   #array(L: LuaState, length: number): void {
     const { api } = this.#lua;
+    this.#descend(L, 'in function mp_decode_to_lua_array');
     api.lua_createtable(L, 0, 0);
     for (let index = 1; index <= length; index++) {
       this.next(L);
       api.lua_rawseti(L, -2, index);
     }
+    this.#depth--;
   }
 
   #map(L: LuaState, length: number): void {
     const { api } = this.#lua;
+    this.#descend(L, TOO_MANY);
     api.lua_createtable(L, 0, 0);
     for (let count = 0; count < length; count++) {
       this.next(L);
       this.next(L);
       api.lua_rawset(L, -3);
     }
+    this.#depth--;
+  }
+
+  #descend(L: LuaState, where: string): void {
+    this.#depth++;
+    if (this.#depth > UNPACK_DEPTH_MAX) this.#lua.raiseAt(L, `stack overflow (${where})`);
   }
 
   /** An unsigned big-endian number. */

@@ -16,19 +16,24 @@ const SEED_LOW = 0x330en;
 /** REDIS_LRAND48_MAX. */
 const RESULT_MAX = 2 ** 31 - 1;
 
+/** Where a run that does not seed the generator itself gets its start from. */
+export interface RandomSource {
+  randomSeed(): number;
+}
+
 export class RandomLibrary {
   readonly #lua: Lua;
   #state = 0n;
   #isSeeded = false;
-  #seedSource: () => number = () => 0;
+  #source: RandomSource | null = null;
 
   constructor(lua: Lua) {
     this.#lua = lua;
   }
 
-  begin(seedSource: () => number): void {
+  begin(source: RandomSource): void {
     this.#isSeeded = false;
-    this.#seedSource = seedSource;
+    this.#source = source;
   }
 
   entries(): LibraryEntries {
@@ -70,7 +75,7 @@ export class RandomLibrary {
   }
 
   #next(): number {
-    if (!this.#isSeeded) this.#seed(this.#seedSource() | 0);
+    if (!this.#isSeeded) this.#seed((this.#source?.randomSeed() ?? 0) | 0);
     this.#state = (this.#state * MULTIPLIER + INCREMENT) & MASK;
     return Number(this.#state >> 17n);
   }

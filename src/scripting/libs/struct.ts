@@ -92,6 +92,8 @@ export function structLibrary(lua: Lua, budget: Budget): LibraryEntries {
 
 function pack(lua: Lua, budget: Budget, L: LuaState): number {
   const format = new Format(lua, L);
+  // An argument that is missing reads as nil, not as no value.
+  lua.api.lua_pushnil(L);
   const parts: Buffer[] = [];
   let argument = 2;
   let position = 0;
@@ -128,7 +130,9 @@ function unpack(lua: Lua, budget: Budget, L: LuaState): number {
   const data = lua.copy(lua.checkString(L, 2));
   budget.charge(L, data.length);
   const first = Number(toInteger64(lua.optionalNumber(L, 3, 1)));
-  if (first < 1) return lua.raiseArgument(L, 3, 'offset must be 1 or greater');
+  if (first === 0) return lua.raiseArgument(L, 3, 'offset must be 1 or greater');
+  // C takes a negative offset for a very large one.
+  if (first < 0) return lua.raiseArgument(L, 2, 'data string too short');
   let position = first - 1;
   let count = 0;
   lua.api.lua_settop(L, 2);
