@@ -68,6 +68,8 @@ export class SegmentedLog implements RaftLog {
   #position: number;
   #nextFlush: number;
   #hash: Uint8Array;
+  /** A flush that ends at or behind this fills the segment. */
+  #fullAt: number;
   /** The next flush begins a segment; the state of the groups is at the head of its staging buffer already. */
   #beginsSegment: boolean;
 
@@ -90,6 +92,7 @@ export class SegmentedLog implements RaftLog {
     this.#nextFlush = at.nextFlush;
     this.#hash = at.hash;
     this.#beginsSegment = at.segmentIsFull;
+    this.#fullAt = options.segmentBytes - (options.segmentBytes >>> 3);
     this.#stagingSegment = this.#segments.newest + (at.segmentIsFull ? 1 : 0);
     if (at.segmentIsFull) this.#stageGroups();
     else this.#maybePrepare();
@@ -234,7 +237,7 @@ export class SegmentedLog implements RaftLog {
     const { header, start } = this.#place();
     const flags = header === null ? 0 : FLUSH_FLAGS.startsWithGroups;
     const end = this.#position + this.#staging.flushBytes;
-    const isFull = end >= this.#segmentBytes - (this.#segmentBytes >>> 3) && this.#segments.isNextPrepared;
+    const isFull = end >= this.#fullAt && this.#segments.isNextPrepared;
     const number = this.#nextFlush;
     const { image, hash } = this.#staging.seal(
       { number, previousHash: this.#hash, salt: this.#salt, flags: isFull ? flags | FLUSH_FLAGS.nextBeginsSegment : flags },
@@ -278,6 +281,16 @@ export class SegmentedLog implements RaftLog {
     if (nextBeginsSegment) this.#stageGroups();
   }
 
+  /**
+   * The state of all groups becomes the head of the staging buffer. Should it fill a segment by itself, the segment grows:
+   * an eighth of its size is always there for what follows, so the head is not written again with every flush.
+   */
+  #stageGroups(): void {
+    for (const [group, state] of this.#groups) this.#staging.putGroup(group, state);
+    const eighth = this.#segmentBytes >>> 3;
+    this.#fullAt = Math.max(this.#segmentBytes - eighth, SECTOR_BYTES + this.#staging.flushBytes + eighth);
+  }
+
   #finish(end: number, freeBelow: number): void {
     assert(this.#isFlushing, 'the disk reports a write that was not under way');
     this.#position = end;
@@ -288,10 +301,6 @@ export class SegmentedLog implements RaftLog {
     this.#done = null;
     this.#isFlushing = false;
     done?.();
-  }
-
-  #stageGroups(): void {
-    for (const [group, state] of this.#groups) this.#staging.putGroup(group, state);
   }
 
   #maybePrepare(): void {

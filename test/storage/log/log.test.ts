@@ -247,6 +247,21 @@ describe('log: segments', () => {
     assert.equal(reopened.log.recovered.get(2)?.compacted.index, 40);
   });
 
+  it('states of groups that are larger than a segment do not begin a new one with every flush', async () => {
+    const disk = memoryDisk();
+    const { log } = await openLog(disk, { segmentBytes: 16 * 1024 });
+    log.stageEntries(1, entries(1, 1));
+    log.stageCheckpoint(1, { index: 1, term: 1, state: Buffer.alloc(100_000, 1) });
+    for (let index = 2; index <= 81; index++) {
+      log.stageEntries(1, entries(index, index, { bytes: 100 }));
+      await flush(log);
+    }
+    assert.ok(disk.names('log').length < 30, `${disk.names('log').length} files`);
+    const reopened = await openLog(disk, { segmentBytes: 16 * 1024 });
+    assert.equal(reopened.log.recovered.get(1)?.checkpoint.state.length, 100_000);
+    assert.equal(reopened.log.recovered.get(1)?.entries.length, 81);
+  });
+
   it('the size of segments may change from start to start', async () => {
     const disk = memoryDisk();
     let index = 0;
