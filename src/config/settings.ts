@@ -230,7 +230,7 @@ export const SETTINGS = {
   }),
   'election-timeout': own('cluster', {
     kind: duration({ min: 50, max: MINUTE }),
-    default: 600,
+    default: 1_000,
     doc: 'Silence of a leader after which the others vote (each waits this long, and up to twice as long).',
   }),
   'heartbeat-interval': own('cluster', {

@@ -10,7 +10,7 @@ import { ClusterNode } from '../cluster/cluster-node.ts';
 import { buildTopology, type Member, type Topology } from '../cluster/topology.ts';
 import type { DataCommand } from '../commands/define.ts';
 import { dataCommands } from '../commands/index.ts';
-const createScriptCommands = (_: object): readonly DataCommand[] => [];
+import { createScriptCommands } from '../commands/scripts.ts';
 import { watchVersions } from '../commands/versions.ts';
 import type { Settings } from '../config/live.ts';
 import { listenAddresses, residentBytesMax, type SettingValues } from '../config/settings.ts';

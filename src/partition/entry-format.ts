@@ -87,6 +87,19 @@ export function decodeAnswers(data: Uint8Array): readonly RecordedAnswer[] {
   return answers;
 }
 
+/** Bytes of one answer before its reply: where it is parsed without objects (request-ledger.ts). */
+export const ANSWER_HEADER_BYTES = 24;
+
+/** Where the answers of an entry start: the first byte behind their number. */
+export function answersOf(data: Uint8Array): { readonly offset: number; readonly count: number } {
+  const reader = new ByteReader(data);
+  readHeader(reader);
+  reader.skip(reader.u8() * 5);
+  reader.skip(reader.u32());
+  const count = reader.u32();
+  return { offset: reader.position, count };
+}
+
 function readHeader(reader: ByteReader): EntryHeader {
   const format = reader.u8();
   if (format !== ENTRY_FORMAT) throw malformed(`its format is ${format}, this version knows ${ENTRY_FORMAT}`);

@@ -20,7 +20,7 @@ import { type ConfState, ENTRY_TYPES, type Entry, MESSAGE_TYPES, type Message, t
 import type { DataStore } from '../storage/data/types.ts';
 import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
 import { Applier } from './applier.ts';
-import { decodeAnswers, decodeHeader, type RecordedAnswer } from './entry-format.ts';
+import { answersOf, decodeAnswers, decodeHeader, type RecordedAnswer } from './entry-format.ts';
 import type { Job } from './job.ts';
 import { LOG_BYTES_MAX, UNAPPLIED_BYTES_MAX } from './limits.ts';
 import { encodePartitionState, type PartitionState } from './partition-state.ts';
@@ -99,8 +99,11 @@ export class Replica implements TenureHost {
   #notedIndex: LogIndex = 0;
   #appendedBytes = 0;
   #checkpointedBytes = 0;
-  /** Times of entries, one every TIMELINE_STEP_MS: finds the entries whose answers may still be asked for. */
-  #timeline: { readonly timeMs: number; readonly index: LogIndex }[] = [];
+  /**
+   * When entries were appended here, on the monotonic clock, one every TIMELINE_STEP_MS: finds those whose answers may
+   * still be asked for. An entry is never younger than its request, and after a restart all count as new.
+   */
+  #timeline: { readonly appendedMs: number; readonly index: LogIndex }[] = [];
   #isTransferring = false;
 
   constructor(host: ReplicaHost, options: ReplicaOptions, checkpoint: { readonly index: LogIndex; readonly term: Term }) {
@@ -194,11 +197,21 @@ export class Replica implements TenureHost {
 
   fillLedger(ledger: RequestLedger): void {
     for (const answer of this.reader.carriedAnswers(this.group)) ledger.add(answer, 0);
-    for (let index = this.core.firstIndex; index <= this.core.lastIndex; index++) {
-      const entry = this.#entry(index);
-      if (entry.type !== ENTRY_TYPES.normal || entry.data.length === 0) continue;
-      for (const answer of decodeAnswers(entry.data)) ledger.add(answer, index);
+    for (let index = this.#windowStart(); index <= this.core.lastIndex; index++) {
+      const { type, data } = this.#entry(index);
+      if (type === ENTRY_TYPES.normal && data.length > 0) ledger.addAll(data, answersOf(data), index);
     }
+  }
+
+  /** First entry whose answers may still be asked for. */
+  #windowStart(): LogIndex {
+    const keepFromMs = this.#host.clock.monotonicMs() - this.#options.requestWindowMs;
+    let start = this.core.firstIndex;
+    for (const { appendedMs, index } of this.#timeline) {
+      if (appendedMs >= keepFromMs) break;
+      start = Math.max(start, index);
+    }
+    return start;
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -237,16 +250,20 @@ export class Replica implements TenureHost {
   // Requests
 
   submit(job: Job): void {
-    if (this.#tenure === null || !this.isServing) {
-      job.owner.retry(job);
-      return;
-    }
-    this.#tenure.submit(job);
+    const tenure = this.#activeTenure();
+    if (tenure === null) job.owner.retry(job);
+    else tenure.submit(job);
   }
 
   cancel(job: Job): void {
-    this.#tenure?.cancel(job);
     job.isCancelled = true;
+    this.#activeTenure()?.cancel(job);
+  }
+
+  /** The tenure, if work may go into it: the core may have stepped down since the last turn, or hand over. */
+  #activeTenure(): Tenure | null {
+    if (this.#tenure !== null && (this.core.role !== 'leader' || this.core.term !== this.#term)) this.#endTenure();
+    return this.#isTransferring ? null : this.#tenure;
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -263,7 +280,7 @@ export class Replica implements TenureHost {
   }
 
   tick(): void {
-    if (this.#tenure !== null && this.#isServing) this.#tenure.tick();
+    this.#activeTenure()?.tick();
   }
 
   step(message: Message): void {
@@ -286,8 +303,8 @@ export class Replica implements TenureHost {
    * the Ready whose persistence the engine must report with `persisted`, or null if there was nothing.
    */
   turn(isLogBusy: boolean): Ready | null {
-    const tenure = this.#tenure;
-    if (tenure !== null && this.#isServing) {
+    const tenure = this.#activeTenure();
+    if (tenure !== null) {
       if (!isLogBusy) tenure.closeBatch();
       this.#startReadRound(tenure);
     }
@@ -374,6 +391,8 @@ export class Replica implements TenureHost {
 
   #maybeServe(): void {
     if (this.#role !== 'leader' || this.#isServing || this.applier.index < this.#ownTermIndex) return;
+    // The core may have stepped down since its last Ready.
+    if (this.core.role !== 'leader' || this.core.term !== this.#term) return;
     this.time.anchor();
     this.#tenure = new Tenure(this, this.applier.state);
     this.#isServing = true;
@@ -396,8 +415,9 @@ export class Replica implements TenureHost {
 
   /** Hands leadership to another voter; requests wait at their entry nodes meanwhile. */
   transferLeadership(to: NodeId): boolean {
-    if (this.#tenure === null || !this.#isServing) return false;
-    this.#tenure.closeBatch();
+    const tenure = this.#activeTenure();
+    if (tenure === null) return false;
+    tenure.closeBatch();
     if (!this.core.transferLeadership(to)) return false;
     this.#isTransferring = true;
     this.#leaseUntilMs = 0;
@@ -434,9 +454,10 @@ export class Replica implements TenureHost {
     if (entry.type !== ENTRY_TYPES.normal || entry.data.length === 0) return;
     const { timeMs } = decodeHeader(entry.data);
     this.time.logged(timeMs);
+    const appendedMs = this.#host.clock.monotonicMs();
     const last = this.#timeline.at(-1);
-    if (last === undefined || timeMs - last.timeMs >= TIMELINE_STEP_MS) {
-      this.#timeline.push({ timeMs, index: entry.index });
+    if (last === undefined || appendedMs - last.appendedMs >= TIMELINE_STEP_MS) {
+      this.#timeline.push({ appendedMs, index: entry.index });
     }
   }
 
@@ -475,14 +496,7 @@ export class Replica implements TenureHost {
   compact(): void {
     const keepBytes = this.isSoleVoter ? 0 : this.#options.logMemoryBytes;
     if (this.core.logBytes <= keepBytes) return;
-    let upTo = Math.min(this.#checkpoint.index, this.applier.index);
-    // By the times in the log alone: a wall clock that is ahead must not forget answers early.
-    const keepFromMs = (this.#timeline.at(-1)?.timeMs ?? 0) - this.#options.requestWindowMs;
-    for (const { timeMs, index } of this.#timeline) {
-      if (timeMs < keepFromMs) continue;
-      upTo = Math.min(upTo, index - 1);
-      break;
-    }
+    const upTo = Math.min(this.#checkpoint.index, this.applier.index, this.#windowStart() - 1);
     // Half of what is kept goes at once, so that compaction is rare.
     let excess = this.core.logBytes - keepBytes / 2;
     let last = this.core.firstIndex - 1;
@@ -517,7 +531,7 @@ export class Replica implements TenureHost {
   /** Answers that a repeated request may still ask for, in entries up to `index`. */
   answersUpTo(index: LogIndex): readonly RecordedAnswer[] {
     const answers = [...this.reader.carriedAnswers(this.group)];
-    for (let at = this.core.firstIndex; at <= index; at++) {
+    for (let at = this.#windowStart(); at <= index; at++) {
       const entry = this.#entry(at);
       if (entry.type === ENTRY_TYPES.normal && entry.data.length > 0) answers.push(...decodeAnswers(entry.data));
     }
