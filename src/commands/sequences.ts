@@ -10,9 +10,8 @@ import {
 } from '../resp/errors.ts';
 import { MapReply, OK, type Reply } from '../resp/reply.ts';
 import { int64 } from '../values/integer.ts';
+import { IDEMPOTENCY_IDS_MAX, IDEMPOTENCY_ID_BYTES_MAX } from '../values/idempotency.ts';
 import {
-  IDEMPOTENCY_IDS_MAX,
-  IDEMPOTENCY_ID_BYTES_MAX,
   Sequence,
   type SequenceParameters,
   allocate,

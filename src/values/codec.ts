@@ -27,7 +27,14 @@ import { ByteReader, ByteWriter, getU64, putU32, putU64 } from '../base/bytes.ts
 import { KahunaError } from '../base/errors.ts';
 import { varintSize } from '../base/varint.ts';
 import { Lock } from './lock.ts';
-import { ANSWERS_PER_PAGE, type Answer, AnswerPage, IDEMPOTENCY_ID_BYTES_MAX, Sequence } from './sequence.ts';
+import { Sequence } from './sequence.ts';
+import {
+  ANSWERS_PER_PAGE,
+  type Answer,
+  AnswerPage,
+  IDEMPOTENCY_ID_BYTES_MAX,
+  IdempotencyWindow,
+} from './idempotency.ts';
 import {
   PAGE_BYTES,
   PagedString,
@@ -209,7 +216,8 @@ function withClosedPages(sequence: Sequence, pages: readonly Uint8Array[]): Sequ
     reading(new ByteReader(payload), (reader) => new AnswerPage(readAnswers(reader, ANSWERS_PER_PAGE))),
   );
   const { start, increment, max, current, revision, createdAtMs, updatedAtMs } = sequence;
-  const window = { ...sequence.window, closed };
+  const { firstPage, open } = sequence.window;
+  const window = new IdempotencyWindow({ firstPage, closed, open });
   return new Sequence({ start, increment, max, current, revision, createdAtMs, updatedAtMs, window });
 }
 
@@ -330,7 +338,7 @@ function readSequence(reader: ByteReader): { readonly sequence: Sequence; readon
   if (increment === 0n) throw malformed('a sequence with increment 0');
   if (openCount >= ANSWERS_PER_PAGE) throw malformed(`${openCount} open answers`);
   const open = readAnswers(reader, openCount);
-  const window = { firstPage, closed: [], open };
+  const window = new IdempotencyWindow({ firstPage, closed: [], open });
   const fields = { start, increment, max, current, revision, createdAtMs, updatedAtMs, window };
   return { sequence: new Sequence(fields), closedCount };
 }

@@ -70,7 +70,7 @@ export function addInt64(a: Int64, b: Int64): Int64 | undefined {
 /** The product, or undefined if it leaves 64 bits. */
 export function multiplyInt64(a: Int64, b: Int64): Int64 | undefined {
   if (typeof a === 'number' && typeof b === 'number') {
-    const product = a * b;
+    const product = a * b + 0; // never minus zero
     if (Number.isSafeInteger(product)) return product;
   }
   return int64(BigInt(a) * BigInt(b));

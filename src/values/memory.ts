@@ -3,8 +3,9 @@
  * gives the objects. It counts shared pages once for each key that holds them, so it errs upwards.
  */
 import { unreachable } from '../base/assert.ts';
+import { ANSWERS_PER_PAGE } from './idempotency.ts';
 import { Lock } from './lock.ts';
-import { ANSWERS_PER_PAGE, Sequence } from './sequence.ts';
+import { Sequence } from './sequence.ts';
 import { PagedString } from './string.ts';
 import type { Value } from './value.ts';
 
@@ -20,7 +21,7 @@ const LOCK_BYTES = 72;
 const SEQUENCE_BYTES = 256;
 /** An answer with its two bigints, besides its id. */
 const ANSWER_BYTES = 136;
-/** An entry in a closed page's map. */
+/** An entry in the maps from ids to pages. */
 const ANSWER_INDEX_BYTES = 40;
 
 /** Bytes charged for a resident key. `key` and short strings hold one character a byte. */
