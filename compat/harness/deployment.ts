@@ -14,6 +14,11 @@ export interface Deployment {
   /** 'redis', 'kahuna-1', 'kahuna-3' or what the caller named it. */
   readonly name: string;
   readonly endpoints: readonly Endpoint[];
+  /**
+   * Starts again what has ended by itself, and waits until all is ready. Returns the last words of what had ended; empty
+   * if all was running, or if the harness did not start these servers.
+   */
+  revive(): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -25,7 +30,7 @@ export function attach(name: string, addresses: string): Deployment {
     if (colon < 1 || !Number.isInteger(port)) throw new Error(`not host:port: ${address}`);
     return { name: `${name}#${index + 1}`, host: address.slice(0, colon), port };
   });
-  return { name, endpoints, stop: () => Promise.resolve() };
+  return { name, endpoints, revive: () => Promise.resolve(''), stop: () => Promise.resolve() };
 }
 
 export interface ReadyOptions {

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { RespClient } from './client.ts';
 import { type Deployment, type Endpoint, untilReady } from './deployment.ts';
 import { freePorts } from './ports.ts';
-import { type ProcessEnd, removeFolder, ServerProcess, temporaryFolder } from './process.ts';
+import { describeEnd, type ProcessEnd, removeFolder, ServerProcess, temporaryFolder } from './process.ts';
 import { type Argument, itemsOf, type RespValue, textOf } from './resp.ts';
 import { waitFor } from './wait.ts';
 
@@ -198,6 +198,17 @@ export class KahunaCluster implements Deployment {
       if ((votes.get(node.endpoint.port) ?? 0) * 2 > running.length) return node;
     }
     return null;
+  }
+
+  async revive(): Promise<string> {
+    const ended = this.nodes.filter((node) => !node.isRunning);
+    const words = ended.map(({ name, process }) => {
+      const how = process.end === null ? 'an unknown end' : describeEnd(process.end);
+      return `${name} ended with ${how}:\n${process.logTail(6)}`;
+    });
+    for (const node of ended) node.start();
+    if (ended.length > 0) await this.untilAllReady();
+    return words.join('\n');
   }
 
   async stop(): Promise<void> {

@@ -33,6 +33,7 @@ export async function startRedis(options: RedisOptions): Promise<Deployment & { 
     name: 'redis',
     endpoints: [endpoint],
     process: server,
+    revive: () => Promise.resolve(server.isRunning ? '' : `redis ended:\n${server.logTail()}`),
     async stop() {
       await server.kill();
       removeFolder(folder);

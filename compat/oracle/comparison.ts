@@ -40,8 +40,13 @@ const ALLOWANCES: readonly Allowance[] = [
   },
   {
     why: 'The order of keys is nobody’s promise.',
-    applies: (name) => ['KEYS', 'SCAN'].includes(name),
+    applies: (name) => name === 'KEYS',
     compare: anyOrder,
+  },
+  {
+    why: 'Cursors are opaque; a single call is comparable if it was the whole iteration on both sides.',
+    applies: (name) => name === 'SCAN',
+    compare: (redis, kahuna) => (isWholeScan(redis) && isWholeScan(kahuna) ? anyOrder : sameKind)(redis, kahuna),
   },
   {
     why: 'Answers that depend on the moment, the process or the build: only their kind is compared, and errors exactly.',
@@ -184,6 +189,11 @@ function integersWithin(tolerance: number): Comparison {
 
 function anyOrder(redis: RespValue, kahuna: RespValue): string | null {
   return exact(sorted(redis), sorted(kahuna));
+}
+
+function isWholeScan(value: RespValue): boolean {
+  const [cursor] = itemsOf(value);
+  return cursor !== undefined && textOf(cursor) === '0';
 }
 
 function sorted(value: RespValue): RespValue {

@@ -30,6 +30,17 @@ export interface StreamCounts {
 
 /** @throws Difference */
 export async function runStream(pair: Pair, stream: Stream): Promise<StreamCounts> {
+  try {
+    return await runOnBoth(pair, stream);
+  } catch (error) {
+    // A server that a stream has killed must not fail the next one, and its last words are the best clue.
+    const lastWords = await pair.target.revive();
+    if (lastWords === '') throw error;
+    throw new Difference(`${error instanceof Error ? error.message : String(error)}\n    ${lastWords}`);
+  }
+}
+
+async function runOnBoth(pair: Pair, stream: Stream): Promise<StreamCounts> {
   const rotates = stream.delivery === 'rotating';
   const sideOptions = { protocol: pair.protocol, firstNode: pair.firstNode, rotates };
   const oracle = await Side.open(pair.oracle, sideOptions);
@@ -142,7 +153,7 @@ class StreamRun {
       return own;
     }
     // An error reply to EXEC's own arity leaves the transaction open.
-    const isArityError = oracle.value.type === 'error' && oracle.value.text.includes('wrong number of arguments');
+    const isArityError = oracle.value.type === 'error' && oracle.value.text.startsWith('ERR wrong number of arguments');
     if (['EXEC', 'DISCARD', 'RESET'].includes(name) && !isArityError) this.#queued[client] = null;
     return name === 'EXEC' ? inTransaction(queued) : own;
   }
