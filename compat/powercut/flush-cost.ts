@@ -17,7 +17,12 @@ import { SeededRandom } from '../../test/doubles/seeded-random.ts';
 /** A disk whose writes of the log cost nothing: what is left is the log's own time. */
 function weightlessDisk(): Disk {
   const file: WritableFile = { writeAndSync: (_chunk, _position, done) => done(null), close: () => Promise.resolve() };
-  return { ...nodeDisk, openForWriting: () => Promise.resolve(file), remove: () => Promise.resolve(), syncDirectory: () => Promise.resolve() };
+  return {
+    ...nodeDisk,
+    openForWriting: () => Promise.resolve(file),
+    remove: () => Promise.resolve(),
+    syncDirectory: () => Promise.resolve(),
+  };
 }
 
 async function open(disk: Disk, directory: string, segmentBytes = 64 * 1024 * 1024): Promise<RaftLog> {
@@ -73,7 +78,11 @@ async function realLatency(bytes: number): Promise<{ latencyMs: number; p99Ms: n
   await log.close();
   samples.sort((a, b) => a - b);
   rmSync(directory, { recursive: true });
-  return { latencyMs: median(samples), p99Ms: samples[Math.floor(count * 0.99)] ?? 0, cpuUs: (cpu.user + cpu.system) / count };
+  return {
+    latencyMs: median(samples),
+    p99Ms: samples[Math.floor(count * 0.99)] ?? 0,
+    cpuUs: (cpu.user + cpu.system) / count,
+  };
 }
 
 async function restartTime(bytes: number, totalBytes: number): Promise<number> {
@@ -99,12 +108,23 @@ function median(samples: number[]): number {
   return samples.sort((a, b) => a - b)[samples.length >> 1] ?? 0;
 }
 
-for (const [bytes, groups] of [[200, 1], [200, 50], [4096, 1], [65_536, 1]] as const) {
+for (const [bytes, groups] of [
+  [200, 1],
+  [200, 50],
+  [4096, 1],
+  [65_536, 1],
+] as const) {
   const cpu = await processorTime(bytes, groups);
-  console.log(`${String(groups).padStart(3)} group(s), an entry of ${bytes} bytes each: ${cpu.toFixed(2)} µs a flush, without the disk`);
+  console.log(
+    `${String(groups).padStart(3)} group(s), an entry of ${bytes} bytes each: ${cpu.toFixed(2)} µs a flush, without the disk`,
+  );
 }
 for (const bytes of [200, 4096, 65_536]) {
   const { latencyMs, p99Ms, cpuUs } = await realLatency(bytes);
-  console.log(`real disk, ${bytes} bytes: ${latencyMs.toFixed(3)} ms median, ${p99Ms.toFixed(3)} ms p99, ${cpuUs.toFixed(0)} µs processor (all threads)`);
+  console.log(
+    `real disk, ${bytes} bytes: ${latencyMs.toFixed(3)} ms median, ${p99Ms.toFixed(3)} ms p99, ${cpuUs.toFixed(0)} µs processor (all threads)`,
+  );
 }
-console.log(`restart with 56 MiB of 200-byte entries, 20 a flush: ${(await restartTime(200, 56 * 1024 * 1024)).toFixed(0)} ms`);
+console.log(
+  `restart with 56 MiB of 200-byte entries, 20 a flush: ${(await restartTime(200, 56 * 1024 * 1024)).toFixed(0)} ms`,
+);

@@ -10,7 +10,18 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -39,9 +50,14 @@ async function main(): Promise<void> {
   const firstSeed = Number(process.argv[3] ?? 1);
   const work = realpathSync(mkdtempSync(join(tmpdir(), 'kahuna-powercut-')));
   const shim = join(work, 'shim.so');
-  const built = process.platform === 'linux' ? spawnSync('cc', ['-shared', '-fPIC', '-O2', '-o', shim, join(HERE, 'shim.c'), '-ldl', '-lpthread']) : null;
+  const built =
+    process.platform === 'linux'
+      ? spawnSync('cc', ['-shared', '-fPIC', '-O2', '-o', shim, join(HERE, 'shim.c'), '-ldl', '-lpthread'])
+      : null;
   if (built === null || built.error !== undefined) {
-    console.log('SKIPPED: power cuts on real processes need Linux and a C compiler; there is no `cc` here. NOTHING WAS TESTED.');
+    console.log(
+      'SKIPPED: power cuts on real processes need Linux and a C compiler; there is no `cc` here. NOTHING WAS TESTED.',
+    );
     rmSync(work, { recursive: true });
     process.exitCode = SKIPPED_CODE;
     return;
@@ -57,7 +73,8 @@ async function main(): Promise<void> {
   }
   rmSync(work, { recursive: true });
   console.log(`power cuts: ${rounds} directories survived`, evidence);
-  for (const [what, count] of Object.entries(evidence)) if (count === 0 && rounds >= 10) throw new Error(`no evidence: ${what} is 0`);
+  for (const [what, count] of Object.entries(evidence))
+    if (count === 0 && rounds >= 10) throw new Error(`no evidence: ${what} is 0`);
 }
 
 async function round(root: string, shim: string, seed: number): Promise<void> {
@@ -69,17 +86,21 @@ async function round(root: string, shim: string, seed: number): Promise<void> {
   let allowed: readonly string[] = ['0-0'];
   for (let life = 0; life < LIVES; life++) {
     const fails = random.chance(0.3);
-    const child = spawn(process.execPath, ['--import=tsx', join(HERE, 'writer.ts'), join(data, 'log'), String(random.u32())], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: {
-        ...process.env,
-        LD_PRELOAD: shim,
-        POWERCUT_ROOT: data,
-        POWERCUT_SHADOW: shadow,
-        POWERCUT_FAIL: fails ? String(3 + random.below(200)) : '0',
-        UV_USE_IO_URING: '0',
+    const child = spawn(
+      process.execPath,
+      ['--import=tsx', join(HERE, 'writer.ts'), join(data, 'log'), String(random.u32())],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: {
+          ...process.env,
+          LD_PRELOAD: shim,
+          POWERCUT_ROOT: data,
+          POWERCUT_SHADOW: shadow,
+          POWERCUT_FAIL: fails ? String(3 + random.below(200)) : '0',
+          UV_USE_IO_URING: '0',
+        },
       },
-    });
+    );
     const lived = await live(child, { allowed, fails, killAfterMs: random.below(250), dies: random.chance(0.15) });
     allowed = lived.allowed;
     evidence.lives++;
@@ -91,13 +112,17 @@ async function round(root: string, shim: string, seed: number): Promise<void> {
 /** Follows a writer until its end. */
 async function live(
   child: ChildProcess,
-  plan: { readonly allowed: readonly string[]; readonly fails: boolean; readonly killAfterMs: number; readonly dies: boolean },
+  plan: {
+    readonly allowed: readonly string[];
+    readonly fails: boolean;
+    readonly killAfterMs: number;
+    readonly dies: boolean;
+  },
 ): Promise<Life> {
   let allowed = [...plan.allowed];
   let acknowledged = 0;
-  let fatal: string | null = null;
-  let found: string | null = null;
-  const exited = once(child, 'exit');
+  const seen: { fatal: string | null; found: string | null } = { fatal: null, found: null };
+  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
   if (child.stdout === null) throw new Error('the writer has no output');
   const lines = createInterface({ input: child.stdout });
   const closed = once(lines, 'close');
@@ -105,9 +130,9 @@ async function live(
   if (plan.dies) void delay(250 + plan.killAfterMs).then(() => child.kill('SIGKILL'));
   lines.on('line', (line) => {
     const [event, hash = ''] = line.split(' ');
-    if (event === 'fatal') fatal = line;
+    if (event === 'fatal') seen.fatal = line;
     if (event === 'open') {
-      found = hash;
+      seen.found = hash;
       if (!plan.dies && !plan.fails) void delay(plan.killAfterMs).then(() => child.kill('SIGKILL'));
     }
     if (event === 'issue') allowed.push(hash);
@@ -121,15 +146,18 @@ async function live(
       allowed = [hash];
     }
   });
-  const [code] = await exited;
+  const code = await exited;
   await closed;
-  if (found !== null && !plan.allowed.includes(found)) throw new Error(`found ${String(found)}, allowed were ${plan.allowed.join(', ')}`);
-  if (fatal !== null && !plan.fails) throw new Error(`the writer ended itself: ${String(fatal)}`);
+  const { fatal, found } = seen;
+  if (found !== null && !plan.allowed.includes(found))
+    throw new Error(`found ${found}, allowed were ${plan.allowed.join(', ')}`);
+  if (fatal !== null && !plan.fails) throw new Error(`the writer ended itself: ${fatal}`);
   if (fatal !== null) {
     evidence.failedWrites++;
-    if (code !== FATAL_EXIT_CODES.logWrite) throw new Error(`exit code ${String(code)} after: ${String(fatal)}`);
+    if (code !== FATAL_EXIT_CODES.logWrite) throw new Error(`exit code ${String(code)} after: ${fatal}`);
   }
-  if (found === null && fatal === null && !plan.dies) throw new Error(`the writer ended with ${String(code)} before it had opened its log`);
+  if (found === null && fatal === null && !plan.dies)
+    throw new Error(`the writer ended with ${String(code)} before it had opened its log`);
   return { allowed, acknowledged };
 }
 
@@ -149,7 +177,10 @@ function cutPower(directory: string, shadow: string, random: SeededRandom): void
     }
     if (inode === undefined) continue;
     const isLive = live.get(name) === inode;
-    contents.set(name, afterPowerCut(isLive ? readFileSync(join(directory, name)) : null, shadowOf(shadow, inode), random));
+    contents.set(
+      name,
+      afterPowerCut(isLive ? readFileSync(join(directory, name)) : null, shadowOf(shadow, inode), random),
+    );
   }
   for (const name of live.keys()) unlinkSync(join(directory, name));
   for (const file of readdirSync(shadow)) unlinkSync(join(shadow, file));
@@ -189,7 +220,9 @@ function shadowOf(shadow: string, inode: number): Buffer {
 /** Each sector old or new; a file that is gone from the directory (null) comes back as it was last synced. */
 function afterPowerCut(now: Buffer | null, durable: Buffer, random: SeededRandom): Buffer {
   if (now === null) return durable;
-  const result = Buffer.alloc(now.length <= durable.length ? now.length : durable.length + random.below(now.length - durable.length + 1));
+  const result = Buffer.alloc(
+    now.length <= durable.length ? now.length : durable.length + random.below(now.length - durable.length + 1),
+  );
   const odds = random.pick([0, 0.1, 0.5, 0.9, 1]);
   for (let at = 0; at < result.length; at += SECTOR_BYTES) {
     const fresh = now.subarray(at, at + SECTOR_BYTES);

@@ -268,7 +268,10 @@ export function putU32(target: Uint8Array, at: number, value: number): void {
 
 export function getU32(source: Uint8Array, at: number): number {
   return (
-    ((source[at] ?? 0) | ((source[at + 1] ?? 0) << 8) | ((source[at + 2] ?? 0) << 16) | ((source[at + 3] ?? 0) << 24)) >>>
+    ((source[at] ?? 0) |
+      ((source[at + 1] ?? 0) << 8) |
+      ((source[at + 2] ?? 0) << 16) |
+      ((source[at + 3] ?? 0) << 24)) >>>
     0
   );
 }

@@ -64,7 +64,10 @@ async function mustBeDead(path: string): Promise<void> {
   const text = await maybeRead(path);
   const holder = text === null ? null : parse(text);
   if (holder === null || !(await isAlive(holder))) return;
-  throw new KahunaError('LOCKED', `${path} is held by process ${holder.pid} on ${holder.host}: is another node running here?`);
+  throw new KahunaError(
+    'LOCKED',
+    `${path} is held by process ${holder.pid} on ${holder.host}: is another node running here?`,
+  );
 }
 
 async function isAlive(holder: Holder): Promise<boolean> {

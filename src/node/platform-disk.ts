@@ -88,7 +88,9 @@ async function syncPath(path: string, mayBeAbsent: boolean): Promise<void> {
 async function openForWriting(path: string, sizeBytes: number): Promise<WritableFile> {
   if (!fs.existsSync(path)) await preallocate(path, sizeBytes);
   const handle = await new Promise<number>((resolveOpen, reject) => {
-    fs.open(path, constants.O_RDWR | constants.O_DSYNC, (error, fd) => (error === null ? resolveOpen(fd) : reject(error)));
+    fs.open(path, constants.O_RDWR | constants.O_DSYNC, (error, fd) =>
+      error === null ? resolveOpen(fd) : reject(error),
+    );
   });
   return new NodeWritableFile(handle);
 }
@@ -152,7 +154,7 @@ class NodeWritableFile implements WritableFile {
     if (this.#isClosed) return Promise.resolve();
     this.#isClosed = true;
     return new Promise((resolveClose, reject) => {
-      fs.close(this.#fd, (error) => (error === null || error === undefined ? resolveClose() : reject(error)));
+      fs.close(this.#fd, (error) => (error ? reject(error) : resolveClose()));
     });
   }
 }

@@ -6,7 +6,11 @@ import { crc32 } from '../../src/base/checksum.ts';
 import { varintSize } from '../../src/base/varint.ts';
 
 const MAX = Number.MAX_SAFE_INTEGER;
-const safeInteger = fc.oneof(fc.nat({ max: 300 }), fc.maxSafeNat(), fc.constantFrom(0, 127, 128, 2 ** 32 - 1, 2 ** 32, MAX));
+const safeInteger = fc.oneof(
+  fc.nat({ max: 300 }),
+  fc.maxSafeNat(),
+  fc.constantFrom(0, 127, 128, 2 ** 32 - 1, 2 ** 32, MAX),
+);
 
 describe('bytes', () => {
   it('comparing orders like Buffer.compare, and equality and prefixes agree with it', () => {
@@ -56,7 +60,12 @@ describe('bytes', () => {
       writer.varint(value);
       assert.equal(writer.length, varintSize(value));
     }
-    const refused = [[0x80, 0x00], [0xff, 0x80, 0x00], new Array<number>(8).fill(0xff), new Array<number>(9).fill(0x80)];
+    const refused = [
+      [0x80, 0x00],
+      [0xff, 0x80, 0x00],
+      new Array<number>(8).fill(0xff),
+      new Array<number>(9).fill(0x80),
+    ];
     for (const bytes of refused) {
       assert.throws(() => new ByteReader(Uint8Array.from(bytes)).varint(), { code: 'BYTES_MALFORMED' });
     }

@@ -12,7 +12,9 @@ diskContract('in memory', () =>
 
 function createDisk(seed: number, scheduler?: StepScheduler): MemoryDisk {
   const random = new SeededRandom(seed);
-  return scheduler === undefined ? new MemoryDisk({ random }) : new MemoryDisk({ random, schedule: scheduler.schedule });
+  return scheduler === undefined
+    ? new MemoryDisk({ random })
+    : new MemoryDisk({ random, schedule: scheduler.schedule });
 }
 
 function write(file: WritableFile, chunk: Uint8Array, position: number): Promise<void> {
@@ -80,7 +82,10 @@ describe('memory-disk', () => {
       assert.ok(content.subarray(cut < 0 ? content.length : cut).every((byte) => byte === 1));
       await Promise.resolve();
     }
-    assert.deepEqual([...lengths].sort((a, b) => a - b), [0, 512, 1024, 1536]);
+    assert.deepEqual(
+      [...lengths].sort((a, b) => a - b),
+      [0, 512, 1024, 1536],
+    );
   });
 
   it('bytes of a failed write stay in the cache, and only writing them again makes them durable', async () => {

@@ -29,7 +29,10 @@ export type DiskOperation =
 export interface MemoryDiskOptions {
   readonly random: SeededRandom;
   /** Runs `complete` later, never within the call. By default as a microtask. */
-  readonly schedule?: (complete: () => void, operation: { readonly kind: DiskOperation; readonly path: string }) => void;
+  readonly schedule?: (
+    complete: () => void,
+    operation: { readonly kind: DiskOperation; readonly path: string },
+  ) => void;
 }
 
 /** How much of what is unsynced a power failure leaves; drawn from the seed if not given. */
@@ -251,7 +254,8 @@ export class MemoryDisk implements Disk {
         file.write(chunk, position);
         const cut = (): void => {
           const kept = this.#random.below(Math.ceil(chunk.length / SECTOR_BYTES) + 1) * SECTOR_BYTES;
-          if (kept < chunk.length) file.undo(position + kept, previous.subarray(kept), Math.max(previousSize, position + kept));
+          if (kept < chunk.length)
+            file.undo(position + kept, previous.subarray(kept), Math.max(previousSize, position + kept));
         };
         const report = (error: Error | null): void => {
           isWriting = false;

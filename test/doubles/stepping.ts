@@ -34,7 +34,8 @@ export class StepScheduler {
     promise.then(settle, settle);
     await drainPromises();
     for (let steps = 0; !isSettled; steps++) {
-      if (steps > 100_000 || this.size === 0) throw new Error('nothing is left to complete, and the promise is not settled');
+      if (steps > 100_000 || this.size === 0)
+        throw new Error('nothing is left to complete, and the promise is not settled');
       await this.step();
     }
     return promise;

@@ -43,12 +43,14 @@ describe('platform-disk', () => {
       await nodeDisk.lock(${JSON.stringify(path)});
       console.log('locked');
       setInterval(() => {}, 1000);`;
-    const child = spawn(process.execPath, ['--import=tsx', '--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--import=tsx', '--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     try {
       await once(child.stdout, 'data');
       await assert.rejects(nodeDisk.lock(path), (error: Error & { code?: string }) => {
         assert.equal(error.code, 'LOCKED');
-        assert.match(error.message, new RegExp(`is held by process ${child.pid} on `));
+        assert.match(error.message, new RegExp(`is held by process ${String(child.pid)} on `));
         return true;
       });
     } finally {
@@ -67,7 +69,13 @@ describe('platform-disk', () => {
     const holder: unknown = JSON.parse(await readFile(path, 'utf8'));
     assert.ok(typeof holder === 'object' && holder !== null);
     await own.release();
-    const stale = [{ ...holder, bootId: 'another boot' }, { ...holder, startTime: '1' }, { ...holder, pid: 4_000_000 }, {}, null];
+    const stale = [
+      { ...holder, bootId: 'another boot' },
+      { ...holder, startTime: '1' },
+      { ...holder, pid: 4_000_000 },
+      {},
+      null,
+    ];
     for (const content of [...stale.map((value) => JSON.stringify(value)), '', '{"pid":']) {
       await writeFile(path, content);
       const lock = await nodeDisk.lock(path);

@@ -19,7 +19,10 @@ export function segmentOfName(name: string): number | null {
 
 /** The node must stop: what was acknowledged may be missing. */
 export function damagedAt(file: string, offset: number, what: string): KahunaError<LogErrorCode> {
-  return new KahunaError('LOG_DAMAGED', `log damaged at ${file}:${offset}: ${what}; rebuild this replica from its peers`);
+  return new KahunaError(
+    'LOG_DAMAGED',
+    `log damaged at ${file}:${offset}: ${what}; rebuild this replica from its peers`,
+  );
 }
 
 /** The files are intact but not for this node or this program. */

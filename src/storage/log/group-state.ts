@@ -65,7 +65,8 @@ export class GroupState {
   setHardState(next: LogHardState): Refusal {
     const { term, vote } = this.hardState;
     if (next.term < term) return `term ${next.term} falls below ${term}`;
-    if (next.term === term && vote !== 0 && next.vote !== vote) return `vote of term ${term} changes from ${vote} to ${next.vote}`;
+    if (next.term === term && vote !== 0 && next.vote !== vote)
+      return `vote of term ${term} changes from ${vote} to ${next.vote}`;
     this.hardState = next;
     return null;
   }
@@ -73,15 +74,18 @@ export class GroupState {
   compact(upTo: { readonly index: LogIndex; readonly term: Term }): Refusal {
     if (upTo.index < this.compacted.index) return `compaction falls from ${this.compacted.index} to ${upTo.index}`;
     if (upTo.index > this.lastIndex) return `compaction to ${upTo.index} passes the last entry ${this.lastIndex}`;
-    if (upTo.index > this.checkpoint.index) return `compaction to ${upTo.index} passes the checkpoint ${this.checkpoint.index}`;
+    if (upTo.index > this.checkpoint.index)
+      return `compaction to ${upTo.index} passes the checkpoint ${this.checkpoint.index}`;
     this.compacted = upTo;
     this.#dropSpans(upTo.index);
     return null;
   }
 
   setCheckpoint(checkpoint: LogCheckpoint): Refusal {
-    if (checkpoint.index < this.checkpoint.index) return `checkpoint falls from ${this.checkpoint.index} to ${checkpoint.index}`;
-    if (checkpoint.index > this.lastIndex) return `checkpoint ${checkpoint.index} passes the last entry ${this.lastIndex}`;
+    if (checkpoint.index < this.checkpoint.index)
+      return `checkpoint falls from ${this.checkpoint.index} to ${checkpoint.index}`;
+    if (checkpoint.index > this.lastIndex)
+      return `checkpoint ${checkpoint.index} passes the last entry ${this.lastIndex}`;
     this.checkpoint = checkpoint;
     return null;
   }

@@ -70,7 +70,8 @@ async function openFiles(options: OpenRaftLogOptions, segmentBytes: number): Pro
     const files = await mustWrite(directory, () => repair(options, recovered, segmentBytes));
     const { salt, nextFlush, hash, states, segmentIsFull, torn } = recovered;
     const position = recovered.segments.at(-1)?.usedBytes ?? 0;
-    if (torn !== null) log.info('log.tornFlushCut', { file: segmentName(torn.segment), start: torn.start, end: torn.end });
+    if (torn !== null)
+      log.info('log.tornFlushCut', { file: segmentName(torn.segment), start: torn.start, end: torn.end });
     log.info('log.opened', { directory, groups: states.size, segments: files.used.length, nextFlush });
     return { files, salt, nextFlush, hash, position, segmentIsFull, states, recovered: recovered.recovered };
   }
@@ -79,7 +80,11 @@ async function openFiles(options: OpenRaftLogOptions, segmentBytes: number): Pro
 }
 
 /** The first segment with an empty flush 1, then, as the sign that all is there, the identity file. */
-async function create(options: OpenRaftLogOptions, abandoned: readonly number[], segmentBytes: number): Promise<LogPosition> {
+async function create(
+  options: OpenRaftLogOptions,
+  abandoned: readonly number[],
+  segmentBytes: number,
+): Promise<LogPosition> {
   const { disk, directory, identity, random, log } = options;
   for (const segment of abandoned) await disk.remove(`${directory}/${segmentName(segment)}`);
   await disk.syncDirectory(directory);
@@ -136,7 +141,10 @@ async function repair(files: LogFiles, found: RecoveredLog, segmentBytes: number
   return { used: segments, current: null, next };
 }
 
-async function zero(segment: SegmentFile | null, range: { readonly segment: number; readonly start: number; readonly end: number }): Promise<void> {
+async function zero(
+  segment: SegmentFile | null,
+  range: { readonly segment: number; readonly start: number; readonly end: number },
+): Promise<void> {
   assert(segment?.number === range.segment, 'the torn flush lies in no open segment');
   const zeros = new Uint8Array(Math.min(ZERO_CHUNK_BYTES, range.end - range.start));
   for (let at = range.start; at < range.end; at += zeros.length) {

@@ -84,9 +84,17 @@ export function forEachRecord(payload: Uint8Array, visit: (record: LogRecord) =>
     const index = getU64(payload, at + 24);
     if (!isRecordKind(kind)) throw malformed(`record kind ${kind} is unknown`);
     if (Math.max(group, term, index) > Number.MAX_SAFE_INTEGER) throw malformed('a number exceeds 2^53 - 1');
-    if (dataBytes > payload.length - at - RECORD_HEADER_BYTES) throw malformed(`a record of ${dataBytes} bytes passes the end`);
+    if (dataBytes > payload.length - at - RECORD_HEADER_BYTES)
+      throw malformed(`a record of ${dataBytes} bytes passes the end`);
     const end = at + RECORD_HEADER_BYTES + dataBytes;
-    visit({ kind, entryType: payload[at + 1] ?? 0, group, term, index, data: payload.subarray(at + RECORD_HEADER_BYTES, end) });
+    visit({
+      kind,
+      entryType: payload[at + 1] ?? 0,
+      group,
+      term,
+      index,
+      data: payload.subarray(at + RECORD_HEADER_BYTES, end),
+    });
     at = end;
   }
 }

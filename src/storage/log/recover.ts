@@ -12,7 +12,15 @@ import { copyBytes, equalBytes } from '../../base/bytes.ts';
 import type { GroupId } from '../../base/ids.ts';
 import type { Disk } from '../../base/platform.ts';
 import { damagedAt, foreign, IDENTITY_FILE, segmentName, segmentOfName } from './damage.ts';
-import { FORMAT_VERSION, isZero, readFlushHeader, readSegmentHeader, SALT_BYTES, SECTOR_BYTES, type SegmentHeader } from './format.ts';
+import {
+  FORMAT_VERSION,
+  isZero,
+  readFlushHeader,
+  readSegmentHeader,
+  SALT_BYTES,
+  SECTOR_BYTES,
+  type SegmentHeader,
+} from './format.ts';
 import type { GroupState } from './group-state.ts';
 import { Replay } from './replay.ts';
 import { ChainScanner, type ScannedFlush, type SegmentImage, segmentImage } from './scan.ts';
@@ -76,7 +84,8 @@ export async function expectAbandonedCreation(files: LogFiles, segments: readonl
     const first = readSegmentHeader(bytes);
     if (first.kind === 'header') checkOwner(files, first.header);
     if (first.kind === 'newer') throw tooNew(files, first.version);
-    const salt = first.kind === 'header' ? first.header.salt : bytes.subarray(SECTOR_BYTES + 8, SECTOR_BYTES + 8 + SALT_BYTES);
+    const salt =
+      first.kind === 'header' ? first.header.salt : bytes.subarray(SECTOR_BYTES + 8, SECTOR_BYTES + 8 + SALT_BYTES);
     for (let at = SECTOR_BYTES; at < bytes.length; at += SECTOR_BYTES) {
       const flush = readFlushHeader(bytes, at, salt);
       if (flush !== null && flush.number > 1) throw lost;
@@ -122,7 +131,12 @@ class SegmentWalk {
       return;
     }
     if (this.#isEnded) {
-      if (header !== null) throw damagedAt(segmentName(image.segment), 0, `flush ${scanner.nextFlush}, which came before this segment, is missing`);
+      if (header !== null)
+        throw damagedAt(
+          segmentName(image.segment),
+          0,
+          `flush ${scanner.nextFlush}, which came before this segment, is missing`,
+        );
       scanner.expectUnbegun(image, false);
       this.#addUnbegun(image);
       return;
@@ -141,7 +155,8 @@ class SegmentWalk {
   finish(): RecoveredLog {
     const scanner = this.#scanner;
     const oldest = this.#segments[0];
-    if (scanner === null || oldest === undefined || this.#lastWrite === null) throw damagedAt(segmentName(1), 0, 'no segment is left');
+    if (scanner === null || oldest === undefined || this.#lastWrite === null)
+      throw damagedAt(segmentName(1), 0, 'no segment is left');
     if (this.#segmentIsFull && this.#unbegun.length === 0) {
       const next = (this.#segments.at(-1)?.number ?? 0) + 1;
       throw damagedAt(segmentName(next), 0, `the segment is missing; flush ${scanner.nextFlush} was to begin it`);
@@ -171,7 +186,8 @@ class SegmentWalk {
     const write = lastWriteOf(last, bytes);
     if (write === null) {
       // The header of the segment is there, the flush that came with it is not: they were one write.
-      if (this.#segments.length === 0) throw damagedAt(segmentName(segment), SECTOR_BYTES, 'the oldest segment has no flush');
+      if (this.#segments.length === 0)
+        throw damagedAt(segmentName(segment), SECTOR_BYTES, 'the oldest segment has no flush');
       this.#addUnbegun(image);
       return;
     }
@@ -197,8 +213,10 @@ class SegmentWalk {
     if (decoded.kind === 'newer') throw tooNew(this.#files, decoded.version);
     const { header } = decoded;
     checkOwner(this.#files, header);
-    if (!equalBytes(header.salt, this.#salt)) throw foreign(`${this.#files.directory}/${name} belongs to another log of this node`);
-    if (header.segment !== image.segment) throw damagedAt(name, 0, `this is segment ${header.segment} under the name of another`);
+    if (!equalBytes(header.salt, this.#salt))
+      throw foreign(`${this.#files.directory}/${name} belongs to another log of this node`);
+    if (header.segment !== image.segment)
+      throw damagedAt(name, 0, `this is segment ${header.segment} under the name of another`);
     return header;
   }
 }
@@ -230,7 +248,9 @@ function checkOwner(files: LogFiles, header: SegmentHeader): void {
 }
 
 function tooNew(files: LogFiles, version: number): Error {
-  return foreign(`${files.directory} has log format ${version}; this program reads up to ${FORMAT_VERSION}: start a newer one`);
+  return foreign(
+    `${files.directory} has log format ${version}; this program reads up to ${FORMAT_VERSION}: start a newer one`,
+  );
 }
 
 async function readSegment(files: LogFiles, segment: number): Promise<SegmentImage> {
@@ -243,7 +263,7 @@ async function readWhole(files: LogFiles, name: string): Promise<Uint8Array> {
     return await files.disk.readFile(`${files.directory}/${name}`);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    if (code === 'EIO' || code === 'ENOENT') throw damagedAt(name, 0, `the file cannot be read (${String(code)})`);
+    if (code === 'EIO' || code === 'ENOENT') throw damagedAt(name, 0, `the file cannot be read (${code})`);
     throw error;
   }
 }

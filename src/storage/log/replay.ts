@@ -38,7 +38,8 @@ export class Replay {
    */
   apply(flush: ScannedFlush): void {
     const isBase = !this.#hasBase;
-    if (isBase && !flush.startsWithGroups) throw this.#damaged(flush, 'the oldest segment does not start with the state of the groups');
+    if (isBase && !flush.startsWithGroups)
+      throw this.#damaged(flush, 'the oldest segment does not start with the state of the groups');
     this.#hasBase = true;
     const groupCount = this.#groups.size;
     let groupsSeen = 0;
@@ -55,7 +56,10 @@ export class Replay {
   }
 
   /** Everything found, checked for gaps. Throws LOG_DAMAGED. */
-  finish(oldestSegment: number): { readonly states: Map<GroupId, GroupState>; readonly recovered: Map<GroupId, RecoveredGroup> } {
+  finish(oldestSegment: number): {
+    readonly states: Map<GroupId, GroupState>;
+    readonly recovered: Map<GroupId, RecoveredGroup>;
+  } {
     const states = new Map<GroupId, GroupState>();
     const recovered = new Map<GroupId, RecoveredGroup>();
     for (const [id, group] of this.#groups) {
@@ -113,7 +117,10 @@ export class Replay {
     const summary = readGroupSummary(record.data);
     const compacted = { index: record.index, term: record.term };
     const known = this.#groups.get(record.group);
-    if (!isBase) return sameState(known?.state, compacted, summary) ? null : `state of group ${record.group} differs from what came before`;
+    if (!isBase)
+      return sameState(known?.state, compacted, summary)
+        ? null
+        : `state of group ${record.group} differs from what came before`;
     if (known !== undefined) return `group ${record.group} twice`;
     const { hardState, checkpoint, lastIndex } = summary;
     const state = GroupState.from({

@@ -169,7 +169,12 @@ export class ChainScanner {
   #examineListed(
     image: SegmentImage,
     at: number,
-    listed: { readonly header: FlushHeader; readonly position: number; readonly tableAt: number; readonly content: number },
+    listed: {
+      readonly header: FlushHeader;
+      readonly position: number;
+      readonly tableAt: number;
+      readonly content: number;
+    },
   ): boolean {
     const { header, position, tableAt, content } = listed;
     const first = 1 + position * TABLE_SUMS_PER_SECTOR;

@@ -240,7 +240,12 @@ export class SegmentedLog implements RaftLog {
     const isFull = end >= this.#fullAt && this.#segments.isNextPrepared;
     const number = this.#nextFlush;
     const { image, hash } = this.#staging.seal(
-      { number, previousHash: this.#hash, salt: this.#salt, flags: isFull ? flags | FLUSH_FLAGS.nextBeginsSegment : flags },
+      {
+        number,
+        previousHash: this.#hash,
+        salt: this.#salt,
+        flags: isFull ? flags | FLUSH_FLAGS.nextBeginsSegment : flags,
+      },
       header,
     );
     this.#nextFlush = number + 1;

@@ -29,7 +29,13 @@ import {
   TABLE_SUMS_PER_SECTOR,
 } from './format.ts';
 import type { GroupState } from './group-state.ts';
-import { GROUP_RECORD_FIXED_BYTES, putRecordHeader, RECORD_HEADER_BYTES, RECORD_KINDS, type RecordHeader } from './records.ts';
+import {
+  GROUP_RECORD_FIXED_BYTES,
+  putRecordHeader,
+  RECORD_HEADER_BYTES,
+  RECORD_KINDS,
+  type RecordHeader,
+} from './records.ts';
 import { sectorSeed, sectorSum } from './sector-sum.ts';
 import type { LogCheckpoint, LogEntry, LogHardState } from './types.ts';
 

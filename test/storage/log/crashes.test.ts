@@ -77,7 +77,11 @@ class History {
     const log = await this.#scheduler.until(opening);
     const found = textOf(log.recovered);
     const position = this.#allowed.indexOf(found);
-    assert.notEqual(position, -1, `recovered a state that never was:\n${found}\n--- allowed:\n${this.#allowed.join('\n---\n')}`);
+    assert.notEqual(
+      position,
+      -1,
+      `recovered a state that never was:\n${found}\n--- allowed:\n${this.#allowed.join('\n---\n')}`,
+    );
     if (this.#allowed.length > 1) this.#evidence[position === 0 ? 'cutFlushes' : 'keptFlushes']++;
     this.#allowed = [found];
     await this.#use(log, LogModel.of(log.recovered));
@@ -139,6 +143,8 @@ describe('log: crashes', () => {
         throw error;
       }
     }
-    if (SEEDS > 1) for (const [what, count] of Object.entries(evidence)) assert.ok(count > 20, `${what}: only ${count}`);
+    if (SEEDS > 1)
+      for (const [what, count] of Object.entries<number>({ ...evidence }))
+        assert.ok(count > 20, `${what}: only ${count}`);
   }).timeout(60_000);
 });

@@ -38,7 +38,10 @@ async function sample(): Promise<Sample> {
   await flush(log);
   const beforeLast = await stateOf(disk);
   const start = endOf(disk.content(SECOND));
-  log.stageEntries(1, [{ term: 3, index: 6, type: 0, data: new Uint8Array(1000) }, ...entries(7, 7, { term: 3, bytes: 300 })]);
+  log.stageEntries(1, [
+    { term: 3, index: 6, type: 0, data: new Uint8Array(1000) },
+    ...entries(7, 7, { term: 3, bytes: 300 }),
+  ]);
   log.stageEntries(2, entries(3, 3));
   await flush(log);
   return { disk, full: await stateOf(disk), beforeLast, last: { start, end: endOf(disk.content(SECOND)) } };
@@ -70,7 +73,11 @@ describe('log: damage', () => {
   it('a flipped byte is refused wherever a flush, a header or the identity lies, and harmless elsewhere', async () => {
     const { disk, full, last } = await sample();
     const refusals = new Map<string, number>();
-    for (const [path, used] of [[IDENTITY, 512], [FIRST, endOf(disk.content(FIRST))], [SECOND, last.end]] as const) {
+    for (const [path, used] of [
+      [IDENTITY, 512],
+      [FIRST, endOf(disk.content(FIRST))],
+      [SECOND, last.end],
+    ] as const) {
       const size = disk.content(path).length;
       for (let at = 0; at < size; at += at < used + 512 ? 1 : 97) {
         for (const mask of at % 16 === 0 ? [0x01, 0x80, 0xff] : [0x10]) {

@@ -33,7 +33,11 @@ export function flush(log: RaftLog): Promise<void> {
 }
 
 /** Entries `first` … `last` of a term; the data is text that names the entry, filled up to `bytes`. */
-export function entries(first: number, last: number, options: { readonly term?: number; readonly bytes?: number } = {}): LogEntry[] {
+export function entries(
+  first: number,
+  last: number,
+  options: { readonly term?: number; readonly bytes?: number } = {},
+): LogEntry[] {
   const { term = 1, bytes = 0 } = options;
   const result: LogEntry[] = [];
   for (let index = first; index <= last; index++) {

@@ -103,7 +103,14 @@ describe('log: format', () => {
 
   it('a newer version is told from damage, an older checksum rule is not', () => {
     const sector = new Uint8Array(512);
-    const header = { clusterId: 'ü', nodeId: 7, salt: new Uint8Array(8), segment: 1, firstFlush: 1, previousHash: new Uint8Array(16) };
+    const header = {
+      clusterId: 'ü',
+      nodeId: 7,
+      salt: new Uint8Array(8),
+      segment: 1,
+      firstFlush: 1,
+      previousHash: new Uint8Array(16),
+    };
     putSegmentHeader(sector, 0, header);
     assert.deepEqual(readSegmentHeader(sector), { kind: 'header', header });
     assert.equal(readSegmentHeader(new Uint8Array(512)).kind, 'empty');

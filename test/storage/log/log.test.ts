@@ -78,7 +78,13 @@ describe('log: failures', () => {
   });
 
   it('a failure while a log is created or repaired ends the process, and the next start goes on', async () => {
-    for (const kind of ['openForWriting', 'writeAndSync', 'syncDirectory', 'writeFileAtomically', 'makeDirectory'] as const) {
+    for (const kind of [
+      'openForWriting',
+      'writeAndSync',
+      'syncDirectory',
+      'writeFileAtomically',
+      'makeDirectory',
+    ] as const) {
       const disk = memoryDisk();
       disk.failNext({ kind, code: 'ENOSPC' });
       const { reason, message } = await reasonOf(openLog(disk));
@@ -117,7 +123,10 @@ describe('log: failures', () => {
       log.stageCompaction(1, { index, term: 1 });
       await flush(log);
     }
-    assert.deepEqual(logger.warnings.map((warning) => warning.event), ['log.removalFailed']);
+    assert.deepEqual(
+      logger.warnings.map((warning) => warning.event),
+      ['log.removalFailed'],
+    );
     assert.ok(disk.names('log').length <= 4, disk.names('log').join());
   });
 });
@@ -129,7 +138,10 @@ describe('log: whose it is', () => {
     log.stageEntries(1, entries(1, 1));
     await flush(log);
     const before = disk.content(FIRST);
-    for (const identity of [{ clusterId: 'cluster-a', nodeId: 2 }, { clusterId: 'cluster-b', nodeId: 1 }]) {
+    for (const identity of [
+      { clusterId: 'cluster-a', nodeId: 2 },
+      { clusterId: 'cluster-b', nodeId: 1 },
+    ]) {
       const { reason, message } = await reasonOf(openLog(disk, { identity }));
       assert.equal(reason, 'wrongDirectory');
       assert.match(message, /^log belongs to node 1 of cluster cluster-a, not to node/);
@@ -243,7 +255,10 @@ describe('log: segments', () => {
     assert.ok(!disk.names('log').includes('segment-000000000001.log'), 'overwritten entries need no segment');
     assert.ok(disk.names('log').length <= 4);
     const reopened = await openLog(disk);
-    assert.deepEqual(reopened.log.recovered.get(1)?.entries.map((entry) => entry.term), [2, 2]);
+    assert.deepEqual(
+      reopened.log.recovered.get(1)?.entries.map((entry) => entry.term),
+      [2, 2],
+    );
     assert.equal(reopened.log.recovered.get(2)?.compacted.index, 40);
   });
 

@@ -119,7 +119,10 @@ export class LogModel {
     const group = this.group(id);
     const { index } = group.compacted;
     const upTo = index + random.below(group.checkpoint.index - index + 1);
-    group.compacted = { index: upTo, term: group.entries.find((entry) => entry.index === upTo)?.term ?? group.compacted.term };
+    group.compacted = {
+      index: upTo,
+      term: group.entries.find((entry) => entry.index === upTo)?.term ?? group.compacted.term,
+    };
     group.entries = group.entries.filter((entry) => entry.index > upTo);
     log.stageCompaction(id, group.compacted);
   }
@@ -140,8 +143,11 @@ export function textOf(groups: ReadonlyMap<GroupId, RecoveredGroup | ModelGroup>
   for (const [id, group] of [...groups].sort(([a], [b]) => a - b)) {
     const { hardState, checkpoint, compacted, entries } = group;
     lines.push(`group ${id}: term ${hardState.term} vote ${hardState.vote} commit ${hardState.commit}`);
-    lines.push(`  checkpoint ${checkpoint.term}/${checkpoint.index} ${bytesText(checkpoint.state)} compacted ${compacted.term}/${compacted.index}`);
-    for (const entry of entries) lines.push(`  ${entry.term}/${entry.index} type ${entry.type} ${bytesText(entry.data)}`);
+    lines.push(
+      `  checkpoint ${checkpoint.term}/${checkpoint.index} ${bytesText(checkpoint.state)} compacted ${compacted.term}/${compacted.index}`,
+    );
+    for (const entry of entries)
+      lines.push(`  ${entry.term}/${entry.index} type ${entry.type} ${bytesText(entry.data)}`);
   }
   return lines.join('\n');
 }
