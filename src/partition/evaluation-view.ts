@@ -20,7 +20,7 @@ import { Batch } from './batch.ts';
 import { ALL_DATABASES } from './entry-format.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { RecordReader } from './record-reader.ts';
-import { deleteKeyRecords, putKeyRecords } from './record-writer.ts';
+import { deleteKeyRecords, deleteRecord, putKeyRecords } from './record-writer.ts';
 import { isPresent, type MemoryBudget, type ResidentKey, ResidentTable, type SpaceTable } from './resident.ts';
 
 /** The evaluation must wait until a long value is in memory. */
@@ -81,6 +81,8 @@ export interface EvaluationContext {
   randomCursor(): bigint;
   /** False for a cursor that stands behind this partition, or at the end. */
   isCursorHere(cursor: bigint): boolean;
+  /** Records of a space are dead now, and lie about. */
+  spaceFlushed(): void;
   /** A key was given an expiry earlier than it is scheduled for. */
   scheduleExpiry(resident: ResidentKey): void;
 }
@@ -177,7 +179,7 @@ export class EvaluationView implements View {
   }
 
   get hasChanged(): boolean {
-    return this.#undoCount > 0;
+    return this.#undoCount > 0 || this.#batch.position > this.#startPosition;
   }
 
   /** Keeps what the evaluation changed. */
@@ -263,6 +265,11 @@ export class EvaluationView implements View {
     }
   }
 
+  /** Deletes a stored record that a flush left behind and no live key refers to. Outside of requests only. */
+  dropDead(recordKey: Uint8Array, replaces: Timestamp): void {
+    deleteRecord(this.#batch, recordKey, this.timestamp, replaces);
+  }
+
   /** Commit timestamp below which records of the space are dead. */
   flushedAt(space: Space): Timestamp {
     return this.#flushedAt[space] ?? 0;
@@ -315,6 +322,7 @@ export class EvaluationView implements View {
   flush(space: Space | 'all'): void {
     const timestamp = this.timestamp;
     this.#batch.flush(space === 'all' ? ALL_DATABASES : space, timestamp);
+    this.#context.spaceFlushed();
     const first = space === 'all' ? 0 : space;
     const last = space === 'all' ? DATABASE_COUNT - 1 : space;
     for (let flushed = first; flushed <= last; flushed++) {

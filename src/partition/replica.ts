@@ -17,7 +17,7 @@ import type { Logger } from '../base/log.ts';
 import type { Clock, Random } from '../base/platform.ts';
 import type { RaftCore } from '../raft/core.ts';
 import { type ConfState, ENTRY_TYPES, type Entry, MESSAGE_TYPES, type Message, type Ready } from '../raft/types.ts';
-import type { DataStore } from '../storage/data/types.ts';
+import type { DataStore, RecordRange } from '../storage/data/types.ts';
 import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
 import { Applier } from './applier.ts';
 import { answersOf, decodeAnswers, decodeHeader, type RecordedAnswer } from './entry-format.ts';
@@ -25,6 +25,7 @@ import type { Job } from './job.ts';
 import { LOG_BYTES_MAX, UNAPPLIED_BYTES_MAX } from './limits.ts';
 import { encodePartitionState, type PartitionState } from './partition-state.ts';
 import { PartitionTime } from './partition-time.ts';
+import { partitionRange } from './ranges.ts';
 import type { RecordReader } from './record-reader.ts';
 import type { RequestLedger } from './request-ledger.ts';
 import type { MemoryBudget } from './resident.ts';
@@ -152,6 +153,14 @@ export class Replica implements TenureHost {
 
   get log(): Logger {
     return this.#host.log;
+  }
+
+  get data(): DataStore {
+    return this.#host.data;
+  }
+
+  get range(): RecordRange {
+    return partitionRange(this.slots);
   }
 
   get term(): Term {

@@ -20,6 +20,7 @@ import { NotResident, type ScanPage, type ScanRequest } from '../commands/view.t
 import { encodeReply } from '../resp/encode.ts';
 import { INTERNAL_ERROR, tryAgain, uncertain } from '../resp/errors.ts';
 import { EncodedReply, ErrorReply, type Reply, ReplyError } from '../resp/reply.ts';
+import type { DataStore, RecordRange } from '../storage/data/types.ts';
 import type { Space } from '../values/value.ts';
 import { Batch } from './batch.ts';
 import {
@@ -45,10 +46,11 @@ import { Parked } from './parked.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { PartitionTime } from './partition-time.ts';
 import { ReadRounds } from './read-rounds.ts';
-import { type RecordReader, recordKeyOf } from './record-reader.ts';
+import { type RecordReader, recordKeyOf, type ScannedRecord } from './record-reader.ts';
 import { RequestLedger } from './request-ledger.ts';
 import type { MemoryBudget, ResidentKey } from './resident.ts';
 import { isSameRequest, isWithin, type Scanner, type ScannedRange } from './scanner.ts';
+import { Sweeper, type SweepTarget } from './sweeper.ts';
 import { runTransaction } from './transactions.ts';
 
 /** What a tenure needs of the replica that it belongs to. */
@@ -61,6 +63,9 @@ export interface TenureHost {
   readonly time: PartitionTime;
   readonly reader: RecordReader;
   readonly scanner: Scanner;
+  readonly data: DataStore;
+  /** Where the records of the partition lie. */
+  readonly range: RecordRange;
   readonly budget: MemoryBudget;
   readonly log: Logger;
   readonly term: Term;
@@ -103,7 +108,7 @@ interface JobScans {
   randomCursor: bigint | null;
 }
 
-export class Tenure implements EvaluationContext {
+export class Tenure implements EvaluationContext, SweepTarget {
   readonly batch = new Batch();
   readonly reader: RecordReader;
   readonly random: Random;
@@ -113,6 +118,7 @@ export class Tenure implements EvaluationContext {
   readonly #args = new Args();
   readonly #parked = new Parked();
   readonly #expiry = new ExpiryHeap();
+  readonly #sweeper: Sweeper;
   #inflight: Inflight[] = [];
   #uncommittedBytes = 0;
   #touchedInBatch: ResidentKey[] = [];
@@ -136,6 +142,7 @@ export class Tenure implements EvaluationContext {
     this.random = host.random;
     this.#view = new EvaluationView(this, host.budget);
     this.#view.reset(state);
+    this.#sweeper = new Sweeper(host.data, host.range, { target: this, nowMs: host.clock.monotonicMs() });
   }
 
   get residentKeys(): number {
@@ -396,6 +403,10 @@ export class Tenure implements EvaluationContext {
     return this.#host.scanner.isHere(cursor);
   }
 
+  spaceFlushed(): void {
+    this.#sweeper.hurry(this.#host.clock.monotonicMs());
+  }
+
   scheduleExpiry(resident: ResidentKey): void {
     this.#expiry.add(resident);
   }
@@ -492,6 +503,7 @@ export class Tenure implements EvaluationContext {
     this.#refuseLate(monotonicMs);
     if (this.#ledger !== null && monotonicMs - this.#ledgerUsedMs > LEDGER_KEPT_MS) this.#ledger = null;
     if (this.#host.budget.isExceeded) this.#view.residents.evict(this.#host.appliedIndex, EVICTION_STEPS_PER_TURN);
+    this.#sweeper.tick(monotonicMs, (error) => this.reader.fail(error));
   }
 
   /** Deletes keys whose time has come although nobody asks for them. */
@@ -503,6 +515,42 @@ export class Tenure implements EvaluationContext {
       this.#view.peek(resident.space, resident.key);
     }
     if (this.#view.hasChanged) this.#keepChanges();
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // SweepTarget
+
+  get isBusy(): boolean {
+    return this.#host.isBackedUp || this.#uncommittedBytes > 0;
+  }
+
+  /** Deletes what is dead or expired; a key that is in memory knows better than a record that was read before. */
+  sweep(records: readonly ScannedRecord[]): number {
+    this.#begin(null);
+    let swept = 0;
+    for (const record of records) {
+      const { space, key } = record;
+      if (record.timestamp <= this.#view.flushedAt(space)) {
+        if (this.#view.residents.get(space, key) !== undefined) continue;
+        this.#view.dropDead(record.recordKey, record.timestamp);
+        swept++;
+      } else if (record.isKeyRecord && record.expiresAtMs !== 0 && record.expiresAtMs <= this.#nowMs) {
+        this.#expireStored(space, key);
+        swept++;
+      }
+    }
+    if (this.#view.hasChanged) this.#keepChanges();
+    return swept;
+  }
+
+  #expireStored(space: Space, key: string): void {
+    try {
+      this.#view.peek(space, key);
+    } catch (thrown) {
+      if (!(thrown instanceof KeyNotResident)) throw thrown;
+      // A long value: once in memory it is in the expiry heap.
+      this.#loadKey(thrown).catch((error: unknown) => this.reader.fail(error));
+    }
   }
 
   #refuseLate(nowMs: number): void {
