@@ -76,7 +76,8 @@ const bitcount = defineCommand({
     if (args.remaining === 1 || args.remaining > 3) fail(SYNTAX_ERROR);
     const range = args.remaining === 0 ? WHOLE : readRange(args);
     const value = findString(view, args.database, name) ?? '';
-    const bits = bitsOf(range, value);
+    const isBackwards = range.start < 0 && range.end < 0 && range.start > range.end;
+    const bits = isBackwards ? null : bitsOf(range, value);
     return bits === null ? 0 : bitCount(value, bits.start, bits.end);
   },
 });
@@ -141,12 +142,14 @@ function readUnit(args: Args): 'byte' | 'bit' {
   return args.maybeToken('BIT') ? 'bit' : fail(SYNTAX_ERROR);
 }
 
-/** Half-open positions of bits, null if the range is empty. Negative indices count from the end. */
+/**
+ * Half-open positions of bits, null if the range is empty. Negative indices count from the end, and are the first
+ * position if they lie before it: so -1 … -100 is one byte to BITPOS, while BITCOUNT finds it empty beforehand.
+ */
 function bitsOf(range: IndexRange, value: StringValue): { readonly start: number; readonly end: number } | null {
   const { unit } = range;
   const scale = unit === 'bit' ? 1 : 8;
   const length = (byteLength(value) * 8) / scale;
-  if (range.start < 0 && range.end < 0 && range.start > range.end) return null;
   const start = Math.max(0, range.start < 0 ? length + range.start : range.start);
   const end = Math.min(length - 1, Math.max(0, range.end < 0 ? length + range.end : range.end));
   return start > end ? null : { start: start * scale, end: (end + 1) * scale };

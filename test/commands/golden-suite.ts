@@ -27,7 +27,7 @@ export function goldenSuite(family: string): void {
       if (!rewrites || !scenario.isOwn) assert.equal(lines.join('\n'), linesOf(scenario).join('\n'));
     });
   }
-  if (rewrites) after(() => writeFileSync(path, `${preambleOf(text)}${rewritten.join('\n')}\n`, 'latin1'));
+  if (rewrites) after(() => writeFileSync(path, `${preambleOf(text)}${rewritten.join('\n').trimEnd()}\n`, 'latin1'));
 }
 
 class ClientTarget implements Target {

@@ -106,7 +106,7 @@ for (const file of readdirSync(folder).sort()) {
     blocks.push(lines.join('\n'));
     if (mode !== '--write') reportDifferences(`${file}: ${scenario.title}`, lines, known);
   }
-  if (mode === '--write') writeFileSync(path, `${preambleOf(text)}${blocks.join('\n')}\n`, 'latin1');
+  if (mode === '--write') writeFileSync(path, `${preambleOf(text)}${blocks.join('\n').trimEnd()}\n`, 'latin1');
 }
 redis.close();
 
