@@ -117,6 +117,8 @@ function readEntries(reader: WireReader, type: MessageType, before: EntryBounds)
   if (type !== MESSAGE_TYPES.append) malformed('entries out of place');
   if (count > reader.remaining / ENTRY_HEADER_BYTES) malformed(`${count} entries in ${reader.remaining} bytes`);
   if (before.index + count > Number.MAX_SAFE_INTEGER) malformed('log index of more than 53 bits');
+  // Entries of one message are dropped from the log at about the same time, so they may share their memory.
+  reader.ownRest();
   const entries: Entry[] = [];
   let last = before.logTerm;
   for (let i = 1; i <= count; i++) {
@@ -124,7 +126,7 @@ function readEntries(reader: WireReader, type: MessageType, before: EntryBounds)
     if (term < last || term > before.term || term === 0) malformed(`entry of term ${term} after term ${last}`);
     last = term;
     const entryType = readEntryType(reader);
-    const data = reader.copy(reader.u32());
+    const data = reader.take(reader.u32());
     if (entryType === ENTRY_TYPES.confChange) decodeConfChange(data);
     entries.push({ term, index: before.index + i, type: entryType, data });
   }

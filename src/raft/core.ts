@@ -3,44 +3,76 @@
  * out, in a Ready (Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm", 2014; Ongaro's thesis of
  * the same year; the shape is that of etcd's raft). It does no I/O, keeps no time, and every method is synchronous.
  *
- * Hot path: propose → ready → step(appendResponse) → ready (benchmark: test/raft/throughput.bench.ts). A proposal costs
+ * Hot path: propose → ready → step(appendResponse) → ready (benchmark: npm run raft:bench). A proposal costs
  * one entry; messages and acknowledgements are made once a Ready, however many proposals and messages came before.
  *
  * The driver's part is stated at `Ready`, the states and messages in README.md. One core is used from one thread, and no
  * method may be called from within another.
  */
 import { assert, unreachable } from '../base/assert.ts';
-import type { LogIndex, NodeId, Term } from '../base/ids.ts';
+import type { LogIndex, NodeId } from '../base/ids.ts';
 import { encodeConfChange } from './conf-codec.ts';
-import { admitTerm, campaign, countOwnVote, forgetLeader, handleTimeoutNow, handleVote, handleVoteResponse, tickElection } from './election.ts';
-import { followSender, handleAppend, handleHeartbeat, handleSnapshot, respond, snapshotInstalled } from './following.ts';
+import {
+  admitTerm,
+  campaign,
+  countOwnVote,
+  forgetLeader,
+  handleTimeoutNow,
+  handleVote,
+  handleVoteResponse,
+  tickElection,
+} from './election.ts';
+import {
+  followSender,
+  handleAppend,
+  handleHeartbeat,
+  handleSnapshot,
+  respond,
+  snapshotInstalled,
+} from './following.ts';
 import { assertInvariants } from './invariants.ts';
 import { ENTRY_OVERHEAD_BYTES } from './log.ts';
-import { isVoterOf, objectionTo } from './membership.ts';
+import { objectionTo } from './membership.ts';
 import { NO_ENTRIES } from './messages.ts';
-import type { FollowerProgress } from './progress.ts';
-import { addRead, advanceCommit, countOwnLog, handleAppendResponse, handleHeartbeatResponse, pump, reportSnapshot, reportUnreachable, tickLeader } from './replication.ts';
+import {
+  addRead,
+  advanceCommit,
+  countOwnLog,
+  handleAppendResponse,
+  handleHeartbeatResponse,
+  pump,
+  reportSnapshot,
+  reportUnreachable,
+  tickLeader,
+} from './replication.ts';
 import { NO_ACK, RaftState } from './state.ts';
 import { transferLeadership } from './transfer.ts';
 import { ENTRY_TYPES, MESSAGE_TYPES } from './types.ts';
-import type { ConfChange, ConfState, Entry, HardState, Message, RaftConfig, RaftInitialState, ReadState, Ready, Role, SnapshotMetadata, SoftState } from './types.ts';
+import type {
+  ConfChange,
+  Entry,
+  HardState,
+  Message,
+  RaftConfig,
+  RaftInitialState,
+  ReadState,
+  Ready,
+  SnapshotMetadata,
+  SoftState,
+} from './types.ts';
+import { RaftView } from './view.ts';
 
 const NO_MESSAGES: readonly Message[] = Object.freeze([]);
 const NO_READ_STATES: readonly ReadState[] = Object.freeze([]);
 const NO_CONTEXTS: readonly number[] = Object.freeze([]);
 
-export class RaftCore {
-  /** For tests that break a rule on purpose or print the inside; nothing else reaches in. */
-  protected readonly state: RaftState;
+export class RaftCore extends RaftView {
   private reported: SoftState;
 
   /** Throws an assertion if `initial` contradicts itself: the disk lost something. */
   constructor(config: RaftConfig, initial: RaftInitialState) {
-    assert(config.id >= 1, `node id ${config.id}`);
-    assert(config.electionTicks >= 2, `electionTicks ${config.electionTicks} is less than 2`);
-    assert(config.heartbeatTicks >= 1 && config.heartbeatTicks < config.electionTicks, `heartbeatTicks ${config.heartbeatTicks}`);
-    assert(config.inflightMessagesMax >= 1, `inflightMessagesMax ${config.inflightMessagesMax}`);
-    this.state = new RaftState(config, initial);
+    checkConfig(config);
+    super(new RaftState(config, initial));
     this.reported = { role: 'follower', leader: 0, term: this.state.term };
   }
 
@@ -314,119 +346,14 @@ export class RaftCore {
     this.state.log.compact(upTo);
     this.state.membership.compacted(upTo);
   }
-
-  // -------------------------------------------------------------------------------------------------------------
-  // What it knows
-
-  get id(): NodeId {
-    return this.state.id;
-  }
-
-  get term(): Term {
-    return this.state.term;
-  }
-
-  get role(): Role {
-    return this.state.role;
-  }
-
-  /** 0 = none known. */
-  get leader(): NodeId {
-    return this.state.leader;
-  }
-
-  /** The oldest index whose entry is in memory; lastIndex + 1 if there is none. */
-  get firstIndex(): LogIndex {
-    return this.state.log.baseIndex + 1;
-  }
-
-  get lastIndex(): LogIndex {
-    return this.state.log.lastIndex;
-  }
-
-  get commitIndex(): LogIndex {
-    return this.state.log.commit;
-  }
-
-  get appliedIndex(): LogIndex {
-    return this.state.log.applied;
-  }
-
-  /** Everything up to here is on the local disk. */
-  get durableIndex(): LogIndex {
-    return this.state.log.unstable.durableIndex;
-  }
-
-  /** Bytes of the entries in memory. */
-  get logBytes(): number {
-    return this.state.log.sizeBytes;
-  }
-
-  /** Term of the entry at `index`; 0 if it is compacted away or not there yet. */
-  termAt(index: LogIndex): Term {
-    return this.state.log.termAt(index);
-  }
-
-  /** The entry at `index`; undefined if it is compacted away or not there yet. */
-  entry(index: LogIndex): Entry | undefined {
-    return this.state.log.entryAt(index);
-  }
-
-  /** Entries from `index` on, as many as fit into `bytesMax`, at least one if there is one; `index` ≥ firstIndex. */
-  entriesFrom(index: LogIndex, bytesMax: number): readonly Entry[] {
-    return this.state.log.slice(index, bytesMax);
-  }
-
-  /** The membership in force, committed or not. */
-  get confState(): ConfState {
-    return this.state.membership.conf;
-  }
-
-  /** The entry that brought the membership in force. */
-  get confIndex(): LogIndex {
-    return this.state.membership.confIndex;
-  }
-
-  /** What a snapshot or checkpoint at `index` carries; firstIndex - 1 ≤ `index` ≤ lastIndex. */
-  snapshotMetadata(index: LogIndex): SnapshotMetadata {
-    const { log, membership } = this.state;
-    assert(log.hasTerm(index), `no metadata of ${index}; the log holds ${log.baseIndex} to ${log.lastIndex}`);
-    return { index, term: log.termAt(index), confState: membership.at(index) };
-  }
-
-  get isVoter(): boolean {
-    return isVoterOf(this.state.membership.conf, this.state.id);
-  }
-
-  get isTransferring(): boolean {
-    return this.state.transferTarget !== 0;
-  }
-
-  /** Leader: true once an entry of the own term is committed, so that the state holds all that earlier leaders did. */
-  get hasCommittedOwnTerm(): boolean {
-    const s = this.state;
-    return s.role === 'leader' && s.log.commit >= s.termStartIndex;
-  }
-
-  /** Leader: the read round that the latest heartbeats carry. Note the time when a Ready raises it: a lease starts there. */
-  get readRound(): number {
-    return this.state.reads.round;
-  }
-
-  /** Leader: the latest read round that a quorum has confirmed. */
-  get readRoundConfirmed(): number {
-    return this.state.reads.confirmed;
-  }
-
-  /** Leader: false if a handover was tried in this term, because stickiness no longer protects a lease then. */
-  get isLeaseAllowed(): boolean {
-    return this.hasCommittedOwnTerm && !this.state.isLeaseBroken;
-  }
-
-  /** Leader: the other members; empty otherwise. The objects change as the leader learns; keep none of them. */
-  followers(): readonly FollowerProgress[] {
-    return this.state.role === 'leader' ? this.state.tracker.peers : NO_FOLLOWERS;
-  }
 }
 
-const NO_FOLLOWERS: readonly FollowerProgress[] = Object.freeze([]);
+function checkConfig(config: RaftConfig): void {
+  assert(config.id >= 1, `node id ${config.id}`);
+  assert(config.electionTicks >= 2, `electionTicks ${config.electionTicks} is less than 2`);
+  assert(
+    config.heartbeatTicks >= 1 && config.heartbeatTicks < config.electionTicks,
+    `heartbeatTicks ${config.heartbeatTicks}`,
+  );
+  assert(config.inflightMessagesMax >= 1, `inflightMessagesMax ${config.inflightMessagesMax}`);
+}

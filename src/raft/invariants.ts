@@ -14,10 +14,12 @@ export function assertInvariants(s: RaftState): void {
   if (log.handed > unstable.durableIndex) violated(`handed out ${log.handed} beyond durable ${unstable.durableIndex}`);
   if (log.commit > log.lastIndex) violated(`commit ${log.commit} beyond the last entry ${log.lastIndex}`);
   if (unstable.durableIndex > unstable.stagedIndex) violated(`durable ${unstable.durableIndex} beyond staged`);
-  if (unstable.stagedIndex > log.lastIndex) violated(`staged ${unstable.stagedIndex} beyond the last entry ${log.lastIndex}`);
+  if (unstable.stagedIndex > log.lastIndex)
+    violated(`staged ${unstable.stagedIndex} beyond the last entry ${log.lastIndex}`);
   if (log.lastTerm > s.term) violated(`last entry of term ${log.lastTerm} in term ${s.term}`);
   if (unstable.durableTerm > s.term) violated(`durable term ${unstable.durableTerm} ahead of term ${s.term}`);
-  if (s.membership.confIndex > log.lastIndex) violated(`membership of entry ${s.membership.confIndex} without its entry`);
+  if (s.membership.confIndex > log.lastIndex)
+    violated(`membership of entry ${s.membership.confIndex} without its entry`);
   assertRole(s);
 }
 
@@ -25,7 +27,8 @@ function assertRole(s: RaftState): void {
   switch (s.role) {
     case 'leader':
       if (s.leader !== s.id) violated(`leader ${s.id} believes in ${s.leader}`);
-      if (s.vote !== s.id || !s.isTermDurable) violated(`leader ${s.id} of term ${s.term} without a durable vote of its own`);
+      if (s.vote !== s.id || !s.isTermDurable)
+        violated(`leader ${s.id} of term ${s.term} without a durable vote of its own`);
       if (s.termStartIndex > s.log.lastIndex) violated('leader without an entry of its own term');
       if (s.uncommittedBytes < 0) violated(`uncommitted bytes ${s.uncommittedBytes}`);
       return;

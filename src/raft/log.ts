@@ -1,6 +1,6 @@
 /**
  * The log of one group in memory: everything after the last compaction. Hot path: append, termAt and slice run for every
- * batch (benchmark: test/raft/throughput.bench.ts), so entries lie in one array and positions are arithmetic.
+ * batch (benchmark: npm run raft:bench), so entries lie in one array and positions are arithmetic.
  *
  *     compacted …  baseIndex | firstIndex … applied … handed … commit … lastIndex
  *                              \___ durable ends somewhere in here, at or after handed (see unstable.ts)
@@ -61,9 +61,12 @@ export class RaftLog {
     this.applied = initial.applied;
     this.handed = initial.applied;
     this.unstable = new Unstable(hardState, this.lastIndex);
-    if (initial.applied < snapshot.index) violated(`applied ${initial.applied} lies before the snapshot ${snapshot.index}`);
-    if (this.commit > this.lastIndex) violated(`the log ends at ${this.lastIndex}, before its commit index ${this.commit}`);
-    if (this.lastTerm > hardState.term) violated(`last entry of term ${this.lastTerm}, hard state of ${hardState.term}`);
+    if (initial.applied < snapshot.index)
+      violated(`applied ${initial.applied} lies before the snapshot ${snapshot.index}`);
+    if (this.commit > this.lastIndex)
+      violated(`the log ends at ${this.lastIndex}, before its commit index ${this.commit}`);
+    if (this.lastTerm > hardState.term)
+      violated(`last entry of term ${this.lastTerm}, hard state of ${hardState.term}`);
   }
 
   /** True if the term of the entry at `index` is known: it is in memory or the last one before. */
@@ -96,7 +99,8 @@ export class RaftLog {
   /** Adds the entry that follows the last one. */
   push(entry: Entry): void {
     if (entry.index !== this.lastIndex + 1) violated(`entry ${entry.index} does not follow ${this.lastIndex}`);
-    if (entry.term < this.lastTerm) violated(`entry ${entry.index} of term ${entry.term} follows term ${this.lastTerm}`);
+    if (entry.term < this.lastTerm)
+      violated(`entry ${entry.index} of term ${entry.term} follows term ${this.lastTerm}`);
     this.entries.push(entry);
     this.lastIndex = entry.index;
     this.lastTerm = entry.term;
@@ -166,7 +170,8 @@ export class RaftLog {
   range(from: LogIndex, to: LogIndex): readonly Entry[] {
     if (from > to) return NO_ENTRIES;
     if (this.cached.length === to - from + 1 && this.cachedFrom === from) return this.cached;
-    if (from <= this.baseIndex || to > this.lastIndex) violated(`no entries ${from}–${to} in ${this.baseIndex}–${this.lastIndex}`);
+    if (from <= this.baseIndex || to > this.lastIndex)
+      violated(`no entries ${from}–${to} in ${this.baseIndex}–${this.lastIndex}`);
     const start = from - this.baseIndex - 1 + this.released;
     return this.entries.slice(start, start + (to - from + 1));
   }
@@ -174,7 +179,8 @@ export class RaftLog {
   /** Raises the commit index; false if it was there already. */
   commitTo(index: LogIndex): boolean {
     if (index <= this.commit) return false;
-    if (index > this.lastIndex) violated(`commit ${index} lies beyond the last entry ${this.lastIndex}: the log lost entries`);
+    if (index > this.lastIndex)
+      violated(`commit ${index} lies beyond the last entry ${this.lastIndex}: the log lost entries`);
     this.commit = index;
     return true;
   }
@@ -194,7 +200,8 @@ export class RaftLog {
   compact(index: LogIndex): void {
     if (index <= this.baseIndex) return;
     if (index > this.applied) violated(`compaction to ${index} passes the applied index ${this.applied}`);
-    if (index > this.unstable.durableIndex) violated(`compaction to ${index} passes durable ${this.unstable.durableIndex}`);
+    if (index > this.unstable.durableIndex)
+      violated(`compaction to ${index} passes durable ${this.unstable.durableIndex}`);
     const term = this.termAt(index);
     for (let at = this.baseIndex + 1; at <= index; at++) {
       const slot = at - this.baseIndex - 1 + this.released;

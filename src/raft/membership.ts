@@ -16,6 +16,7 @@
 import { assert, mustExist } from '../base/assert.ts';
 import type { LogIndex, NodeId } from '../base/ids.ts';
 import type { ConfChange, ConfState } from './types.ts';
+import { violated } from './violation.ts';
 
 /** The membership of a node that belongs to no group yet: it waits for a snapshot. */
 export const BLANK_CONF: ConfState = Object.freeze({ voters: [], votersOutgoing: [], learners: [], learnersNext: [] });
@@ -56,9 +57,9 @@ export function objectionTo(conf: ConfState, change: ConfChange): string | null 
 }
 
 /** The configuration after `change`, which must have no objection. */
-export function changeConf(conf: ConfState, change: ConfChange): ConfState {
+function changeConf(conf: ConfState, change: ConfChange): ConfState {
   const objection = objectionTo(conf, change);
-  assert(objection === null, `configuration change refused: ${objection}`);
+  if (objection !== null) violated(`configuration change refused: ${objection}`);
   if (change.changes.length > 0) return apply(conf, change);
   return {
     voters: conf.voters,
@@ -120,7 +121,7 @@ export class Membership {
 
   constructor(index: LogIndex, conf: ConfState) {
     const objection = objectionToConf(conf);
-    assert(objection === null, `initial membership: ${objection}`);
+    if (objection !== null) violated(`initial membership: ${objection}`);
     this.epochs = [{ index, conf }];
   }
 

@@ -1,5 +1,5 @@
 /**
- * Hot path: one message a follower a turn (benchmark: test/raft/throughput.bench.ts). Every message is built here, field
+ * Hot path: one message a follower a turn (benchmark: npm run raft:bench). Every message is built here, field
  * by field in one order, so that all of them share one hidden class and `step` stays monomorphic; hence the mutable
  * draft and the four positional parameters.
  */

@@ -177,7 +177,8 @@ export class Progress implements FollowerProgress {
 
   /** A heartbeat tick: notes whether anything in flight has moved since the last one. */
   suspectIfStuck(): void {
-    const isWaiting = this.state === 'probe' ? this.isProbeSent : this.state === 'replicate' && this.match < this.next - 1;
+    const isWaiting =
+      this.state === 'probe' ? this.isProbeSent : this.state === 'replicate' && this.match < this.next - 1;
     this.isSuspect = isWaiting && this.match === this.matchAtHeartbeat;
     this.matchAtHeartbeat = this.match;
   }

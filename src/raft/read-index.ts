@@ -87,7 +87,7 @@ const NO_READS: readonly PendingRead[] = Object.freeze([]);
 /** A forwarded read is given up after this many election times. */
 const FORWARD_ELECTIONS_MAX = 2;
 /** Forwarded reads without an answer; one more is refused. */
-export const FORWARDED_READS_MAX = 65_536;
+const FORWARDED_READS_MAX = 65_536;
 
 /** A follower's reads that wait for the leader's answer. */
 export class ForwardedReads {

@@ -160,7 +160,7 @@ function stepDownRemoved(s: RaftState): void {
 }
 
 /** Hands out the reads whose round is confirmed. */
-export function releaseReads(s: RaftState): void {
+function releaseReads(s: RaftState): void {
   for (const read of s.reads.release(s.tracker.confirmedRound(), s.log.commit)) {
     if (read.from === 0) {
       s.readStates.push({ context: read.context, index: read.index });

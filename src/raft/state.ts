@@ -166,7 +166,8 @@ export class RaftState {
     this.membership.appended(entry.index, decodeConfChange(entry.data));
     if (this.role !== 'leader') return;
     this.tracker.reconfigure(this.membership.conf, entry.index);
-    if (this.transferTarget !== 0 && !this.membership.conf.voters.includes(this.transferTarget)) this.transferTarget = 0;
+    if (this.transferTarget !== 0 && !this.membership.conf.voters.includes(this.transferTarget))
+      this.transferTarget = 0;
   }
 
   /** Leader: commits own entries up to `index`, so that their bytes no longer count. */

@@ -84,7 +84,8 @@ export class Unstable {
   /** The Readys up to `number` are durable. */
   persisted(number: number): void {
     if (number > this.issued) violated(`Ready ${number} was never handed out; the last one is ${this.issued}`);
-    if (number <= this.acknowledged) violated(`Ready ${number} was acknowledged before; the last one is ${this.acknowledged}`);
+    if (number <= this.acknowledged)
+      violated(`Ready ${number} was acknowledged before; the last one is ${this.acknowledged}`);
     this.acknowledged = number;
     let done = 0;
     for (const flight of this.flights) {
@@ -95,6 +96,7 @@ export class Unstable {
       done++;
     }
     if (done > 0) this.flights.splice(0, done);
-    if (this.durableIndex > this.stagedIndex) violated(`durable ${this.durableIndex} passes staged ${this.stagedIndex}`);
+    if (this.durableIndex > this.stagedIndex)
+      violated(`durable ${this.durableIndex} passes staged ${this.stagedIndex}`);
   }
 }

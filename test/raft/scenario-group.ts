@@ -73,9 +73,13 @@ export class ScenarioGroup {
     const ready = node.core.ready();
     node.pending.push(ready);
     const { role, leader, term } = ready.softState;
-    this.say(`${node.id} ready ${ready.number}: ${role} of term ${term}, leader ${leader}${ready.mustSync ? ', must sync' : ''}`);
+    this.say(
+      `${node.id} ready ${ready.number}: ${role} of term ${term}, leader ${leader}${ready.mustSync ? ', must sync' : ''}`,
+    );
     if (ready.hardState !== null) {
-      this.say(`  hard state: term ${ready.hardState.term} vote ${ready.hardState.vote} commit ${ready.hardState.commit}`);
+      this.say(
+        `  hard state: term ${ready.hardState.term} vote ${ready.hardState.vote} commit ${ready.hardState.commit}`,
+      );
     }
     if (ready.entries.length > 0) this.say(`  entries: ${formatEntries(ready.entries)}`);
     if (ready.snapshot !== null) {

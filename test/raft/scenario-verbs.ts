@@ -26,7 +26,16 @@ interface Verb {
 const encoder = new TextEncoder();
 
 /** Options of `group` that are settings of every core. */
-const SETTINGS = ['electionTicks', 'heartbeatTicks', 'appendBytesMax', 'inflightMessagesMax', 'inflightBytesMax', 'uncommittedBytesMax', 'voteDelayTicks'];
+const SETTINGS = [
+  'electionTicks',
+  'heartbeatTicks',
+  'appendBytesMax',
+  'inflightMessagesMax',
+  'inflightBytesMax',
+  'uncommittedBytesMax',
+  'voteDelayTicks',
+] as const;
+type Setting = (typeof SETTINGS)[number];
 
 export const VERBS: Readonly<Record<string, Verb>> = {
   group: {
@@ -34,8 +43,9 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     run: (group, words) => {
       group.nodes.clear();
       group.network = [];
-      const settings = [...words.options].filter(([name]) => SETTINGS.includes(name)).map(([name, value]) => [name, Number(value)]);
-      group.config = { ...DEFAULT_CONFIG, ...Object.fromEntries(settings) };
+      const settings: Partial<Record<Setting, number>> = {};
+      for (const name of SETTINGS) if (words.options.has(name)) settings[name] = option(words, name, 0);
+      group.config = { ...DEFAULT_CONFIG, ...settings };
       const confState = confOf(words);
       const base = { index: 0, term: 0, confState };
       for (const id of [...confState.voters, ...confState.learners]) group.boot(id, new SimDisk(base));
@@ -43,14 +53,24 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     },
   },
   node: {
-    arguments: 'id voters=1,2,3 log=1,1,2 [term=2] [vote=0] [commit=0] [applied=0]: starts a node whose log has these terms',
+    arguments:
+      'id voters=1,2,3 log=1,1,2 [term=2] [vote=0] [commit=0] [applied=0]: starts a node whose log has these terms',
     run: (group, words) => {
       const id = number(words, 0);
       const terms = numbers(words.options.get('log'));
       const disk = new SimDisk({ index: 0, term: 0, confState: confOf(words) });
-      disk.entries = terms.map((term, i) => ({ term, index: i + 1, type: ENTRY_TYPES.normal, data: encoder.encode(`old${i + 1}`) }));
+      disk.entries = terms.map((term, i) => ({
+        term,
+        index: i + 1,
+        type: ENTRY_TYPES.normal,
+        data: encoder.encode(`old${i + 1}`),
+      }));
       const lastTerm = terms[terms.length - 1] ?? 0;
-      disk.hardState = { term: option(words, 'term', lastTerm), vote: option(words, 'vote', 0), commit: option(words, 'commit', 0) };
+      disk.hardState = {
+        term: option(words, 'term', lastTerm),
+        vote: option(words, 'vote', 0),
+        commit: option(words, 'commit', 0),
+      };
       disk.applied = { index: option(words, 'applied', 0), hash: 0 };
       group.say(group.describe(group.boot(id, disk)));
     },
@@ -64,7 +84,8 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   },
   campaign: { arguments: 'id', run: (group, words) => group.node(number(words, 0)).core.campaign() },
   lead: {
-    arguments: 'id: wins an election with the votes of everybody else, made by hand; nothing of the new leader is sent yet',
+    arguments:
+      'id: wins an election with the votes of everybody else, made by hand; nothing of the new leader is sent yet',
     run: (group, words) => {
       const node = group.node(number(words, 0));
       const voters = node.core.confState.voters.filter((voter) => voter !== node.id);
@@ -72,7 +93,9 @@ export const VERBS: Readonly<Record<string, Verb>> = {
       for (const type of ['preVoteResponse', 'voteResponse']) {
         for (const voter of voters) {
           const term = type === 'preVoteResponse' ? node.core.term + 1 : node.core.term;
-          node.core.step(messageOf({ plain: [type, `${voter}->${node.id}`], options: new Map([['term', String(term)]]) }));
+          node.core.step(
+            messageOf({ plain: [type, `${voter}->${node.id}`], options: new Map([['term', String(term)]]) }),
+          );
         }
         if (type === 'preVoteResponse') {
           group.ready(node);
@@ -84,7 +107,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
       group.say(group.describe(node));
     },
   },
-  forget: { arguments: 'id: the follower forgets its leader', run: (group, words) => group.node(number(words, 0)).core.forgetLeader() },
+  forget: {
+    arguments: 'id: the follower forgets its leader',
+    run: (group, words) => group.node(number(words, 0)).core.forgetLeader(),
+  },
   propose: {
     arguments: 'id word …: one entry a word',
     run: (group, words) => {
@@ -113,10 +139,14 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     arguments: 'id target',
     run: (group, words) => sayRefusal(group, group.node(number(words, 0)).core.transferLeadership(number(words, 1))),
   },
-  unreachable: { arguments: 'id peer', run: (group, words) => group.node(number(words, 0)).core.reportUnreachable(number(words, 1)) },
+  unreachable: {
+    arguments: 'id peer',
+    run: (group, words) => group.node(number(words, 0)).core.reportUnreachable(number(words, 1)),
+  },
   report: {
     arguments: 'id peer delivered|failed: the end of a snapshot stream',
-    run: (group, words) => group.node(number(words, 0)).core.reportSnapshot(number(words, 1), words.plain[2] === 'delivered'),
+    run: (group, words) =>
+      group.node(number(words, 0)).core.reportSnapshot(number(words, 1), words.plain[2] === 'delivered'),
   },
   compact: {
     arguments: 'id index',
@@ -200,7 +230,9 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     arguments: 'id: what the leader knows of the others',
     run: (group, words) => {
       for (const peer of group.node(number(words, 0)).core.followers()) {
-        group.say(`${peer.id}: ${peer.state} match ${peer.match} next ${peer.next}${peer.isRecentlyActive ? '' : ', inactive'}`);
+        group.say(
+          `${peer.id}: ${peer.state} match ${peer.match} next ${peer.next}${peer.isRecentlyActive ? '' : ', inactive'}`,
+        );
       }
     },
   },
@@ -223,7 +255,7 @@ function number(words: Words, position: number, fallback?: number): number {
   const word = words.plain[position];
   if (word === undefined && fallback !== undefined) return fallback;
   const value = Number(word);
-  assert.ok(Number.isInteger(value), `argument ${position + 1} is no whole number: ${word}`);
+  assert.ok(Number.isInteger(value), `argument ${position + 1} is no whole number: ${word ?? 'absent'}`);
   return value;
 }
 
@@ -236,7 +268,11 @@ function numbers(list: string | undefined): number[] {
 }
 
 function confOf(words: Words): ConfState {
-  return { ...BLANK_CONF, voters: numbers(words.options.get('voters')), learners: numbers(words.options.get('learners')) };
+  return {
+    ...BLANK_CONF,
+    voters: numbers(words.options.get('voters')),
+    learners: numbers(words.options.get('learners')),
+  };
 }
 
 function changeOf(words: readonly string[]): ConfChange {
@@ -272,7 +308,12 @@ function messageOf(words: Words): Message {
   const change = words.options.get('change');
   if (change !== undefined) {
     const data = encodeConfChange(changeOf(change.split(',')));
-    entries.push({ term: option(words, 'term', 1), index: index + 1 + entries.length, type: ENTRY_TYPES.confChange, data });
+    entries.push({
+      term: option(words, 'term', 1),
+      index: index + 1 + entries.length,
+      type: ENTRY_TYPES.confChange,
+      data,
+    });
   }
   return {
     type: type as Message['type'],

@@ -39,5 +39,7 @@ for (let seed = first; seed < first + count; seed++) {
 }
 
 const seconds = (performance.now() - started) / 1000;
-console.log(`${count} seeds, ${events} events, ${seconds.toFixed(1)} s, ${((seconds * 1000) / count).toFixed(1)} ms a seed`);
+console.log(
+  `${count} seeds, ${events} events, ${seconds.toFixed(1)} s, ${((seconds * 1000) / count).toFixed(1)} ms a seed`,
+);
 for (const [mark, times] of [...marks].sort()) console.log(`  ${mark}: ${times}`);

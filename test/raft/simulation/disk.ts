@@ -38,7 +38,10 @@ export class SimDisk {
     const first = ready.entries[0];
     if (first === undefined) return;
     const keep = first.index - this.base.index - 1;
-    assert(keep >= 0 && keep <= this.entries.length, `entries from ${first.index} on a disk that ends at ${this.lastIndex}`);
+    assert(
+      keep >= 0 && keep <= this.entries.length,
+      `entries from ${first.index} on a disk that ends at ${this.lastIndex}`,
+    );
     this.entries.length = keep;
     for (const entry of ready.entries) this.entries.push(entry);
   }

@@ -13,7 +13,7 @@ import type { SimDisk } from './disk.ts';
 /** Terms and indexes of a run stay far below this. */
 const PAIR = 2 ** 20;
 
-export class Violation extends Error {
+class Violation extends Error {
   override readonly name = 'Violation';
 }
 
@@ -56,7 +56,11 @@ export class Ghost {
   /** `who` (node and start) leads `term`. Election safety. */
   leads(who: string, term: Term): boolean {
     const known = this.leaders.get(term);
-    must(known === undefined || known === who, 'election safety', () => `${known} and ${who} lead term ${term}`);
+    must(
+      known === undefined || known === who,
+      'election safety',
+      () => `${known ?? 'nobody'} and ${who} lead term ${term}`,
+    );
     this.leaders.set(term, who);
     return known === undefined;
   }
@@ -68,7 +72,7 @@ export class Ghost {
     must(
       known === undefined || known === candidate,
       'one vote a term',
-      () => `node ${voter} votes for ${known} and ${candidate} in term ${term}`,
+      () => `node ${voter} votes for ${known ?? 0} and ${candidate} in term ${term}`,
     );
     this.votes.set(key, candidate);
   }
@@ -77,7 +81,11 @@ export class Ghost {
   isCommitted(node: NodeId, index: LogIndex, term: Term): boolean {
     const known = this.committed[index];
     if (known === undefined) return false;
-    must(known === term, 'committed entries never change', () => `node ${node} has ${index}@${term}, known is @${known}`);
+    must(
+      known === term,
+      'committed entries never change',
+      () => `node ${node} has ${index}@${term}, known is @${known}`,
+    );
     return true;
   }
 
@@ -131,7 +139,11 @@ export class Ghost {
   }
 }
 
-function isMajority(voters: readonly NodeId[], entry: { index: LogIndex; term: Term }, disks: readonly SimDisk[]): boolean {
+function isMajority(
+  voters: readonly NodeId[],
+  entry: { index: LogIndex; term: Term },
+  disks: readonly SimDisk[],
+): boolean {
   let held = 0;
   for (const voter of voters) {
     const disk = disks[voter - 1];

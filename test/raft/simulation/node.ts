@@ -3,12 +3,12 @@
  * that happens to the ghost. A crash throws the core away together with what was staged.
  */
 import { assert, mustExist } from '../../../src/base/assert.ts';
-import type { LogIndex, NodeId, Term } from '../../../src/base/ids.ts';
+import type { LogIndex, NodeId } from '../../../src/base/ids.ts';
 import type { RaftCore } from '../../../src/raft/core.ts';
-import { ENTRY_TYPES } from '../../../src/raft/types.ts';
-import type { ConfState, Entry, Message, Ready, RaftConfig, RaftInitialState, SnapshotMetadata } from '../../../src/raft/types.ts';
+import type { Entry, Message, Ready, RaftConfig, RaftInitialState, SnapshotMetadata } from '../../../src/raft/types.ts';
 import { SimDisk } from './disk.ts';
 import { must, nextStateHash } from './ghost.ts';
+import { Observer } from './observer.ts';
 import { TICK } from './profile.ts';
 import type { World } from './world.ts';
 
@@ -24,6 +24,7 @@ export class SimNode {
   /** Ticks are withheld until this time. */
   stalledUntil = 0;
 
+  readonly observer: Observer;
   private readonly world: World;
   private pending: Ready[] = [];
   private isFlushing = false;
@@ -34,17 +35,6 @@ export class SimNode {
   private readonly received = new Map<LogIndex, number>();
   private isInstalling = false;
 
-  // What was seen of the core after the last event.
-  private seenCommit: LogIndex = 0;
-  private seenTerm: Term = 0;
-  private seenConf: ConfState | null = null;
-  private seenConfIndex: LogIndex = 0;
-  private seenRole = 'follower';
-  private seenConfirmed = 0;
-  private readonly roundStarts = new Map<number, number>();
-  /** Until then this node, as leader, believes that nobody else can lead. */
-  leaseUntil = 0;
-
   /** Reads under way: context → what was committed when they were asked. */
   private readonly reads = new Map<number, LogIndex>();
 
@@ -52,6 +42,7 @@ export class SimNode {
     this.world = world;
     this.id = id;
     this.disk = new SimDisk(base);
+    this.observer = new Observer(world, this);
   }
 
   get isUp(): boolean {
@@ -73,16 +64,12 @@ export class SimNode {
     const { raft } = world.profile;
     this.core = world.createCore({ ...raft, id: this.id, randomU32: () => world.random.u32() }, disk.initialState());
     this.applied = { ...disk.applied };
-    this.seenCommit = this.core.commitIndex;
-    this.seenTerm = this.core.term;
-    this.seenConf = this.core.confState;
-    this.seenConfIndex = this.core.confIndex;
-    this.seenRole = 'follower';
-    for (let index = this.core.firstIndex; index <= this.seenCommit; index++) {
-      must(world.ghost.isCommitted(this.id, index, this.core.termAt(index)), 'commit survives a restart', () => `node ${this.id} at ${index}`);
-    }
+    this.observer.booted(this.core);
     this.scheduleTick(world.random.below(TICK));
-    world.trace(() => `node ${this.id} starts: term ${disk.hardState.term} log ${disk.base.index}..${disk.lastIndex} applied ${this.applied.index}`);
+    world.trace(
+      () =>
+        `node ${this.id} starts: term ${disk.hardState.term} log ${disk.base.index}..${disk.lastIndex} applied ${this.applied.index}`,
+    );
     this.drive();
   }
 
@@ -100,9 +87,6 @@ export class SimNode {
     this.isInstalling = false;
     this.received.clear();
     this.reads.clear();
-    this.roundStarts.clear();
-    this.leaseUntil = 0;
-    this.seenConfirmed = 0;
   }
 
   /** How many of `pending`, from the first on, the flush under way carries. */
@@ -164,7 +148,7 @@ export class SimNode {
   drive(): void {
     const { core } = this;
     if (core === null) return;
-    this.observe(core);
+    this.observer.observe(core);
     while (core.hasReady()) {
       const ready = core.ready();
       for (const [i, entry] of ready.entries.entries()) {
@@ -181,7 +165,7 @@ export class SimNode {
       if (ready.snapshot !== null) this.install(ready.snapshot, ready.number);
       this.flush();
       this.apply();
-      this.observe(core);
+      this.observer.observe(core);
     }
   }
 
@@ -248,8 +232,16 @@ export class SimNode {
     let { index, hash } = this.applied;
     for (const entry of this.applyQueue) {
       must(entry.index === index + 1, 'applied in order', () => `node ${this.id}: ${entry.index} after ${index}`);
-      must(ghost.isCommitted(this.id, entry.index, entry.term), 'only committed entries are applied', () => `node ${this.id}: ${entry.index}@${entry.term}`);
-      must(this.disk.termAt(entry.index) === entry.term, 'only durable entries are applied', () => `node ${this.id}: ${entry.index}@${entry.term}`);
+      must(
+        ghost.isCommitted(this.id, entry.index, entry.term),
+        'only committed entries are applied',
+        () => `node ${this.id}: ${entry.index}@${entry.term}`,
+      );
+      must(
+        this.disk.termAt(entry.index) === entry.term,
+        'only durable entries are applied',
+        () => `node ${this.id}: ${entry.index}@${entry.term}`,
+      );
       index = entry.index;
       hash = nextStateHash(hash, entry);
       ghost.applied(this.id, index, hash);
@@ -281,7 +273,6 @@ export class SimNode {
         this.applied = { index: snapshot.index, hash };
         core.snapshotInstalled(snapshot.index);
         this.highestSeen = snapshot.index;
-        this.seenCommit = Math.max(this.seenCommit, snapshot.index);
         world.mark('snapshot installed');
       }
       this.drive();
@@ -289,14 +280,15 @@ export class SimNode {
     world.after(1 + world.delay(world.profile.installDelayMax), attempt);
   }
 
-  // -------------------------------------------------------------------------------------------------------------
-  // What the ghost is told
-
   private finishReads(ready: Ready): void {
     for (const read of ready.readStates) {
       const known = this.reads.get(read.context);
       must(known !== undefined, 'a read is answered once', () => `node ${this.id} context ${read.context}`);
-      must(read.index >= known, 'reads are linearizable', () => `node ${this.id} serves ${read.index}, ${known} was committed`);
+      must(
+        read.index >= known,
+        'reads are linearizable',
+        () => `node ${this.id} serves ${read.index}, ${known} was committed`,
+      );
       this.reads.delete(read.context);
       this.world.mark('read confirmed');
     }
@@ -304,74 +296,5 @@ export class SimNode {
       must(this.reads.delete(context), 'a read is dropped once', () => `node ${this.id} context ${context}`);
       this.world.mark('read dropped');
     }
-  }
-
-  private observe(core: RaftCore): void {
-    const { world } = this;
-    must(core.term >= this.seenTerm, 'term is monotonic', () => `node ${this.id}: ${core.term} after ${this.seenTerm}`);
-    this.seenTerm = core.term;
-    if (core.role === 'leader' && this.seenRole !== 'leader') this.observeElection(core);
-    this.observeCommit(core);
-    this.observeConf(core);
-    this.observeLease(core);
-    if (core.role !== this.seenRole) world.trace(() => `node ${this.id} is ${core.role} in term ${core.term}`);
-    this.seenRole = core.role;
-  }
-
-  private observeElection(core: RaftCore): void {
-    const { world } = this;
-    world.ghost.leads(`node ${this.id} start ${this.start}`, core.term);
-    world.mark('leader elected');
-    const last = world.ghost.commitIndex;
-    const has = last < core.firstIndex || core.termAt(last) === world.ghost.committed[last];
-    must(has, 'leader completeness', () => `node ${this.id} leads term ${core.term} without ${last}@${world.ghost.committed[last]}`);
-    this.roundStarts.clear();
-    this.seenConfirmed = 0;
-    this.leaseUntil = 0;
-    world.observeElection(this);
-  }
-
-  private observeCommit(core: RaftCore): void {
-    const { ghost, nodes } = this.world;
-    const commit = core.commitIndex;
-    must(commit >= this.seenCommit, 'commit is monotonic', () => `node ${this.id}: ${commit} after ${this.seenCommit}`);
-    for (let index = Math.max(this.seenCommit + 1, core.firstIndex); index <= commit; index++) {
-      const term = core.termAt(index);
-      if (ghost.isCommitted(this.id, index, term)) continue;
-      must(core.role === 'leader' || this.seenRole === 'leader', 'only a leader commits', () => `node ${this.id} at ${index}`);
-      const confs = this.seenConf === null ? [core.confState] : [this.seenConf, core.confState];
-      ghost.commits({ index, term }, confs, nodes.map((node) => node.disk));
-    }
-    this.seenCommit = commit;
-  }
-
-  private observeConf(core: RaftCore): void {
-    const { world } = this;
-    if (core.confIndex !== this.seenConfIndex) {
-      if (core.confIndex < this.seenConfIndex) world.mark('configuration rolled back');
-      const entry = core.entry(core.confIndex);
-      if (core.role === 'leader' && entry?.term === core.term && entry.type === ENTRY_TYPES.confChange && core.confIndex > this.seenConfIndex) {
-        must(this.seenConfIndex <= world.ghost.commitIndex, 'one configuration change at a time', () => `node ${this.id}: ${core.confIndex} while ${this.seenConfIndex} is open`);
-        world.mark(core.confState.votersOutgoing.length > 0 ? 'joint configuration entered' : 'configuration changed');
-      }
-    }
-    this.seenConfIndex = core.confIndex;
-    this.seenConf = core.confState;
-  }
-
-  private observeLease(core: RaftCore): void {
-    if (!this.world.profile.isLeased || core.role !== 'leader') return;
-    if (!this.roundStarts.has(core.readRound)) this.roundStarts.set(core.readRound, this.world.now);
-    if (core.readRoundConfirmed > this.seenConfirmed) {
-      this.seenConfirmed = core.readRoundConfirmed;
-      const since = this.roundStarts.get(this.seenConfirmed) ?? 0;
-      this.leaseUntil = since + (this.world.profile.raft.electionTicks - 1) * TICK;
-    }
-  }
-
-  /** True if this node would serve reads without asking, by its lease. */
-  get isLeaseHeld(): boolean {
-    const { core } = this;
-    return core !== null && core.role === 'leader' && core.isLeaseAllowed && this.world.now < this.leaseUntil;
   }
 }

@@ -137,7 +137,11 @@ export class World {
     // Small limits on what is in flight make a follower that is behind slow, not wrong.
     const backlog = Math.max(...this.nodes.map((node) => node.core?.lastIndex ?? 0));
     const limit = this.now + RECOVERY_ELECTIONS * this.profile.raft.electionTicks * TICK + backlog * ENTRY_TIME_MAX;
-    must(this.runTo(limit, () => this.isSettled()), 'a healed group agrees', () => this.describe());
+    must(
+      this.runTo(limit, () => this.isSettled()),
+      'a healed group agrees',
+      () => this.describe(),
+    );
   }
 
   private every(meanGap: number, task: () => void): void {
@@ -183,7 +187,11 @@ export class World {
   observeElection(elected: SimNode): void {
     if (!this.profile.isLeased) return;
     for (const node of this.nodes) {
-      must(node === elected || !node.isLeaseHeld, 'a lease excludes other leaders', () => `node ${elected.id} is elected, ${node.id} holds one until ${node.leaseUntil}`);
+      must(
+        node === elected || !node.observer.isLeaseHeld,
+        'a lease excludes other leaders',
+        () => `node ${elected.id} is elected, ${node.id} holds one until ${node.observer.leaseUntil}`,
+      );
     }
   }
 
