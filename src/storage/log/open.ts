@@ -19,7 +19,7 @@ import type { SegmentFile, SegmentFilesState } from './segments.ts';
 import { StagingBuffer } from './staging.ts';
 import type { LogIdentity, RaftLog } from './types.ts';
 
-export const SEGMENT_BYTES_DEFAULT = 64 * 1024 * 1024;
+const SEGMENT_BYTES_DEFAULT = 64 * 1024 * 1024;
 const SEGMENT_BYTES_MIN = 8 * SECTOR_BYTES;
 const ZERO_CHUNK_BYTES = 1024 * 1024;
 

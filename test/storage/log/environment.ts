@@ -6,7 +6,7 @@ import type { LogEntry, RaftLog } from '../../../src/storage/log/types.ts';
 import { MemoryProcess } from '../../doubles/memory-process.ts';
 import { SeededRandom } from '../../doubles/seeded-random.ts';
 
-export const IDENTITY = { clusterId: 'cluster-a', nodeId: 1 };
+const IDENTITY = { clusterId: 'cluster-a', nodeId: 1 };
 
 export interface OpenedLog {
   readonly log: RaftLog;
