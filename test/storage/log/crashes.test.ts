@@ -146,5 +146,5 @@ describe('log: crashes', () => {
     if (SEEDS > 1)
       for (const [what, count] of Object.entries<number>({ ...evidence }))
         assert.ok(count > 20, `${what}: only ${count}`);
-  }).timeout(60_000);
+  }).timeout(120_000);
 });
