@@ -24,10 +24,28 @@ export class Nemesis {
   readonly #random: SeededRandom;
   /** Leaders seen, one after the other, without repetition. */
   readonly #leaders: string[] = [];
+  #isWatching = true;
 
   constructor(cluster: KahunaCluster, random: SeededRandom) {
     this.#cluster = cluster;
     this.#random = random;
+  }
+
+  /** Follows the leadership until `stop`: it may go and come back within one fault. */
+  async watch(): Promise<void> {
+    while (this.#isWatching) {
+      const leader = await this.#cluster.leader(AIM_KEY);
+      if (leader !== null) this.#note(leader);
+      await pause(200);
+    }
+  }
+
+  stop(): void {
+    this.#isWatching = false;
+  }
+
+  #note(leader: KahunaNode): void {
+    if (this.#leaders.at(-1) !== leader.name) this.#leaders.push(leader.name);
   }
 
   get leaderChanges(): number {
@@ -53,7 +71,7 @@ export class Nemesis {
 
   async #leader(): Promise<KahunaNode> {
     const leader = await this.#cluster.untilLeader(AIM_KEY, RECOVERY_TIMEOUT_MS);
-    if (this.#leaders.at(-1) !== leader.name) this.#leaders.push(leader.name);
+    this.#note(leader);
     return leader;
   }
 

@@ -56,24 +56,23 @@ async function main(): Promise<void> {
   const options = readOptions('npx tsx compat/crash/run.ts', OPTIONS, process.argv.slice(2));
   const seed = options.seed < 0 ? freshSeed() : options.seed;
   console.log(`seed ${seed}; ${mustFindPlanted()} planted violations found by the checks`);
-  const cluster = await startKahuna({ nodes: 3 });
   const results: StepResult[] = [];
-  try {
-    for (let round = 0; round < options.repeat; round += 1) {
-      for (const scenario of SCENARIOS) {
-        if (options.scenario !== 'all' && options.scenario !== scenario.name) continue;
-        const result = await runScenario({ cluster, scenario, round, seed, options });
-        console.log(stepLine(result));
-        results.push(result);
-      }
+  let cluster: KahunaCluster | null = null;
+  for (let round = 0; round < options.repeat; round += 1) {
+    for (const scenario of SCENARIOS) {
+      if (options.scenario !== 'all' && options.scenario !== scenario.name) continue;
+      cluster ??= await startKahuna({ nodes: 3 });
+      const result = await runScenario({ cluster, scenario, round, seed, options });
+      console.log(stepLine(result));
+      results.push(result);
+      if (result.verdict === 'passed') continue;
+      // What failed stays for the post-mortem; the next scenario starts on ground that is known.
+      keepEvidence();
+      await cluster.stop();
+      cluster = null;
     }
-  } catch (error) {
-    keepEvidence();
-    throw error;
-  } finally {
-    if (results.some((result) => result.verdict !== 'passed')) keepEvidence();
-    await cluster.stop();
   }
+  await cluster?.stop();
   console.log();
   for (const result of results) console.log(stepLine(result));
   process.exit(results.length > 0 && results.every((result) => result.verdict === 'passed') ? 0 : 1);
@@ -87,32 +86,51 @@ interface ScenarioRun {
   readonly options: Options;
 }
 
-async function runScenario({ cluster, scenario, round, seed, options }: ScenarioRun): Promise<StepResult> {
+async function runScenario(run: ScenarioRun): Promise<StepResult> {
+  const { cluster, scenario, round, seed, options } = run;
   console.log(`\n${scenario.name}`);
   const random = seededRandom(seed).fork(`${scenario.name} ${round}`);
   const startMs = performance.now();
   const workload = new Workload(`${scenario.name}:${round}`);
   const nemesis = new Nemesis(cluster, random.fork('nemesis'));
-  const [firstNode] = cluster.endpoints;
-  if (firstNode === undefined) throw new Error('a cluster without nodes');
-  await workload.prepare(firstNode);
-  workload.start(cluster.endpoints, options.clients, random.fork('workload'));
+  const watching = nemesis.watch();
+  try {
+    const [firstNode] = cluster.endpoints;
+    if (firstNode === undefined) throw new Error('a cluster without nodes');
+    await workload.prepare(firstNode);
+    workload.start(cluster.endpoints, options.clients, random.fork('workload'));
+    await strikeFor(options.seconds * 1000, scenario, nemesis);
+    await workload.stop();
+    await cluster.untilAllReady();
+    const finals = [];
+    for (const endpoint of cluster.endpoints) finals.push(await workload.finalState(endpoint));
+    nemesis.stop();
+    await watching;
+    const history: History = { operations: workload.operations, finals, faults: nemesis.faults };
+    return judge(scenario, history, {
+      tookMs: performance.now() - startMs,
+      leaderChanges: nemesis.leaderChanges,
+      isFullLength: options.seconds >= OPTIONS.seconds.default,
+    });
+  } catch (error) {
+    // A cluster that does not come back is a finding like any other.
+    console.log(`  ${error instanceof Error ? error.message : String(error)}`);
+    nemesis.stop();
+    const summary = 'the cluster did not come back, or did not answer';
+    return { name: `crash ${scenario.name}`, verdict: 'failed', tookMs: performance.now() - startMs, summary };
+  } finally {
+    void workload.stop();
+  }
+}
+
+async function strikeFor(lengthMs: number, scenario: Scenario, nemesis: Nemesis): Promise<void> {
+  const endMs = performance.now() + lengthMs;
   await pause(STEADY_MS);
-  for (let index = 0; performance.now() - startMs < options.seconds * 1000; index += 1) {
+  for (let index = 0; performance.now() < endMs; index += 1) {
     const kind = scenario.faults[index % scenario.faults.length];
     if (kind !== undefined) await nemesis.strike(kind);
     await pause(STEADY_MS);
   }
-  await workload.stop();
-  await cluster.untilAllReady();
-  const finals = [];
-  for (const endpoint of cluster.endpoints) finals.push(await workload.finalState(endpoint));
-  const history: History = { operations: workload.operations, finals, faults: nemesis.faults };
-  return judge(scenario, history, {
-    tookMs: performance.now() - startMs,
-    leaderChanges: nemesis.leaderChanges,
-    isFullLength: options.seconds >= OPTIONS.seconds.default,
-  });
 }
 
 interface Evidence {

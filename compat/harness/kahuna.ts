@@ -221,7 +221,7 @@ export class KahunaCluster implements Deployment {
 async function leaderPort(endpoint: Endpoint, key: string): Promise<number | null> {
   let client: RespClient | null = null;
   try {
-    client = await RespClient.connect({ ...endpoint, connectTimeoutMs: 500, callTimeoutMs: 2_000 });
+    client = await RespClient.connect({ ...endpoint, connectTimeoutMs: 500, callTimeoutMs: 800 });
     const slot = await client.outcome('CLUSTER', 'KEYSLOT', key);
     const slots = await client.outcome('CLUSTER', 'SLOTS');
     if (slot.class !== 'ok' || slots.class !== 'ok') return null;

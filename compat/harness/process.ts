@@ -163,8 +163,9 @@ export function temporaryFolder(name: string): string {
 }
 
 export function removeFolder(folder: string): void {
+  if (keepFolders) return;
   folders.delete(folder);
-  if (!keepFolders) rmSync(folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
 }
 
 /** Logs and data stay for the post-mortem; their places are printed at the end. */
