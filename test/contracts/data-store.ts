@@ -43,8 +43,16 @@ export function describeDataStore(name: string, createHarness: () => DataStoreHa
       await data.close();
       data = await harness.open();
       assert.equal(data.isSameBoot, true);
-      const found = [...data.recovered].map(([group, { index, term, state }]) => [group, index, term, text({ payload: state })]);
-      assert.deepEqual(found, [[1, 2, 1, 'state 2'], [2, 7, 1, 'state 7']]);
+      const found = [...data.recovered].map(([group, { index, term, state }]) => [
+        group,
+        index,
+        term,
+        text({ payload: state }),
+      ]);
+      assert.deepEqual(found, [
+        [1, 2, 1, 'state 2'],
+        [2, 7, 1, 'state 7'],
+      ]);
       assert.equal(text(data.get(key('a'))), 'one');
     });
 
@@ -55,7 +63,10 @@ export function describeDataStore(name: string, createHarness: () => DataStoreHa
       const snapshot = data.snapshot();
       await apply(data, 1, [put('a', '3', 12, 11), put('d', '1', 12)], 3);
       const seen = await contents(snapshot, RANGE);
-      assert.deepEqual(seen.map((record) => record.key), [hex(key('a')), hex(key('b'))]);
+      assert.deepEqual(
+        seen.map((record) => record.key),
+        [hex(key('a')), hex(key('b'))],
+      );
       assert.equal(seen[0]?.sealed, hex(sealRecord(key('a'), 11, Buffer.from('2'))));
       assert.deepEqual(await contents(snapshot, slotRange(SLOT + 1, SLOT + 1)), []);
       snapshot.release();
@@ -73,7 +84,12 @@ export function describeDataStore(name: string, createHarness: () => DataStoreHa
     });
 
     it('stops a chunk beyond its bytes and goes on with the next one', async () => {
-      await apply(data, 1, Array.from({ length: 50 }, (_, i) => put(`k${i}`, 'x'.repeat(100), 10)), 1);
+      await apply(
+        data,
+        1,
+        Array.from({ length: 50 }, (_, i) => put(`k${i}`, 'x'.repeat(100), 10)),
+        1,
+      );
       const snapshot = data.snapshot();
       const iterator = snapshot.iterate(RANGE);
       const first = await iterator.next(1_000, 500);
@@ -98,7 +114,10 @@ export function describeDataStore(name: string, createHarness: () => DataStoreHa
       const snapshot = data.snapshot();
       const at = async (name: string, moment: number) => text(await data.getAt(snapshot, key(name), moment));
       assert.deepEqual([await at('old', 6), await at('old', 10), await at('old', 11)], ['before', 'before', '1']);
-      assert.deepEqual([await at('gone', 11), await at('gone', 12), await at('gone', 14)], ['before', undefined, undefined]);
+      assert.deepEqual(
+        [await at('gone', 11), await at('gone', 12), await at('gone', 14)],
+        ['before', undefined, undefined],
+      );
       assert.equal(await at('gone', 15), 'again');
       assert.deepEqual([await at('new', 9), await at('new', 10), await at('new', 13)], [undefined, '1', '2']);
       await assert.rejects(at('new', 5), isKahunaError('HISTORY_GONE'));
@@ -133,13 +152,18 @@ export function describeDataStore(name: string, createHarness: () => DataStoreHa
       assert.equal(text(await data.getAt(snapshot, key('a'), 25)), '2');
       assert.equal(await data.getAt(snapshot, key('b'), 25), undefined);
       await assert.rejects(data.getAt(snapshot, key('a'), 24), isKahunaError('HISTORY_GONE'));
-      assert.equal((await contents(snapshot, RANGE, { withVersions: true })).length, 3, 'a, and its versions of 20 and 30');
+      assert.equal(
+        (await contents(snapshot, RANGE, { withVersions: true })).length,
+        3,
+        'a, and its versions of 20 and 30',
+      );
       snapshot.release();
     });
 
     it('finds after a restart what was to be collected before', async () => {
       data.setHistory(HISTORY);
-      for (let i = 1; i <= 20; i++) await apply(data, 1, [put('a', `${i}`, i * 10, i * 10 - 10), put(`k${i}`, '1', i * 10)], i);
+      for (let i = 1; i <= 20; i++)
+        await apply(data, 1, [put('a', `${i}`, i * 10, i * 10 - 10), put(`k${i}`, '1', i * 10)], i);
       await apply(data, 1, [del('k3', 210, 30)], 21);
       await data.close();
       data = await harness.open({ history: HISTORY });
@@ -159,7 +183,10 @@ export function describeDataStore(name: string, createHarness: () => DataStoreHa
       await collectAll(data, 0);
       const snapshot = data.snapshot();
       const left = await contents(snapshot, RANGE, { withVersions: true });
-      assert.deepEqual(left.map((record) => record.key), [hex(key('a')), hex(key('c'))]);
+      assert.deepEqual(
+        left.map((record) => record.key),
+        [hex(key('a')), hex(key('c'))],
+      );
       snapshot.release();
     });
 
@@ -189,11 +216,22 @@ export function describeDataStore(name: string, createHarness: () => DataStoreHa
       data.setHistory(HISTORY);
       await apply(data, 1, [put('a', 'old', 10)], 1);
       const other = key('x', SLOT + 1);
-      await apply(data, 2, [{ key: other, sealed: sealRecord(other, 10, Buffer.from('kept')), timestamp: 10, replaces: 0 }], 1);
+      await apply(
+        data,
+        2,
+        [{ key: other, sealed: sealRecord(other, 10, Buffer.from('kept')), timestamp: 10, replaces: 0 }],
+        1,
+      );
       const install = await data.beginInstall(1, [RANGE], { historyFloor: 50 });
       await install.write([{ key: key('b'), sealed: sealRecord(key('b'), 60, Buffer.from('new')) }]);
-      await assert.rejects(install.write([{ key: key('c'), sealed: sealRecord(key('b'), 60, Buffer.from('new')) }]), isKahunaError('DATA_DAMAGED'));
-      await assert.rejects(install.write([{ key: other, sealed: sealRecord(other, 60, Buffer.from('new')) }]), isKahunaError('DATA_DAMAGED'));
+      await assert.rejects(
+        install.write([{ key: key('c'), sealed: sealRecord(key('b'), 60, Buffer.from('new')) }]),
+        isKahunaError('DATA_DAMAGED'),
+      );
+      await assert.rejects(
+        install.write([{ key: other, sealed: sealRecord(other, 60, Buffer.from('new')) }]),
+        isKahunaError('DATA_DAMAGED'),
+      );
       await install.write([]);
       await install.finish(applied(99));
       assert.equal(data.get(key('a')), undefined);

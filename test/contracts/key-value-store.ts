@@ -1,6 +1,11 @@
 /** What every KeyValueStore does: run on LevelDB and on its double. */
 import { strict as assert } from 'node:assert';
-import { type KeyValueStore, type StoreEntry, type StoreIterator, writeBatch } from '../../src/storage/data/key-value-store.ts';
+import {
+  type KeyValueStore,
+  type StoreEntry,
+  type StoreIterator,
+  writeBatch,
+} from '../../src/storage/data/key-value-store.ts';
 
 export interface StoreHarness {
   open(): Promise<KeyValueStore>;
@@ -84,9 +89,15 @@ export function describeKeyValueStore(name: string, createHarness: () => StoreHa
       const keys = [[0], [0, 0], [0, 255], [1], [1, 0], [127], [128], [255, 1]].map((bytes) => Buffer.from(bytes));
       for (const key of keys) await put(store, [key, key]);
       const all = await entries(store.iterator(EVERYTHING));
-      assert.deepEqual(all.map(([key]) => key), keys.map((key) => key.toString('hex')));
+      assert.deepEqual(
+        all.map(([key]) => key),
+        keys.map((key) => key.toString('hex')),
+      );
       const some = await entries(store.iterator({ start: Buffer.of(0, 255), end: Buffer.of(128) }));
-      assert.deepEqual(some.map(([key]) => key), ['00ff', '01', '0100', '7f']);
+      assert.deepEqual(
+        some.map(([key]) => key),
+        ['00ff', '01', '0100', '7f'],
+      );
     });
 
     it('hands out an iterator in chunks of at most the wished size, then nothing', async () => {
@@ -100,7 +111,10 @@ export function describeKeyValueStore(name: string, createHarness: () => StoreHa
       }
       await iterator.close();
       assert.ok(sizes.every((size) => size <= 10));
-      assert.equal(sizes.reduce((sum, size) => sum + size, 0), 25);
+      assert.equal(
+        sizes.reduce((sum, size) => sum + size, 0),
+        25,
+      );
     });
 
     it('leaves values out of an iterator of keys', async () => {
@@ -118,8 +132,14 @@ export function describeKeyValueStore(name: string, createHarness: () => StoreHa
       await store.clear({ start: Buffer.of(2), end: Buffer.of(3) });
       assert.equal(Buffer.from(store.getSync(Buffer.of(1), snapshot) ?? []).toString(), 'old');
       assert.equal(store.getSync(Buffer.of(3), snapshot), undefined);
-      assert.deepEqual(await entries(store.iterator({ ...EVERYTHING, snapshot })), [['01', 'old'], ['02', 'kept']]);
-      assert.deepEqual(await entries(store.iterator(EVERYTHING)), [['01', 'new'], ['03', 'late']]);
+      assert.deepEqual(await entries(store.iterator({ ...EVERYTHING, snapshot })), [
+        ['01', 'old'],
+        ['02', 'kept'],
+      ]);
+      assert.deepEqual(await entries(store.iterator(EVERYTHING)), [
+        ['01', 'new'],
+        ['03', 'late'],
+      ]);
       snapshot.close();
     });
 
@@ -127,7 +147,10 @@ export function describeKeyValueStore(name: string, createHarness: () => StoreHa
       await put(store, [Buffer.of(1), Buffer.from('a')], [Buffer.of(2), Buffer.from('b')]);
       const iterator = store.iterator(EVERYTHING);
       await put(store, [Buffer.of(3), Buffer.from('late')]);
-      assert.deepEqual(await entries(iterator), [['01', 'a'], ['02', 'b']]);
+      assert.deepEqual(await entries(iterator), [
+        ['01', 'a'],
+        ['02', 'b'],
+      ]);
     });
 
     it('clears exactly a range', async () => {
@@ -148,7 +171,10 @@ export function describeKeyValueStore(name: string, createHarness: () => StoreHa
       await store.close();
       await written;
       store = await harness.open();
-      assert.deepEqual(await entries(store.iterator(EVERYTHING)), [['01', 'a'], ['02', 'b']]);
+      assert.deepEqual(await entries(store.iterator(EVERYTHING)), [
+        ['01', 'a'],
+        ['02', 'b'],
+      ]);
     });
   });
 }

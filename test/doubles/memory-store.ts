@@ -42,6 +42,8 @@ export interface MemoryDeviceOptions {
   readonly schedule: (callback: () => void) => void;
   /** A write-ahead file is replaced when it holds more than this. Default: 64 KiB. */
   readonly rotationBytes?: number;
+  /** False: a replaced file becomes a table only when the file after it is full. Default: true, also earlier by chance. */
+  readonly isTableEarly?: boolean;
 }
 
 interface Batch {
@@ -67,6 +69,7 @@ export class MemoryDevice {
   readonly #random: Random;
   readonly #schedule: (callback: () => void) => void;
   readonly #rotationBytes: number;
+  readonly #isTableEarly: boolean;
   /** What lies in tables: durable. */
   #tables = new SortedMap();
   /** Oldest first; the last one is written to. Never more than two, as in LevelDB. */
@@ -84,6 +87,7 @@ export class MemoryDevice {
     this.#random = options.random;
     this.#schedule = options.schedule;
     this.#rotationBytes = options.rotationBytes ?? 64 * 1024;
+    this.#isTableEarly = options.isTableEarly ?? true;
     this.#addFile();
   }
 
@@ -202,7 +206,7 @@ export class MemoryDevice {
     current.batches.push(batch);
     current.bytes += batch.bytes;
     if (current.bytes > this.#rotationBytes) this.rotate();
-    else if (this.#files.length > 1 && this.#random.u32() % 16 === 0) this.#makeTable();
+    else if (this.#isTableEarly && this.#files.length > 1 && this.#random.u32() % 16 === 0) this.#makeTable();
   }
 
   #addFile(): void {
@@ -230,7 +234,9 @@ export class MemoryDevice {
       }
     }
     function damaged(operation: Operation): Operation {
-      return operation.key === name && operation.value !== null ? { key: name, value: change(operation.value) } : operation;
+      return operation.key === name && operation.value !== null
+        ? { key: name, value: change(operation.value) }
+        : operation;
     }
   }
 

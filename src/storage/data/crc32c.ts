@@ -34,9 +34,7 @@ export function unmaskCrc(masked: number): number {
 }
 
 function word(bytes: Uint8Array, at: number): number {
-  return (
-    (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)
-  );
+  return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24);
 }
 
 type EightTables = readonly [
@@ -57,8 +55,7 @@ function buildTables(): EightTables {
     for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
     first[byte] = crc;
   }
-  const next = (table: Uint32Array): Uint32Array =>
-    table.map((crc) => (first[crc & 255] ?? 0) ^ (crc >>> 8));
+  const next = (table: Uint32Array): Uint32Array => table.map((crc) => (first[crc & 255] ?? 0) ^ (crc >>> 8));
   const t1 = next(first);
   const t2 = next(t1);
   const t3 = next(t2);

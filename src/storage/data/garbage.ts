@@ -11,9 +11,9 @@
  *
  * A tombstone hides the versions under it. If it went while a deletion of those is not durable, a power cut could bring one of
  * them back, and a reader would see a deleted record. So a tombstone is collected in a second stage: it must be at or below the
- * floor, every deletion of a version must have been made durable, and nothing may lie under it; otherwise what lies there is
- * deleted first and the tombstone waits for the next sync. Every other order of deletions is harmless: what comes back lies
- * under a newer version.
+ * floor, every earlier deletion of a version must have been made durable, and what still lies under it goes in the same batch.
+ * If that is too much for one batch, the tombstone waits for another sync. Every other order of deletions is harmless: what
+ * comes back lies under a newer version.
  *
  * Each batch that deletes versions carries the floor, so that no power cut keeps the deletions and loses the floor.
  *
@@ -150,7 +150,7 @@ export class Garbage implements SupersededVersions {
     }
   }
 
-  /** Deletes what lies under the tombstone, or else the tombstone; returns how many versions lay there. */
+  /** Deletes what lies under the tombstone, and it if that was all; returns how many versions lay there. */
   async #addTombstone(batch: StoreBatch, tombstone: Tombstone, budget: StepBudget): Promise<number> {
     const { key, timestamp } = tombstone;
     budget.left--;
@@ -158,7 +158,8 @@ export class Garbage implements SupersededVersions {
     const sealed = this.#store.getSync(versionKey);
     if (sealed === undefined || openVersion(key, sealed) !== undefined) return 0;
     const underCount = await this.#addUnder(batch, key, timestamp);
-    if (underCount === 0) batch.delete(versionKey);
+    // If that was all, the tombstone goes with it: both are lost, or neither.
+    if (underCount < UNDER_COUNT_MAX) batch.delete(versionKey);
     else this.#addToTombstones(tombstone);
     budget.left -= underCount;
     return underCount;

@@ -53,7 +53,11 @@ export class History {
   #revision = 0;
   #savedRevision = 0;
 
-  constructor(store: KeyValueStore, stored: StoredHistory & { timestampMax: Timestamp }, superseded: SupersededVersions) {
+  constructor(
+    store: KeyValueStore,
+    stored: StoredHistory & { timestampMax: Timestamp },
+    superseded: SupersededVersions,
+  ) {
     this.#store = store;
     this.#superseded = superseded;
     this.#mode = stored.mode;
@@ -128,7 +132,8 @@ export class History {
       const isSecond = change.replaces === change.timestamp;
       const isExact = !isSecond && isKeyRecord(change.key);
       // What was written from the first change of this batch on has its copy in this batch.
-      if (!isExact || (change.replaces <= this.#since && change.replaces < first.timestamp)) this.#keepReplaced(batch, change);
+      if (!isExact || (change.replaces <= this.#since && change.replaces < first.timestamp))
+        this.#keepReplaced(batch, change);
       // The second change of a record in one transaction took the place of the first one's version.
       if (!isSecond || change.sealed === null) this.#superseded.add(change, isExact);
     }

@@ -256,5 +256,8 @@ function readU32(bytes: Uint8Array, at: number): number {
 
 function damagedKey(stored: Uint8Array, why: string): KahunaError<'DATA_DAMAGED'> {
   const shown = Buffer.from(stored.subarray(0, 64)).toString('hex');
-  return new KahunaError('DATA_DAMAGED', `the stored key ${shown} is damaged: ${why}; rebuild this replica from its peers`);
+  return new KahunaError(
+    'DATA_DAMAGED',
+    `the stored key ${shown} is damaged: ${why}; rebuild this replica from its peers`,
+  );
 }

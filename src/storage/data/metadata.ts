@@ -184,7 +184,8 @@ function seal(key: Uint8Array, writeBody: (body: ByteWriter) => void): Uint8Arra
 
 function open(key: Uint8Array, value: Uint8Array): ByteReader {
   if (value.length < 4) throw damagedMetadata(key, `only ${value.length} bytes are left of it`);
-  if (crc32(value.subarray(4), crc32(key)) !== getU32(value, 0)) throw damagedMetadata(key, 'its checksum does not fit');
+  if (crc32(value.subarray(4), crc32(key)) !== getU32(value, 0))
+    throw damagedMetadata(key, 'its checksum does not fit');
   return new ByteReader(value, 4);
 }
 

@@ -81,10 +81,11 @@ export function openRecord(key: Uint8Array, sealed: Uint8Array): OpenedRecord {
 /** As `openRecord`, for a stored version: undefined if that is a deletion. */
 export function openVersion(key: Uint8Array, sealed: Uint8Array): OpenedRecord | undefined {
   if (sealed.length < SEAL_BYTES) throw damagedRecord(key, `only ${sealed.length} bytes are left of it`);
-  if (crc32(sealed.subarray(4), crc32(key)) !== getU32(sealed, 0)) throw damagedRecord(key, 'its checksum does not fit');
+  if (crc32(sealed.subarray(4), crc32(key)) !== getU32(sealed, 0))
+    throw damagedRecord(key, 'its checksum does not fit');
   const flags = sealed[FLAGS_AT];
   if (flags === TOMBSTONE && sealed.length === SEAL_BYTES) return undefined;
-  if (flags !== 0) throw damagedRecord(key, `its flags are ${flags}`);
+  if (flags !== 0) throw damagedRecord(key, `its flags are ${String(flags)}`);
   return { timestamp: sealedTimestamp(sealed), payload: sealed.subarray(SEAL_BYTES) };
 }
 

@@ -201,7 +201,10 @@ class KeyValueDataStore implements DataStore {
 
   async getAt(snapshot: DataSnapshot, key: Uint8Array, at: Timestamp): Promise<OpenedRecord | undefined> {
     if (at < snapshot.historyFloor) {
-      throw new KahunaError('HISTORY_GONE', `moment ${at} lies before the oldest that is kept, ${snapshot.historyFloor}`);
+      throw new KahunaError(
+        'HISTORY_GONE',
+        `moment ${at} lies before the oldest that is kept, ${snapshot.historyFloor}`,
+      );
     }
     return await readVersion(this.#store, asView(snapshot).inner, { key, at });
   }

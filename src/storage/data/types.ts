@@ -115,7 +115,10 @@ export interface DataSnapshot {
   /** The store's `historyFloor` when the snapshot was taken: whoever streams it to a peer sends this along. */
   readonly historyFloor: Timestamp;
   /** Iterates newest records (no older versions) of a range in key order. */
-  iterate(range: RecordRange, options?: { readonly withVersions?: boolean; readonly keysOnly?: boolean }): RecordIterator;
+  iterate(
+    range: RecordRange,
+    options?: { readonly withVersions?: boolean; readonly keysOnly?: boolean },
+  ): RecordIterator;
   release(): void;
 }
 

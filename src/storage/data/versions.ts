@@ -33,7 +33,7 @@ export async function readVersion(
 }
 
 /** A version must lie under its own timestamp. Throws KahunaError 'DATA_DAMAGED'. */
-export function checkVersion(stored: Uint8Array, recordLength: number, sealed: Uint8Array): void {
+function checkVersion(stored: Uint8Array, recordLength: number, sealed: Uint8Array): void {
   openVersion(stored.subarray(0, recordLength), sealed);
   if (sealedTimestamp(sealed) === versionOf(stored, recordLength)) return;
   const shown = Buffer.from(stored.subarray(0, 64)).toString('hex');

@@ -72,7 +72,10 @@ export async function checkWriteAhead(options: {
     const path = `${directory}/${name}`;
     const scan = scanWriteAheadFile(await disk.readFile(path));
     if (scan.state === 'damaged') {
-      process.fatal('dataDamaged', `data damaged in ${path} at ${scan.validBytes}; rebuild this replica from its peers`);
+      process.fatal(
+        'dataDamaged',
+        `data damaged in ${path} at ${scan.validBytes}; rebuild this replica from its peers`,
+      );
     }
     const isGap = nextSequence !== undefined && scan.firstSequence !== undefined && scan.firstSequence !== nextSequence;
     if (scan.state === 'torn' || isGap) {
@@ -111,7 +114,8 @@ class Scan {
         continue;
       }
       const length = this.#validPayloadLength(at);
-      if (length === undefined) return this.#result(this.#isFollowedByRecords(at) ? 'damaged' : 'torn', this.#startOf(at));
+      if (length === undefined)
+        return this.#result(this.#isFollowedByRecords(at) ? 'damaged' : 'torn', this.#startOf(at));
       if (!this.#take(at, length)) return this.#result('damaged', this.#startOf(at));
       at += HEADER_BYTES + length;
     }

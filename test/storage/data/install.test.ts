@@ -17,7 +17,10 @@ function raw(slot: number, name: string, value: string): RawRecord {
 }
 
 function shown(records: readonly RawRecord[]): { key: string; sealed: string }[] {
-  return records.map(({ key, sealed }) => ({ key: Buffer.from(key).toString('hex'), sealed: Buffer.from(sealed).toString('hex') }));
+  return records.map(({ key, sealed }) => ({
+    key: Buffer.from(key).toString('hex'),
+    sealed: Buffer.from(sealed).toString('hex'),
+  }));
 }
 
 const OLD = Array.from({ length: 150 }, (_, i) => raw(1, `old${String(i).padStart(3, '0')}`, 'old'));
@@ -29,7 +32,8 @@ async function prepared(seed: number): Promise<{ node: Node; scheduler: StepSche
   const scheduler = new StepScheduler();
   const node = new Node(seed, { schedule: scheduler.schedule, rotationBytes: 700 });
   const data = await scheduler.until(node.open());
-  const changes = (records: readonly RawRecord[]) => records.map((record) => ({ ...record, timestamp: 10, replaces: 0 }));
+  const changes = (records: readonly RawRecord[]) =>
+    records.map((record) => ({ ...record, timestamp: 10, replaces: 0 }));
   await scheduler.until(apply(data, 1, changes(OLD), 5));
   await scheduler.until(apply(data, 2, changes(OTHER), 3));
   await scheduler.until(data.sync());
@@ -60,7 +64,11 @@ async function crashAfter(
     const reopened = await scheduler.until(node.open());
     await check(reopened, scheduler);
     const snapshot = reopened.snapshot();
-    assert.deepEqual(await scheduler.until(contents(snapshot, OTHER_RANGE)), shown(OTHER), 'the neighbour is untouched');
+    assert.deepEqual(
+      await scheduler.until(contents(snapshot, OTHER_RANGE)),
+      shown(OTHER),
+      'the neighbour is untouched',
+    );
     assert.equal(reopened.recovered.get(2)?.index, 3);
     snapshot.release();
     scheduler.clear();
@@ -86,7 +94,8 @@ describe('data store: installs', () => {
           const state = data.recovered.get(1);
           assert.ok(state !== undefined, `step ${steps}`);
           seen.add(state.index);
-          const wanted = state.index === 5 ? OLD : state.index === 9 ? NEW.toSorted((a, b) => Buffer.compare(a.key, b.key)) : [];
+          const wanted =
+            state.index === 5 ? OLD : state.index === 9 ? NEW.toSorted((a, b) => Buffer.compare(a.key, b.key)) : [];
           assert.deepEqual(found, shown(wanted), `step ${steps}, index ${state.index}`);
           assert.equal(state.installedIndex, state.index === 9 ? 9 : 0);
         });

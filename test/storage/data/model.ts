@@ -112,11 +112,16 @@ export class Model {
     const index = group.appliedIndex + entries.length;
     group.isApplying = true;
     const { data } = this;
-    this.data.apply(group.id, entries.flatMap(({ changes }) => changes), applied(index), () => {
-      assert.equal(data, this.data, 'nothing of a dead process runs');
-      group.isApplying = false;
-      group.appliedIndex = index;
-    });
+    this.data.apply(
+      group.id,
+      entries.flatMap(({ changes }) => changes),
+      applied(index),
+      () => {
+        assert.equal(data, this.data, 'nothing of a dead process runs');
+        group.isApplying = false;
+        group.appliedIndex = index;
+      },
+    );
   }
 
   async applyEverything(): Promise<void> {
@@ -160,7 +165,10 @@ export class Model {
     for (const group of this.groups) {
       const found = await this.run(contents(snapshot, slotRange(group.id, group.id)));
       const wanted = group.records
-        .map((key) => ({ key: Buffer.from(key).toString('hex'), sealed: group.valueAt(key, this.clock, group.appliedIndex) }))
+        .map((key) => ({
+          key: Buffer.from(key).toString('hex'),
+          sealed: group.valueAt(key, this.clock, group.appliedIndex),
+        }))
         .filter(({ sealed }) => sealed !== undefined)
         .sort((a, b) => (a.key < b.key ? -1 : 1));
       assert.deepEqual(found, wanted, `group ${group.id} at index ${group.appliedIndex}`);

@@ -146,7 +146,9 @@ describe('data store: failures', () => {
       let data = await scheduler.until(node.open());
       await scheduler.until(apply(data, 1, [put('a', '1', 10), put('b', '1', 10)], 1));
       node.device.failWrite(1);
-      data.apply(1, [put('a', '2', 11, 10), put('b', '2', 11, 10)], applied(2), () => assert.fail('nothing is acknowledged'));
+      data.apply(1, [put('a', '2', 11, 10), put('b', '2', 11, 10)], applied(2), () =>
+        assert.fail('nothing is acknowledged'),
+      );
       await assert.rejects(scheduler.step(), isFatal('dataWrite'));
       node.device.crash('process');
       data = await scheduler.until(node.open());

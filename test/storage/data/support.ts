@@ -6,13 +6,19 @@ import type { DataStoreOptions } from '../../../src/storage/data/options.ts';
 import { encodeRecordKey } from '../../../src/storage/data/keys.ts';
 import { sealRecord } from '../../../src/storage/data/records.ts';
 import { openDataStore } from '../../../src/storage/data/state.ts';
-import type { AppliedState, DataSnapshot, DataStore, RecordChange, RecordRange } from '../../../src/storage/data/types.ts';
+import type {
+  AppliedState,
+  DataSnapshot,
+  DataStore,
+  RecordChange,
+  RecordRange,
+} from '../../../src/storage/data/types.ts';
 import { MemoryProcess } from '../../doubles/memory-process.ts';
 import { MemoryDevice, type MemoryDeviceOptions } from '../../doubles/memory-store.ts';
 import { SeededRandom } from '../../doubles/seeded-random.ts';
 
 export const SLOT = 7;
-export const DIRECTORY = '/data';
+const DIRECTORY = '/data';
 
 export function key(name: string, slot = SLOT): Uint8Array {
   return encodeRecordKey(slot, 0, name);
@@ -30,7 +36,12 @@ export function applied(index: LogIndex, state = `state ${index}`): AppliedState
   return { index, term: 1, state: Buffer.from(state) };
 }
 
-export function apply(data: DataStore, group: GroupId, changes: readonly RecordChange[], index: LogIndex): Promise<void> {
+export function apply(
+  data: DataStore,
+  group: GroupId,
+  changes: readonly RecordChange[],
+  index: LogIndex,
+): Promise<void> {
   return new Promise((resolve) => data.apply(group, changes, applied(index), resolve));
 }
 
@@ -96,7 +107,9 @@ export async function withSeeds(first: number, count: number, run: (seed: number
     try {
       await run(seed);
     } catch (error) {
-      assert.fail(`seed ${seed} (replay with SEED=${seed}): ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      assert.fail(
+        `seed ${seed} (replay with SEED=${seed}): ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      );
     }
   }
 }
