@@ -57,7 +57,7 @@ const setbit = defineCommand({
 });
 
 /** A position below the largest string's number of bits. */
-export function bitOffset(bytes: Uint8Array): number {
+function bitOffset(bytes: Uint8Array): number {
   const offset = parseInt64(bytes);
   if (typeof offset !== 'number' || offset < 0 || offset >= STRING_BYTES_MAX * 8) fail(BIT_OFFSET_OUT_OF_RANGE);
   return offset;

@@ -11,13 +11,7 @@ import {
 import { MapReply, OK, type Reply } from '../resp/reply.ts';
 import { int64 } from '../values/integer.ts';
 import { IDEMPOTENCY_IDS_MAX, IDEMPOTENCY_ID_BYTES_MAX } from '../values/idempotency.ts';
-import {
-  Sequence,
-  type SequenceParameters,
-  allocate,
-  createSequence,
-  hasParameters,
-} from '../values/sequence.ts';
+import { Sequence, type SequenceParameters, allocate, createSequence, hasParameters } from '../values/sequence.ts';
 import { SEQUENCE_SPACE } from '../values/value.ts';
 import type { Args } from './args.ts';
 import { defineCommand, defineContainer } from './define.ts';

@@ -136,7 +136,7 @@ export function decodeKeyRecord(payload: Uint8Array): DecodedKey {
   if (type === VALUE_TYPES.string && (flags & FLAG_PAGED) === 0) {
     if (payload.length - at > STRING_INLINE_BYTES_MAX)
       throw malformed(`${payload.length - at} bytes in an unpaged string`);
-    return whole('string', expiresAtMs, latin1(payload.subarray(at)));
+    return whole('string', expiresAtMs, asBuffer(payload).toString('latin1', at));
   }
   return decodeRest({ type: type ?? 0, isPaged: (flags & FLAG_PAGED) !== 0, expiresAtMs }, new ByteReader(payload, at));
 }

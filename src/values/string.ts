@@ -88,16 +88,6 @@ export function sliceString(value: StringValue, start: number, end: number): str
   return typeof value === 'string' ? value.slice(start, end) : joinPages(value, start, end);
 }
 
-export function equalStrings(a: StringValue, b: StringValue): boolean {
-  if (typeof a === 'string' || typeof b === 'string') return a === b;
-  if (a === b) return true;
-  if (a.byteLength !== b.byteLength) return false;
-  return a.pages.every((page, index) => {
-    const other = b.pages[index];
-    return other !== undefined && (page === other || asBuffer(page).equals(other));
-  });
-}
-
 /** Whether the value is exactly `bytes`, without copying either. */
 export function equalsBytes(value: StringValue, bytes: Uint8Array): boolean {
   if (byteLength(value) !== bytes.length) return false;

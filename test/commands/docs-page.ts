@@ -1,7 +1,11 @@
 /** The page docs/commands.md, from the rows. */
 import type { CommandSpec } from '../../src/commands/define.ts';
 import { syntaxOf } from '../../src/commands/syntax.ts';
-import { IDEMPOTENCY_IDS_MAX, IDEMPOTENCY_ID_BYTES_MAX, IDEMPOTENCY_RETENTION_MS } from '../../src/values/idempotency.ts';
+import {
+  IDEMPOTENCY_IDS_MAX,
+  IDEMPOTENCY_ID_BYTES_MAX,
+  IDEMPOTENCY_RETENTION_MS,
+} from '../../src/values/idempotency.ts';
 
 const HEADINGS: Readonly<Record<string, string>> = {
   string: 'Strings',

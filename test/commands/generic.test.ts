@@ -1,4 +1,4 @@
-/** The replies of the generic commands, as a real Redis gives them: see golden/generic.txt and oracle.ts. */
+/** The replies of the generic commands, as a real Redis gives them: see golden/generic.txt and compat/oracle/golden.ts. */
 import { goldenSuite } from './golden-suite.ts';
 
 describe('generic commands answer as Redis', () => {

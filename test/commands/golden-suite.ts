@@ -1,6 +1,6 @@
 /**
  * Declares one mocha test for each scenario of a golden file, run on a MemoryView. GOLDEN=rewrite puts Kahuna's replies
- * into the scenarios marked !kahuna; the others are Redis's word (see oracle.ts).
+ * into the scenarios marked !kahuna; the others are Redis's word (see compat/oracle/golden.ts).
  */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -9,7 +9,7 @@
  *   @wait 20            lets that many ms pass
  *   # …                 a comment
  *
- * Replies are rewritten instead of compared with GOLDEN=rewrite; those of Redis by oracle.ts.
+ * Replies are rewritten instead of compared with GOLDEN=rewrite; those of Redis by compat/oracle/golden.ts.
  */
 import { splitQuotedWords } from '../../src/base/quoted-words.ts';
 

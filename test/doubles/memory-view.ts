@@ -118,7 +118,10 @@ export class MemoryView implements View {
       return;
     }
     const memoryBytes = residentBytes(key, value);
-    keys.set(key, new StoredKey({ value, expiresAtMs, version: this.#lastTimestamp, memoryBytes, accessedAtMs: this.nowMs }));
+    keys.set(
+      key,
+      new StoredKey({ value, expiresAtMs, version: this.#lastTimestamp, memoryBytes, accessedAtMs: this.nowMs }),
+    );
   }
 
   remove(space: Space, key: string): boolean {
@@ -160,7 +163,9 @@ export class MemoryView implements View {
   }
 
   savepoint(): Savepoint {
-    return new Copy(this.#spaces.map((keys) => new Map([...keys].map(([key, stored]) => [key, new StoredKey(stored)]))));
+    return new Copy(
+      this.#spaces.map((keys) => new Map([...keys].map(([key, stored]) => [key, new StoredKey(stored)]))),
+    );
   }
 
   rollback(savepoint: Savepoint): void {

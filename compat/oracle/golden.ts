@@ -1,16 +1,16 @@
 /**
- * Asks a real Redis what the golden files say. Run by hand, never by the suite:
+ * Asks a real Redis what the golden files of test/commands say. Run by hand, never by the suite:
  *
  *   redis-server --port 7999 --save '' &
- *   npx tsx test/commands/oracle.ts 7999            prints every difference
- *   npx tsx test/commands/oracle.ts 7999 --write    puts Redis's replies into the files
+ *   npx tsx compat/oracle/golden.ts 7999            prints every difference
+ *   npx tsx compat/oracle/golden.ts 7999 --write    puts Redis's replies into the files
  *
  * Scenarios marked !kahuna are left alone.
  */
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { type Socket, connect } from 'node:net';
-import { showBulk } from './client.ts';
-import { type Target, linesOf, parseScenarios, preambleOf, replay } from './golden.ts';
+import { showBulk } from '../../test/commands/client.ts';
+import { type Target, linesOf, parseScenarios, preambleOf, replay } from '../../test/commands/golden.ts';
 
 class Redis implements Target {
   readonly #socket: Socket;
@@ -95,7 +95,7 @@ function parseItems(bytes: Buffer, start: number, count: number): Parsed | null 
 
 const [port = '7999', mode] = process.argv.slice(2);
 const redis = new Redis(Number(port));
-const folder = new URL('golden/', import.meta.url);
+const folder = new URL('../../test/commands/golden/', import.meta.url);
 for (const file of readdirSync(folder).sort()) {
   const path = new URL(file, folder);
   const text = readFileSync(path, 'latin1');
