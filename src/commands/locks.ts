@@ -11,7 +11,18 @@
  * the lock taken while anyone waits for it. MACQUIRE holds nothing while it waits, so it cannot take part in a deadlock.
  */
 import { msOfTimestamp } from '../base/hlc.ts';
-import { FENCED, NOT_AN_INTEGER, SYNTAX_ERROR, fail, genericError, invalidExpireTime } from '../resp/errors.ts';
+import {
+  BAD_RESOURCE_COUNT,
+  BAD_TOKEN,
+  BAD_WAIT,
+  EMPTY_OWNER,
+  EMPTY_RESOURCE,
+  FENCED,
+  NOT_AN_INTEGER,
+  SYNTAX_ERROR,
+  fail,
+  invalidExpireTime,
+} from '../resp/errors.ts';
 import { MapReply, NULL_ARRAY, OK, type Reply } from '../resp/reply.ts';
 import { clampToSafe, parseInt64 } from '../values/integer.ts';
 import { Lock } from '../values/lock.ts';
@@ -22,12 +33,6 @@ import { after, integer, key, many, optional, pattern, text } from './grammar.ts
 import { readScanOptions } from './scans.ts';
 import { defineHelp } from './syntax.ts';
 import type { View } from './view.ts';
-
-const EMPTY_RESOURCE = genericError('The resource must not be empty');
-const EMPTY_OWNER = genericError('The owner must not be empty');
-const BAD_WAIT = genericError('WAIT is not an integer or out of range');
-const BAD_TOKEN = genericError('The token is not an integer or out of range');
-const BAD_COUNT = genericError('The number of resources is not an integer or out of range');
 
 interface Claim {
   readonly owner: string;
@@ -70,7 +75,7 @@ const macquire = defineCommand({
   ],
   run: (view, args): Reply => {
     const count = parseInt64(args.bytes());
-    if (typeof count !== 'number' || count < 1) fail(BAD_COUNT);
+    if (typeof count !== 'number' || count < 1) fail(BAD_RESOURCE_COUNT);
     if (count > args.remaining) fail(SYNTAX_ERROR);
     const resources: string[] = [];
     for (let i = 0; i < count; i++) resources.push(readResource(args));

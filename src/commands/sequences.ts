@@ -1,12 +1,18 @@
 /** Durable sequences: KAHUNA.SEQ. What is promised about values and ids is said in values/sequence.ts. */
 import {
+  EMPTY_SEQUENCE_NAME,
   IDEMPOTENCY_MISMATCH,
+  MAX_BELOW_START,
+  MAX_NEEDS_ASCENT,
   NO_SEQUENCE,
+  RESERVE_COUNT,
   SEQUENCE_EXHAUSTED,
   SEQUENCE_EXISTS,
   SYNTAX_ERROR,
+  ZERO_INCREMENT,
+  badIdempotencyId,
   fail,
-  genericError,
+  idempotencyWindowFull,
 } from '../resp/errors.ts';
 import { MapReply, OK, type Reply } from '../resp/reply.ts';
 import { int64 } from '../values/integer.ts';
@@ -19,16 +25,6 @@ import { after, integer, key, optional, pattern, text } from './grammar.ts';
 import { readScanOptions } from './scans.ts';
 import { defineHelp } from './syntax.ts';
 import type { View } from './view.ts';
-
-const EMPTY_NAME = genericError('The name of a sequence must not be empty');
-const ZERO_INCREMENT = genericError('INCREMENT must not be 0');
-const MAX_NEEDS_ASCENT = genericError('MAX needs a positive INCREMENT');
-const MAX_BELOW_START = genericError('MAX must not be below START');
-const COUNT_NOT_POSITIVE = genericError('The number of values to reserve must be positive');
-const BAD_ID = genericError(`An idempotency id must have 1 to ${IDEMPOTENCY_ID_BYTES_MAX} bytes`);
-const WINDOW_FULL = genericError(
-  `The sequence keeps ${IDEMPOTENCY_IDS_MAX} idempotency ids of the last hour and has no room for more; nothing was allocated`,
-);
 
 const create = defineCommand({
   name: 'KAHUNA.SEQ|CREATE',
@@ -96,7 +92,7 @@ const reserve = defineCommand({
   run: (view, args): Reply => {
     const name = readName(args);
     const count = BigInt(args.integer());
-    if (count < 1n) fail(COUNT_NOT_POSITIVE);
+    if (count < 1n) fail(RESERVE_COUNT);
     const { first, last } = take(view, name, { count, id: readId(args) });
     return [first, last];
   },
@@ -115,7 +111,7 @@ function take(
     case 'mismatch':
       return fail(IDEMPOTENCY_MISMATCH);
     case 'windowFull':
-      return fail(WINDOW_FULL);
+      return fail(idempotencyWindowFull(IDEMPOTENCY_IDS_MAX));
     default:
       if (allocation.sequence !== sequence) view.put(SEQUENCE_SPACE, name, allocation.sequence, 0);
       return { first: int64(allocation.first) ?? 0, last: int64(allocation.last) ?? 0 };
@@ -173,7 +169,7 @@ const list = defineCommand({
 
 function readName(args: Args): string {
   const name = args.key();
-  return name === '' ? fail(EMPTY_NAME) : name;
+  return name === '' ? fail(EMPTY_SEQUENCE_NAME) : name;
 }
 
 /** `[IDEMPOTENCY id]` to the end. */
@@ -182,7 +178,7 @@ function readId(args: Args): string | null {
   if (!args.maybeToken('IDEMPOTENCY')) fail(SYNTAX_ERROR);
   const id = args.text();
   args.end();
-  return id.length < 1 || id.length > IDEMPOTENCY_ID_BYTES_MAX ? fail(BAD_ID) : id;
+  return id.length < 1 || id.length > IDEMPOTENCY_ID_BYTES_MAX ? fail(badIdempotencyId(IDEMPOTENCY_ID_BYTES_MAX)) : id;
 }
 
 function findSequence(view: View, name: string): Sequence | undefined {

@@ -2,7 +2,7 @@
  * Strings changed or deleted only if they hold what the caller expects, in one step: DIGEST, DELEX and the conditions of
  * SET (Redis 8.4, t_string.c), DELIFEQ (Valkey 9). Digests are XXH3-64 as sixteen hexadecimal digits, in any case.
  */
-import { fail, genericError, wrongArity } from '../resp/errors.ts';
+import { BAD_CONDITION, BAD_DIGEST, CONDITION_NEEDS_STRING, fail, wrongArity } from '../resp/errors.ts';
 import type { Reply } from '../resp/reply.ts';
 import { equalsBytes, toBytes } from '../values/string.ts';
 import type { StringValue } from '../values/value.ts';
@@ -22,9 +22,6 @@ export interface Condition {
 
 const KINDS: readonly ConditionKind[] = ['IFEQ', 'IFNE', 'IFDEQ', 'IFDNE'];
 const DIGEST = /^[\da-f]{16}$/i;
-const BAD_DIGEST = genericError('must be exactly 16 hexadecimal characters');
-const BAD_CONDITION = genericError('Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE');
-const CONDITION_NEEDS_STRING = genericError('Key should be of string type if conditions are specified');
 
 /** Takes `IFEQ value` and the like if they come next; a word without its operand is left for the caller to refuse. */
 export function maybeCondition(args: Args): Condition | null {

@@ -4,13 +4,16 @@
  */
 import {
   DECREMENT_OVERFLOW,
+  ENX_ALONE,
   INCREMENT_NAN,
   INCREMENT_OVERFLOW,
+  LBOUND_ABOVE_UBOUND,
   NOT_AN_INTEGER,
   NOT_A_FLOAT,
   SYNTAX_ERROR,
   fail,
-  genericError,
+  notAFloat,
+  notAnInteger,
 } from '../resp/errors.ts';
 import { DoubleReply, type Reply } from '../resp/reply.ts';
 import {
@@ -42,9 +45,6 @@ import { type ExpiryOption, expiryOf, maybeExpiryOption } from './expiry-time.ts
 import { after, double, expiration, integer, key, oneOf, optional, text, token } from './grammar.ts';
 import { asString } from './lookup.ts';
 import type { KeyObject, View } from './view.ts';
-
-const BOUNDS_CROSSED = genericError("LBOUND can't be greater than UBOUND");
-const ENX_ALONE = genericError('ENX flag requires an expiration');
 
 const incr = defineCommand({
   name: 'INCR',
@@ -235,12 +235,11 @@ function readIncrexNumber(args: Args, options: IncrexOptions): boolean {
 }
 
 function integerStep(options: IncrexOptions): (object: KeyObject | undefined) => StepResult {
-  const read = (bytes: Buffer, name: string): bigint =>
-    BigInt(parseInt64(bytes) ?? fail(genericError(`${name} is not an integer or out of range`)));
+  const read = (bytes: Buffer, name: string): bigint => BigInt(parseInt64(bytes) ?? fail(notAnInteger(name)));
   const by = options.by === null ? 1n : read(options.by, 'Increment');
   const lower = options.lower === null ? INT64_MIN : read(options.lower, 'LBOUND');
   const upper = options.upper === null ? INT64_MAX : read(options.upper, 'UBOUND');
-  if (lower > upper) fail(BOUNDS_CROSSED);
+  if (lower > upper) fail(LBOUND_ABOVE_UBOUND);
   return (object) => {
     const old = integerIn(object);
     const exact = BigInt(old) + by;
@@ -254,11 +253,11 @@ function integerStep(options: IncrexOptions): (object: KeyObject | undefined) =>
 
 function floatStep(options: IncrexOptions): (object: KeyObject | undefined) => StepResult {
   const read = (bytes: Buffer, name: string): LongDouble =>
-    parseLongDouble(bytes.toString('latin1')) ?? fail(genericError(`${name} is not a valid float`));
+    parseLongDouble(bytes.toString('latin1')) ?? fail(notAFloat(name));
   const by = options.by === null ? ZERO : read(options.by, 'Increment');
   const lower = options.lower === null ? negateLongDouble(LONG_DOUBLE_MAX) : read(options.lower, 'LBOUND');
   const upper = options.upper === null ? LONG_DOUBLE_MAX : read(options.upper, 'UBOUND');
-  if (compareLongDoubles(lower, upper) > 0) fail(BOUNDS_CROSSED);
+  if (compareLongDoubles(lower, upper) > 0) fail(LBOUND_ABOVE_UBOUND);
   return (object) => {
     const old = floatIn(object);
     if (typeof old === 'string') fail(INCREMENT_NAN);

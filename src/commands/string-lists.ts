@@ -1,5 +1,5 @@
 /** Several strings in one step (t_string.c, Redis 7.2; MSETEX of Redis 8.4). */
-import { SYNTAX_ERROR, fail, genericError, wrongArity } from '../resp/errors.ts';
+import { BAD_KEY_COUNT, BAD_PAIR_COUNT, SYNTAX_ERROR, fail, wrongArity } from '../resp/errors.ts';
 import { OK, type Reply } from '../resp/reply.ts';
 import { parseInt64 } from '../values/integer.ts';
 import { toReply } from '../values/string.ts';
@@ -10,8 +10,6 @@ import { block, expiration, integer, key, many, oneOf, optional, text, token } f
 import { isString } from './lookup.ts';
 import type { View } from './view.ts';
 
-const BAD_KEY_COUNT = genericError('invalid numkeys value');
-const BAD_PAIR_COUNT = genericError('wrong number of key-value pairs');
 const KEY_COUNT_MAX = 2_147_483_647;
 
 const mget = defineCommand({

@@ -159,6 +159,16 @@ export const BITFIELD_READ_ONLY = error('ERR BITFIELD_RO only supports the GET s
 export const LCS_LEN_AND_IDX = error('ERR If you want both the length and indexes, please just use IDX.');
 export const LCS_NOT_STRINGS = error('ERR The specified keys must contain string values');
 export const LCS_TOO_BIG = error('ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len');
+export const LBOUND_ABOVE_UBOUND = error("ERR LBOUND can't be greater than UBOUND");
+export const ENX_ALONE = error('ERR ENX flag requires an expiration');
+export const BAD_DIGEST = error('ERR must be exactly 16 hexadecimal characters');
+export const BAD_CONDITION = error('ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE');
+export const CONDITION_NEEDS_STRING = error('ERR Key should be of string type if conditions are specified');
+export const BAD_KEY_COUNT = error('ERR invalid numkeys value');
+export const BAD_PAIR_COUNT = error('ERR wrong number of key-value pairs');
+/** INCREX: `name` is Increment, LBOUND or UBOUND. */
+export const notAnInteger = (name: string): ErrorReply => error(`ERR ${name} is not an integer or out of range`);
+export const notAFloat = (name: string): ErrorReply => error(`ERR ${name} is not a valid float`);
 
 // ---------------------------------------------------------------------------------------------------------------
 // Generic keys and expiry (db.c, expire.c, object.c)
@@ -272,6 +282,22 @@ export const NO_SEQUENCE = error('NOSEQ No such sequence');
 export const SEQUENCE_EXISTS = error('SEQEXISTS The sequence exists with other parameters');
 export const SEQUENCE_EXHAUSTED = error('SEQEXHAUSTED The sequence is past its maximum; nothing was allocated');
 export const IDEMPOTENCY_MISMATCH = error('ERR The idempotency id was used before with other arguments');
+export const EMPTY_RESOURCE = error('ERR The resource must not be empty');
+export const EMPTY_OWNER = error('ERR The owner must not be empty');
+export const BAD_WAIT = error('ERR WAIT is not an integer or out of range');
+export const BAD_TOKEN = error('ERR The token is not an integer or out of range');
+export const BAD_RESOURCE_COUNT = error('ERR The number of resources is not an integer or out of range');
+export const EMPTY_SEQUENCE_NAME = error('ERR The name of a sequence must not be empty');
+export const ZERO_INCREMENT = error('ERR INCREMENT must not be 0');
+export const MAX_NEEDS_ASCENT = error('ERR MAX needs a positive INCREMENT');
+export const MAX_BELOW_START = error('ERR MAX must not be below START');
+export const RESERVE_COUNT = error('ERR The number of values to reserve must be positive');
+export const badIdempotencyId = (bytesMax: number): ErrorReply =>
+  error(`ERR An idempotency id must have 1 to ${bytesMax} bytes`);
+export const idempotencyWindowFull = (idsMax: number): ErrorReply =>
+  error(
+    `ERR The sequence keeps ${idsMax} idempotency ids of the last hour and has no room for more; nothing was allocated`,
+  );
 export const NO_TRANSACTION = error('NOTX No transaction on this connection');
 export const conflict = (reason: string): ErrorReply => error(`CONFLICT ${reason}`);
 
