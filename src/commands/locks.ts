@@ -34,6 +34,8 @@ import { readScanOptions } from './scans.ts';
 import { defineHelp } from './syntax.ts';
 import type { View } from './view.ts';
 
+const QUEUE_RECHECK_MS = 50;
+
 interface Claim {
   readonly owner: string;
   readonly expiresAtMs: number;
@@ -247,12 +249,15 @@ function isHeldBy(view: View, lock: Lock, owner: string): boolean {
   return lock.owner === owner && isHeld(view, lock);
 }
 
-/** Null if the owner may have the lock now; else the time until which it is surely taken, Infinity if that is open. */
+/**
+ * Null if the owner may have the lock now; else the time until which asking again is of no use. Behind others who wait for
+ * a free lock that is soon: should all of them go away, nothing would change and nobody be woken.
+ */
 function obstacle(view: View, resource: string, owner: string): number | null {
   const lock = findLock(view, resource);
   if (lock !== undefined && isHeld(view, lock)) return lock.owner === owner ? null : lock.expiresAtMs;
   const wouldOvertake = view.waits === 0 && view.waiterCount(LOCK_SPACE, resource) > 0;
-  return wouldOvertake ? Infinity : null;
+  return wouldOvertake ? view.nowMs + QUEUE_RECHECK_MS : null;
 }
 
 function mayStillWait(view: View, claim: Claim): boolean {

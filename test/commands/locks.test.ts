@@ -63,6 +63,7 @@ describe('locks', () => {
     client.view.advance(100);
     assert.equal(client.line('KAHUNA.LOCK ACQUIRE r carol PX 100'), 'nil');
     assert.equal(client.line('KAHUNA.LOCK ACQUIRE r carol PX 100 WAIT 40'), 'parked until +40');
+    assert.equal(client.line('KAHUNA.LOCK ACQUIRE r carol PX 100 WAIT 1000'), 'parked until +50');
     assert.equal(client.line('KAHUNA.LOCK MACQUIRE 2 q r carol PX 100'), 'nil*');
     assert.equal(client.line('KAHUNA.LOCK TOKEN q'), ':0');
     client.view.waits = 1;
