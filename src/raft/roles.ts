@@ -43,7 +43,10 @@ export function setLeader(s: RaftState, leader: NodeId): void {
   s.leader = leader;
 }
 
-/** Asks around whether an election could be won, without touching the term (thesis §9.6). */
+/**
+ * Asks around whether an election could be won, without touching the term (thesis §9.6). If nobody answers, because the
+ * others have not missed the leader yet, it asks again after half the usual time: a prevote disturbs nobody.
+ */
 export function becomePreCandidate(s: RaftState): void {
   if (s.role === 'leader') violated('a leader cannot stand for election');
   s.role = 'preCandidate';
@@ -51,6 +54,7 @@ export function becomePreCandidate(s: RaftState): void {
   s.votes.clear();
   s.votes.set(s.id, true);
   s.resetElectionTimer();
+  s.electionTimeout = Math.ceil(s.electionTimeout / 2);
 }
 
 /** Enters a new term with the vote given to itself; that vote counts once it is durable. */

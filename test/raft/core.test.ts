@@ -138,6 +138,11 @@ describe('raft core', () => {
     core.step({ ...draftMessage(MESSAGE_TYPES.appendResponse, 2, 1, core.term), index: 4 });
     assert.equal(core.hasCommittedOwnTerm, true);
     assert.equal(core.isLeaseAllowed, true);
+    settle(core);
+    assert.equal(core.isIdle, false);
+    core.step({ ...draftMessage(MESSAGE_TYPES.appendResponse, 3, 1, core.term), index: 4 });
+    settle(core);
+    assert.equal(core.isIdle, true);
     core.transferLeadership(2);
     assert.equal(core.isTransferring, true);
     assert.equal(core.isLeaseAllowed, false);

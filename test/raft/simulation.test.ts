@@ -39,7 +39,7 @@ function firstFailure(options: WorldOptions, seedsMax: number, first = 1): { see
 }
 
 describe('raft simulation', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
 
   it(`keeps every rule under faults and agrees when healed (${SEEDS} seeds)`, () => {
     const marks = new Map<string, number>();

@@ -98,7 +98,7 @@ function crashFor(world: World, node: SimNode): void {
   node.crash();
   world.mark('crash');
   const { start } = node;
-  world.after(world.random.between(1, 6 * world.profile.raft.electionTicks * TICK), () => {
+  world.after(world.random.between(1, world.profile.downTimeMax), () => {
     if (!node.isUp && node.start === start) node.boot();
   });
 }

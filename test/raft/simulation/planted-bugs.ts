@@ -155,12 +155,15 @@ const restarting = (profile: Profile): Profile =>
     initialVoters: 3,
     initialLearners: 0,
     nodeCount: 3,
-    raft: { ...profile.raft, electionTicks: 10, heartbeatTicks: 1 },
+    raft: { ...profile.raft, electionTicks: 10, heartbeatTicks: 8 },
     lossChance: 0,
     delayMax: 2,
     flushDelayMax: 2,
     faultGap: 20,
-    faults: ['crash', 'crash', 'oneWay', 'campaign', 'heal'],
+    faults: ['crash', 'crash', 'oneWay', 'campaign', 'campaign', 'heal'],
+    downTimeMax: 20,
+    // Logs stay equal, so that whoever asks may be voted for.
+    proposeGap: 300,
   });
 
 function voterMatches(s: RaftState, ids: readonly number[]): LogIndex {
@@ -275,8 +278,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     options: patched((s) => {
       Object.defineProperty(s, 'voteDelayTicks', { value: 0 });
     }, restarting),
-    seedsMax: 1000,
-    firstSeed: 320,
+    seedsMax: 200,
   },
   {
     name: 'votes are given while a leader with a lease is heard',

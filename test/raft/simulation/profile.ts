@@ -31,6 +31,8 @@ export interface Profile {
   /** Mean time between faults; Infinity for none. */
   readonly faultGap: number;
   readonly faults: readonly Fault[];
+  /** Longest time between a crash and the next start. */
+  readonly downTimeMax: number;
   /** Mean time between proposals, and between reads. */
   readonly proposeGap: number;
   readonly readGap: number;
@@ -94,6 +96,7 @@ export function drawProfile(seed: number): Profile {
     installFailChance: random.pick([0, 0, 0.3]),
     faultGap: isQuiet || faults.length === 0 ? Infinity : random.pick([20, 60, 150]),
     faults,
+    downTimeMax: 6 * electionTicks * TICK,
     proposeGap: random.pick([3, 10, 40]),
     readGap: random.pick([15, 60]),
     isLeased,
