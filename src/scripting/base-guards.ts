@@ -18,6 +18,8 @@ const GC_COUNT_BYTES = 4;
 /** A full collection is charged by the kibibyte in use. */
 const COLLECTION_UNITS_PER_KIB = 10;
 const KIB = 1024;
+/** Items of an array that a unit of work moves. */
+const ITEMS_PER_UNIT = 4;
 
 export function baseGuards(lua: Lua, budget: Budget): Readonly<Record<string, GuardMaker>> {
   const { api } = lua;
@@ -106,6 +108,22 @@ export function baseGuards(lua: Lua, budget: Budget): Readonly<Record<string, Gu
       }
     },
   };
+}
+
+/** Functions that may move or compare a whole array are charged for it. */
+export function tableGuards(lua: Lua, budget: Budget): Readonly<Record<string, GuardMaker>> {
+  const charged: GuardMaker = (native) => (L) => {
+    if (lua.type(L, 1) === TYPE.table) budget.charge(L, lua.arraySize(lua.pointerAt(lua.slot(L, 1))) / ITEMS_PER_UNIT);
+    return native(L);
+  };
+  // Adding or removing at the end moves nothing.
+  const chargedWithin =
+    (argumentsWithin: number): GuardMaker =>
+    (native) => {
+      const whole = charged(native);
+      return (L) => (lua.top(L) < argumentsWithin ? native(L) : whole(L));
+    };
+  return { insert: chargedWithin(3), remove: chargedWithin(2), sort: charged, concat: charged };
 }
 
 /** `os` as 7.2 has it: processor time in seconds, from an arbitrary origin. */

@@ -24,7 +24,7 @@ const GC_COUNT = 3;
 /** An interval longer than this is too long: the clock is read more often from then on. */
 const INTERVAL_MS_MAX = 5;
 /** Units of work charged between two looks at the clock. */
-const WORK_PER_CHECK = 200_000;
+const WORK_PER_CHECK = 50_000;
 /** Share of the memory limit at which garbage is collected at once rather than in Lua's own time. */
 const EAGER_SHARE = 0.4;
 /** Growth since the last eager collection that calls for another. */
@@ -108,7 +108,7 @@ export class Budget {
   /** Called by whoever gets control during an aborted run: raises again. */
   continueAbort(L: LuaState): never {
     this.#arm(L, 1);
-    return this.#lua.raise(L, 'script aborted');
+    return this.#lua.raiseUnhandled(L, 'script aborted');
   }
 
   /** The script needs, or would need, more memory than it may have. */
@@ -123,6 +123,17 @@ export class Budget {
     this.#instructions += this.#work;
     this.#work = 0;
     this.#checkLimits(L);
+  }
+
+  get memoryBytesMax(): number {
+    return this.#limits.memoryBytesMax;
+  }
+
+  /** Looks at the time after the script itself has ended; throws if it is over. */
+  mustHaveTime(): void {
+    const now = this.#clock.monotonicMs();
+    if (this.#startedAtMs === -1) this.#startedAtMs = now;
+    if (now - this.#startedAtMs > this.#limits.timeLimitMs) throw this.#timeError();
   }
 
   /** Monotonic ms, for os.clock. */
@@ -154,13 +165,7 @@ export class Budget {
       this.#checkedAtMs = now;
       return;
     }
-    if (now - this.#startedAtMs > this.#limits.timeLimitMs) {
-      const { timeLimitMs } = this.#limits;
-      this.#end(L, {
-        error: failure(`script exceeded the time limit of ${timeLimitMs} milliseconds and was aborted, nothing was applied`),
-        spoilsEngine: true,
-      });
-    }
+    if (now - this.#startedAtMs > this.#limits.timeLimitMs) this.#end(L, { error: this.#timeError(), spoilsEngine: true });
     if (now - this.#checkedAtMs > INTERVAL_MS_MAX && this.#interval > 1) {
       this.#interval = Math.max(1, Math.floor(this.#interval / 8));
       this.#arm(L, this.#interval);
@@ -192,6 +197,11 @@ export class Budget {
   #memoryRefused(): void {
     this.#outcome ??= this.#memoryOutcome();
     this.#arm(this.#lua.main, 1);
+  }
+
+  #timeError(): ReplyError {
+    const { timeLimitMs } = this.#limits;
+    return failure(`script exceeded the time limit of ${timeLimitMs} milliseconds and was aborted, nothing was applied`);
   }
 
   #memoryOutcome(): Outcome {

@@ -23,6 +23,7 @@ import {
   Status,
   VerbatimReply,
 } from '../resp/reply.ts';
+import type { Budget } from './budget.ts';
 import { REPLY_DEPTH_MAX, REPLY_ELEMENTS_MAX } from './limits.ts';
 import { type Lua, REGISTRY, TYPE } from './lua.ts';
 import { formatG, LUA_DIGITS, toInteger64 } from './numbers.ts';
@@ -30,10 +31,12 @@ import type { LuaState } from './wasm.ts';
 
 /** Stack slots that pushing one level of a reply takes. */
 const SLOTS_PER_LEVEL = 6;
+const ELEMENTS_PER_CHECK = 50_000;
 const TOO_MANY_ELEMENTS = new ErrorReply('ERR script returned too many elements and was aborted, nothing was applied');
 
 export class Converter {
   readonly #lua: Lua;
+  readonly #budget: Budget;
   /** Addresses of interned strings, which the registry keeps alive. */
   readonly #err: number;
   readonly #ok: number;
@@ -46,8 +49,9 @@ export class Converter {
   readonly #set: number;
   #elements = 0;
 
-  constructor(lua: Lua) {
+  constructor(lua: Lua, budget: Budget) {
     this.#lua = lua;
+    this.#budget = budget;
     const intern = (text: string): number => {
       lua.pushLatin1(lua.main, text);
       const address = lua.pointerAt(lua.topSlot(lua.main));
@@ -313,6 +317,8 @@ export class Converter {
 
   #count(): void {
     this.#elements++;
+    if (this.#elements % ELEMENTS_PER_CHECK !== 0) return;
+    this.#budget.mustHaveTime();
     if (this.#elements > REPLY_ELEMENTS_MAX) throw new ReplyError(TOO_MANY_ELEMENTS);
   }
 }

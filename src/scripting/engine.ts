@@ -7,7 +7,7 @@
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/platform.ts';
 import { ErrorReply, type Reply, ReplyError } from '../resp/reply.ts';
-import { baseGuards, osLibrary } from './base-guards.ts';
+import { baseGuards, osLibrary, tableGuards } from './base-guards.ts';
 import { Budget } from './budget.ts';
 import { Converter } from './convert.ts';
 import type { ScriptRun } from './host.ts';
@@ -78,7 +78,7 @@ export class LuaEngine {
     lua.verifyLayout();
     this.#lua = lua;
     this.#budget = new Budget(lua, options, options.clock);
-    this.#converter = new Converter(lua);
+    this.#converter = new Converter(lua, this.#budget);
     this.#api = new RedisApi(lua, this.#budget, this.#converter);
     this.#cjson = new CjsonLibrary(lua, this.#budget);
     this.#random = new RandomLibrary(lua);
@@ -216,7 +216,8 @@ export class LuaEngine {
     const { api, main: L } = lua;
     const sandbox = new Sandbox(lua);
     sandbox.guard('', baseGuards(lua, this.#budget));
-    sandbox.guard('string', stringGuards(lua, this.#budget, options.memoryBytesMax));
+    sandbox.guard('string', stringGuards(lua, this.#budget));
+    sandbox.guard('table', tableGuards(lua, this.#budget));
     sandbox.define('redis', this.#api.entries(options.redisVersion));
     sandbox.define('os', osLibrary(lua, this.#budget));
     sandbox.define('math', this.#random.entries());

@@ -28,7 +28,7 @@ export const SCRATCH_BYTES = 64 * 1024;
 /** Tables within tables that a reply may have. */
 export const REPLY_DEPTH_MAX = 500;
 /** Elements of one reply, over all levels. */
-export const REPLY_ELEMENTS_MAX = 8_000_000;
+export const REPLY_ELEMENTS_MAX = 4_000_000;
 
 /** Steps that a pattern may need by estimate before it is run by our own matcher, which counts them. */
 export const NATIVE_PATTERN_STEPS_MAX = 20_000_000;

@@ -6,7 +6,7 @@
  * collector's books. The layout (lobject.h, lstate.h of Lua 5.1 for 32-bit pointers) is fixed by the pinned binary and
  * checked once by `verifyLayout`:
  *
- *   lua_State   8 top, 12 base
+ *   lua_State   8 top, 12 base, 32 stack, 116 errfunc (offset of the error handler on the stack)
  *   TValue      0 value (double, pointer or int), 8 type; 16 bytes
  *   TString     8 hash, 12 length, 16 bytes…
  *   Table       7 log2 of the number of nodes, 12 array, 16 nodes, 28 size of the array
@@ -42,6 +42,8 @@ export const STATUS = { ok: 0, runtime: 2, syntax: 3, memory: 4, handler: 5 } as
 
 const STATE_TOP = 8;
 const STATE_BASE = 12;
+const STATE_STACK = 32;
+const STATE_HANDLER = 116;
 const VALUE_BYTES = 16;
 const VALUE_TYPE = 8;
 const STRING_HASH = 8;
@@ -164,6 +166,11 @@ export class Lua extends LuaInstance {
   /** What a table really holds: the read-only tables of the sandbox are empty in themselves. */
   tableBehind(table: number): number {
     return this.proxies.size === 0 ? table : (this.proxies.get(table) ?? table);
+  }
+
+  /** Items that the array part of a table has room for. */
+  arraySize(table: number): number {
+    return this.#word(table + TABLE_ARRAY_SIZE);
   }
 
   /** Address of the value under a string key (address of the interned string); 0 if there is none. */
@@ -354,11 +361,20 @@ export class Lua extends LuaInstance {
     throw new Error('lua_error returned');
   }
 
+  /**
+   * Raises the text to the innermost protected call without asking its error handler. From within a hook, a handler
+   * would run without hooks, and nothing could end it.
+   */
+  raiseUnhandled(L: LuaState, text: string): never {
+    this.i32[(L + STATE_HANDLER) >> 2] = 0;
+    return this.raise(L, text);
+  }
+
   /** Stops at start if the binary is not laid out as this file believes. */
   verifyLayout(): void {
     const L = this.main;
     const { api } = this;
-    const before = this.top(L);
+    assert(this.top(L) === 0, 'the stack is empty at first');
     api.lua_pushnumber(L, 1.5);
     assert(this.typeAt(this.topSlot(L)) === TYPE.number && this.numberAt(this.topSlot(L)) === 1.5, 'numbers');
     api.lua_createtable(L, 2, 0);
@@ -379,8 +395,20 @@ export class Lua extends LuaInstance {
     for (let index = 1; index <= 40; index++) {
       assert(this.numberAt(this.itemOf(table, index * index)) === index * 10, 'items');
     }
-    assert(this.top(L) === before + 2 && this.top(L) === api.lua_gettop(L), 'stack');
-    api.lua_settop(L, before);
+    assert(this.top(L) === 2 && this.top(L) === api.lua_gettop(L), 'stack');
+    api.lua_settop(L, 0);
+    let handler = 0;
+    const probe = this.addFunction((state) => {
+      handler = this.#word(state + STATE_HANDLER);
+      return 0;
+    });
+    this.commitFunctions();
+    api.lua_pushcclosure(L, probe, 0);
+    api.lua_pushvalue(L, 1);
+    api.lua_pushvalue(L, 1);
+    api.lua_pcall(L, 0, 0, 2);
+    assert(handler !== 0 && handler === this.slot(L, 2) - this.#word(L + STATE_STACK), 'error handlers');
+    api.lua_settop(L, 0);
   }
 
   #word(address: number): number {

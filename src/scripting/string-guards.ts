@@ -20,10 +20,14 @@ const BYTES_PER_UNIT = 16;
 /** A single result may take this share of the memory limit; building it takes as much again. */
 const RESULT_SHARE = 3;
 
-export function stringGuards(lua: Lua, budget: Budget, memoryBytesMax: number): Readonly<Record<string, GuardMaker>> {
-  const strings = new GuardedStrings(lua, budget, memoryBytesMax);
+export function stringGuards(lua: Lua, budget: Budget): Readonly<Record<string, GuardMaker>> {
+  const strings = new GuardedStrings(lua, budget);
   const gmatch: GuardMaker = (native) => (L) => strings.gmatch(L, native);
+  const charged: GuardMaker = (native) => (L) => strings.charged(L, native);
   return {
+    lower: charged,
+    upper: charged,
+    reverse: charged,
     rep: (native) => (L) => strings.rep(L, native),
     sub: (native) => (L) => strings.sub(L, native),
     format: (native) => (L) => strings.format(L, native),
@@ -41,10 +45,10 @@ class GuardedStrings {
   readonly #resultBytesMax: number;
   readonly #gmatchNext: number;
 
-  constructor(lua: Lua, budget: Budget, memoryBytesMax: number) {
+  constructor(lua: Lua, budget: Budget) {
     this.#lua = lua;
     this.#budget = budget;
-    this.#resultBytesMax = Math.floor(memoryBytesMax / RESULT_SHARE);
+    this.#resultBytesMax = Math.floor(budget.memoryBytesMax / RESULT_SHARE);
     this.#gmatchNext = lua.addFunction((L) => this.#nextMatch(L));
   }
 
@@ -60,6 +64,14 @@ class GuardedStrings {
       return 1;
     }
     this.#budget.charge(L, bytes / BYTES_PER_UNIT);
+    return native(L);
+  }
+
+  /** A function that goes over its argument byte by byte. */
+  charged(L: LuaState, native: CFunction): number {
+    if (this.#lua.type(L, 1) === TYPE.string) {
+      this.#budget.charge(L, this.#lua.stringLength(this.#lua.pointerAt(this.#lua.slot(L, 1))) / 2);
+    }
     return native(L);
   }
 

@@ -147,7 +147,7 @@ export class LuaInstance {
 
   /** The function at `index` of the table, callable from here. Its Lua errors pass through the caller. */
   native(index: number): CFunction {
-    return this.api.__indirect_function_table.get(index);
+    return this.#pending[index - this.#table.length] ?? this.#table.get(index);
   }
 
   /** Gives the function an index of the table. It can be called once `commitFunctions` has run. */

@@ -9,25 +9,22 @@ import { formatG } from '../numbers.ts';
 import type { LuaState } from '../wasm.ts';
 import { type CjsonSettings, INVALID_NUMBERS } from './cjson.ts';
 
-/** A length beyond this is an error of memory long before. */
-const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
 /** Nesting that our own recursion stands, whatever the settings allow. */
 const DEPTH_MAX = 1_500;
 const INT_MAX = 2 ** 31 - 1;
 const INT_MIN = -(2 ** 31);
 
+/** Share of the memory limit that the text may take: it is in memory twice when it is handed to Lua. */
+const OUTPUT_SHARE = 3;
+
 const NEEDS_ESCAPE = /[\0-\x1f"\\/\x7f]/;
-const NEED_ESCAPE = /[\0-\x1f"\\/\x7f]/g;
-const ESCAPES: Readonly<Record<string, string>> = {
-  '\b': '\\b',
-  '\t': '\\t',
-  '\n': '\\n',
-  '\f': '\\f',
-  '\r': '\\r',
-  '"': '\\"',
-  '\\': '\\\\',
-  '/': '\\/',
-};
+/** By character code; undefined for characters that stand for themselves. */
+const ESCAPES: (string | undefined)[] = [];
+for (let code = 0; code < 0x20; code++) ESCAPES[code] = `\\u${code.toString(16).padStart(4, '0')}`;
+ESCAPES[0x7f] = '\\u007f';
+for (const [character, letter] of ['\bb', '\tt', '\nn', '\ff', '\rr', '""', '\\\\', '//']) {
+  ESCAPES[(character ?? '').charCodeAt(0)] = `\\${letter}`;
+}
 
 export function encodeJson(lua: Lua, budget: Budget, L: LuaState, settings: CjsonSettings): number {
   const encoder = new Encoder(lua, budget, L, settings);
@@ -73,8 +70,21 @@ class Encoder {
 
   #string(string: number): string {
     const text = this.#lua.latin1(string);
+    if (!NEEDS_ESCAPE.test(text)) {
+      this.#count(text.length);
+      return `"${text}"`;
+    }
+    let escaped = '"';
+    let copied = 0;
+    for (let i = 0; i < text.length; i++) {
+      const escape = ESCAPES[text.charCodeAt(i)];
+      if (escape === undefined) continue;
+      escaped += text.slice(copied, i) + escape;
+      copied = i + 1;
+      this.#count(escape.length);
+    }
     this.#count(text.length);
-    return NEEDS_ESCAPE.test(text) ? `"${text.replace(NEED_ESCAPE, escapeOf)}"` : `"${text}"`;
+    return `${escaped}${text.slice(copied)}"`;
   }
 
   #number(value: number): string {
@@ -149,14 +159,10 @@ class Encoder {
   #count(bytes: number): void {
     this.#bytes += bytes;
     this.#budget.charge(this.#L, bytes);
-    if (this.#bytes > OUTPUT_BYTES_MAX) this.#budget.abortForMemory(this.#L);
+    if (this.#bytes > this.#budget.memoryBytesMax / OUTPUT_SHARE) this.#budget.abortForMemory(this.#L);
   }
 
   #refuse(type: number, reason: string): never {
     return this.#lua.raiseAt(this.#L, `Cannot serialise ${this.#lua.typeName(type)}: ${reason}`);
   }
-}
-
-function escapeOf(character: string): string {
-  return ESCAPES[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
