@@ -35,6 +35,8 @@ export class LoadGenerator {
   readonly #binary: string;
   readonly #seconds: number;
   readonly #lastRate = new Map<string, number>();
+  /** Over all runs, calibration included. */
+  requestsSent = 0;
 
   constructor(binary: string, seconds: number) {
     this.#binary = binary;
@@ -56,6 +58,7 @@ export class LoadGenerator {
   }
 
   async #run(endpoint: Endpoint, load: Load, requests: number): Promise<Rate> {
+    this.requestsSent += requests;
     const args = [
       '-h',
       endpoint.host,

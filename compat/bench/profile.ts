@@ -37,18 +37,24 @@ export async function profile(request: ProfileRequest): Promise<void> {
     const leader = request.nodes === 1 ? cluster.nodes[0] : await cluster.untilLeader('key:000000000000');
     if (leader === undefined) throw new Error('no node');
     if (request.load.operation === 'GET') await fillKeys(leader.endpoint);
-    const rate = await new LoadGenerator(request.binary, request.seconds).measure(leader.endpoint, request.load);
+    const generator = new LoadGenerator(request.binary, request.seconds);
+    const rate = await generator.measure(leader.endpoint, request.load);
     console.log(`${Math.round(rate.rps)} requests/s, p50 ${rate.p50Ms} ms, p99 ${rate.p99Ms} ms (under the profiler)`);
     const follower = cluster.nodes.find((node) => node !== leader);
-    await printProfile(leader, 'leader', request.outFolder);
-    if (follower !== undefined) await printProfile(follower, 'follower', request.outFolder);
+    await printProfile(leader, 'leader', { folder: request.outFolder, requests: generator.requestsSent });
+    if (follower !== undefined)
+      await printProfile(follower, 'follower', { folder: request.outFolder, requests: generator.requestsSent });
   } finally {
     await cluster.stop();
   }
 }
 
 /** Node.js writes the profile when the process ends in an orderly way. */
-async function printProfile(node: KahunaNode, role: string, folder: string): Promise<void> {
+async function printProfile(
+  node: KahunaNode,
+  role: string,
+  { folder, requests }: { readonly folder: string; readonly requests: number },
+): Promise<void> {
   const { pid } = node.process;
   await node.terminate(30_000);
   const file = readdirSync(folder).find((name) => name.includes(`.${pid}.`));
@@ -56,12 +62,19 @@ async function printProfile(node: KahunaNode, role: string, folder: string): Pro
   const path = join(folder, `${role}.cpuprofile`);
   renameSync(join(folder, file), path);
   const profiled = JSON.parse(readFileSync(path, 'utf8')) as CpuProfile; // V8's own format
-  console.log(`\n${role}: ${path}`);
-  console.log(table(['self', 'share of busy', 'function', 'where'], busiest(profiled)));
+  const { busyMicros, rows } = busiest(profiled);
+  const each = (busyMicros / requests).toFixed(1);
+  console.log(
+    `\n${role}: ${path}\nbusy ${Math.round(busyMicros / 1000)} ms for ${requests} requests: ${each} µs each, start-up included`,
+  );
+  console.log(table(['self', 'share of busy', 'function', 'where'], rows));
 }
 
 /** Self time by function, without idle time. */
-function busiest({ nodes, samples, timeDeltas }: CpuProfile): string[][] {
+function busiest({ nodes, samples, timeDeltas }: CpuProfile): {
+  readonly busyMicros: number;
+  readonly rows: string[][];
+} {
   const nameOf = new Map<number, { readonly name: string; readonly where: string }>();
   for (const { id, callFrame } of nodes) {
     const file = callFrame.url.split('/').slice(-2).join('/');
@@ -80,11 +93,12 @@ function busiest({ nodes, samples, timeDeltas }: CpuProfile): string[][] {
     const label = `${frame.name}\t${frame.where}`;
     self.set(label, (self.get(label) ?? 0) + delta);
   }
-  return [...self]
+  const rows = [...self]
     .sort(([, a], [, b]) => b - a)
     .slice(0, ROWS_SHOWN)
     .map(([label, micros]) => {
       const [name = '', where = ''] = label.split('\t');
       return [`${Math.round(micros / 1000)} ms`, `${((micros / busy) * 100).toFixed(1)} %`, name, where];
     });
+  return { busyMicros: busy, rows };
 }

@@ -20,7 +20,7 @@ import { REGRESSIONS } from './regressions.ts';
 import { formatStream, type Stream } from './steps.ts';
 
 const OPTIONS = {
-  runs: { default: 60, doc: 'streams per seed, kind, protocol and deployment' },
+  runs: { default: 40, doc: 'streams per seed, kind, protocol and deployment' },
   length: { default: 50, doc: 'longest stream, in steps' },
   seed: { default: -1, doc: 'only this seed instead of the fixed ones and a fresh one' },
   path: { default: '', doc: 'the shrink path that a failure printed; needs --seed, --kind, --protocol, --target' },
