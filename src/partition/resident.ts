@@ -142,12 +142,14 @@ export class ResidentTable {
   }
 
   /**
-   * Moves the clock hand until the budget is met or `stepsMax` keys were looked at: a used key gets a second chance, a
-   * clean unused one is dropped. Returns how many were dropped.
+   * Moves the clock hand until the budget is met, every key had its second chance, or `stepsMax` keys were looked at: a
+   * used key is spared once, a clean unused one is dropped. Returns how many were dropped.
    */
   evict(appliedIndex: LogIndex, stepsMax: number): number {
     let dropped = 0;
-    for (let step = 0; step < stepsMax && this.#budget.isExceeded; step++) {
+    // Twice round: what is left then is dirty, or what exceeds the budget lies in other partitions.
+    const steps = Math.min(stepsMax, this.keyCount * 2);
+    for (let step = 0; step < steps && this.#budget.isExceeded; step++) {
       const resident = this.#advanceHand();
       if (resident === null) break;
       if (resident.changedIndex > appliedIndex) continue;
