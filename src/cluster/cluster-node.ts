@@ -68,6 +68,7 @@ export interface ClusterNodeOptions {
   readonly commandTimeoutMs: number;
   readonly logMemoryBytes: number;
   readonly checkpointIntervalMs: number;
+  readonly versionRetentionMs: () => number;
 }
 
 /** A lease ends this much before the shortest election time-out, for drift of the clocks: in thousandths. */
@@ -116,6 +117,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
       log,
       tickMs: options.heartbeatMs,
       checkpointIntervalMs: options.checkpointIntervalMs,
+      versionRetentionMs: options.versionRetentionMs,
       events: {
         flushMessages: () => {
           this.transport.flush();

@@ -80,9 +80,6 @@ export function checkTogether(values: SettingValues): void {
       throw new SettingError('invalid', 'initial-cluster', `does not name this node (node-id ${values['node-id']})`);
     }
   }
-  if (values['log-memory-size'] > values['log-retention-size']) {
-    throw new SettingError('invalid', 'log-memory-size', 'must not be larger than log-retention-size');
-  }
 }
 
 type Listener = (values: SettingValues) => void;

@@ -255,15 +255,10 @@ export const SETTINGS = {
     default: 64 * MB,
     doc: 'Size of one file of the log.',
   }),
-  'log-retention-size': ownLive('storage', {
-    kind: memory({ min: MB, max: 1024 * GB }),
-    default: 256 * MB,
-    doc: 'Log that is kept for nodes that come back; one that missed more gets a snapshot.',
-  }),
   'log-memory-size': ownLive('storage', {
     kind: memory({ min: MB, max: 16 * GB }),
     default: 64 * MB,
-    doc: 'Log entries kept in memory for followers.',
+    doc: 'Log of a partition that is kept, in memory and on disk, for nodes that come back; one that missed more gets a snapshot.',
   }),
   'checkpoint-interval': ownLive('storage', {
     kind: duration({ min: SECOND, max: HOUR }),
@@ -282,8 +277,10 @@ export const SETTINGS = {
   }),
   'version-retention': ownLive('storage', {
     kind: duration({ min: 0, max: 365 * DAY }),
-    default: 10 * MINUTE,
-    doc: 'How long versions of a value stay readable after it changed.',
+    default: 0,
+    doc:
+      'How long older versions of a value are kept after it changed; 0 = none are. Commands that read them are not ' +
+      'part of this version.',
   }),
   'idempotency-retention': ownLive('storage', {
     kind: duration({ min: HOUR, max: 365 * DAY }),

@@ -15,7 +15,7 @@ import { watchVersions } from '../commands/versions.ts';
 import type { Settings } from '../config/live.ts';
 import { listenAddresses, residentBytesMax, type SettingValues } from '../config/settings.ts';
 import { MemoryBudget } from '../partition/resident.ts';
-import { createScriptHost, type ScriptHost } from '../scripting/host.ts';
+import { createScriptHost, type ScriptHost, type ScriptHostOptions } from '../scripting/host.ts';
 import { REDIS_VERSION, type ShutdownRequest } from '../server/context.ts';
 import type { ProcessFacts } from '../server/facts.ts';
 import { createServer, type Server } from '../server/server.ts';
@@ -35,6 +35,8 @@ export interface NodeOptions {
   readonly configPath: string;
   /** Opens the ordered store in a directory, after its files were checked. */
   readonly openStore: (directory: string) => Promise<{ readonly store: KeyValueStore; readonly isTailTorn: boolean }>;
+  /** Lua for this node; absent = an engine of its own. It loads in real time, so a simulation hands in one that is loaded. */
+  readonly createScriptHost?: (options: ScriptHostOptions) => Promise<ScriptHost>;
   readonly onShutdown: (request: ShutdownRequest) => void;
 }
 
@@ -55,7 +57,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   await platform.disk.makeDirectory(directory);
   const lock = await platform.disk.lock(`${directory}/lock`);
   const { raftLog, data } = await openStores(options, topology, directory);
-  const host = await createScriptHost({
+  const host = await (options.createScriptHost ?? createScriptHost)({
     clock: platform.clock,
     memoryBytesMax: values['lua-memory-limit'],
     timeLimitMs: values['lua-time-limit'] === 0 ? Number.POSITIVE_INFINITY : values['lua-time-limit'],
@@ -122,7 +124,11 @@ async function openStores(
     disk: platform.disk,
     directory: dataDirectory,
     log,
+    history: { retentionMs: settings.values['version-retention'], heldFloor: 0 },
     checkpoints: new Map([...raftLog.recovered].map(([group, { checkpoint }]) => [group, checkpoint])),
+  });
+  settings.onChange('version-retention', (values) => {
+    data.setHistory({ retentionMs: values['version-retention'], heldFloor: 0 });
   });
   return { raftLog, data };
 }
@@ -168,6 +174,7 @@ function createCluster(options: NodeOptions, parts: ClusterParts): ClusterNode {
     commandTimeoutMs: values['command-timeout'],
     logMemoryBytes: values['log-memory-size'],
     checkpointIntervalMs: values['checkpoint-interval'],
+    versionRetentionMs: () => options.settings.values['version-retention'],
   });
 }
 

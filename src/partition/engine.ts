@@ -6,6 +6,7 @@
  * carries what arrived during the one before (group commit without a timer).
  */
 import { assert } from '../base/assert.ts';
+import { timestampFromMs } from '../base/hlc.ts';
 import type { GroupId, NodeId } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import type { Platform, TimerHandle } from '../base/platform.ts';
@@ -31,8 +32,12 @@ export interface EngineOptions {
   readonly tickMs: number;
   /** Longest time between checkpoints while entries arrive, in ms. */
   readonly checkpointIntervalMs: number;
+  /** How long older versions are kept, in ms; asked again and again. 0 = none are. */
+  readonly versionRetentionMs: () => number;
 }
 
+/** Records that one round of collecting old versions looks at. */
+const COLLECT_STEPS_MAX = 1_000;
 /** Pause between looks at waiters, expiry and deadlines, in ms. */
 const HOUSEKEEPING_MS = 20;
 
@@ -54,6 +59,7 @@ export class Engine {
   #timers: TimerHandle[] = [];
   #lastCheckpointMs = 0;
   #checkpointing: Promise<void> | null = null;
+  #isCollecting = false;
   #isClosed = false;
 
   constructor(options: EngineOptions) {
@@ -73,6 +79,7 @@ export class Engine {
     this.#every(HOUSEKEEPING_MS, () => {
       for (const replica of this.replicas.values()) replica.tick();
       this.#maybeCheckpoint();
+      this.#maybeCollect();
     });
     for (const replica of this.replicas.values()) {
       // Alone there is nobody to wait for.
@@ -172,6 +179,24 @@ export class Engine {
         this.#options.platform.process.fatal('dataWrite', 'a checkpoint failed', error);
       });
     }
+  }
+
+  /** Lets versions go that are older than the retention, by the time of the partition that lags most. */
+  #maybeCollect(): void {
+    const retentionMs = this.#options.versionRetentionMs();
+    if (retentionMs === 0 || this.#isCollecting || this.replicas.size === 0) return;
+    const times = [...this.replicas.values()].map((replica) => replica.applier.state.timeMs).filter((time) => time > 0);
+    if (times.length === 0) return;
+    this.#isCollecting = true;
+    const floor = timestampFromMs(Math.max(0, Math.min(...times) - retentionMs));
+    this.#options.data.collect(floor, COLLECT_STEPS_MAX).then(
+      () => {
+        this.#isCollecting = false;
+      },
+      (error: unknown) => {
+        if (!this.#isClosed) this.#options.platform.process.fatal('dataWrite', 'collecting old versions failed', error);
+      },
+    );
   }
 
   /** Makes the data durable and lets the log forget what it no longer needs. One at a time. */
