@@ -18,11 +18,21 @@ interface Answer {
 }
 
 const REASONS: Readonly<Record<number, string>> = {
-  200: 'OK', 400: 'Bad Request', 404: 'Not Found', 405: 'Method Not Allowed', 408: 'Request Timeout',
-  431: 'Request Header Fields Too Large', 500: 'Internal Server Error', 503: 'Service Unavailable',
+  200: 'OK',
+  400: 'Bad Request',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  408: 'Request Timeout',
+  431: 'Request Header Fields Too Large',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
 };
 
-const plain = (status: number, body: string): Answer => ({ status, type: 'text/plain; charset=utf-8', body: `${body}\n` });
+const plain = (status: number, body: string): Answer => ({
+  status,
+  type: 'text/plain; charset=utf-8',
+  body: `${body}\n`,
+});
 
 export class AdminService {
   readonly #context: ServerContext;
@@ -134,12 +144,17 @@ class AdminConnection implements ConnectionHandler {
         case '/healthz':
           return plain(200, 'ok');
         case '/readyz':
-          return this.#context.cluster.isReady ? plain(200, 'ready') : plain(503, 'a partition on this node has no leader yet');
+          return this.#context.cluster.isReady
+            ? plain(200, 'ready')
+            : plain(503, 'a partition on this node has no leader yet');
         default:
           return plain(404, 'there are /metrics, /healthz and /readyz');
       }
     } catch (error) {
-      this.#context.log.error('the admin service failed', { path, error: error instanceof Error ? error.message : String(error) });
+      this.#context.log.error('the admin service failed', {
+        path,
+        error: error instanceof Error ? error.message : String(error),
+      });
       return plain(500, 'the node failed to answer; its log tells why');
     }
   }

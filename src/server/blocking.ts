@@ -26,7 +26,14 @@ const WAITING_TIMES: Readonly<Record<string, WaitingTime>> = {
 
 /** Commands whose answer to "it timed out" is a null array; the others answer null. */
 const NULL_ARRAY_COMMANDS: ReadonlySet<string> = new Set([
-  'blpop', 'brpop', 'bzpopmin', 'bzpopmax', 'blmpop', 'bzmpop', 'xread', 'xreadgroup',
+  'blpop',
+  'brpop',
+  'bzpopmin',
+  'bzpopmax',
+  'blmpop',
+  'bzmpop',
+  'xread',
+  'xreadgroup',
 ]);
 
 /** Milliseconds; 0 if it does not wait (or its arguments are wrong), Infinity if it waits without limit. */

@@ -7,8 +7,24 @@ import type { CommandEntry } from './command-table.ts';
 
 /** The order in which Redis lists flags (server.c addReplyFlagsForCommand). */
 const FLAG_ORDER = [
-  'write', 'readonly', 'denyoom', 'admin', 'pubsub', 'noscript', 'blocking', 'loading', 'stale', 'skip_monitor',
-  'skip_slowlog', 'asking', 'fast', 'no_auth', 'no_mandatory_keys', 'no_multi', 'movablekeys', 'allow_busy',
+  'write',
+  'readonly',
+  'denyoom',
+  'admin',
+  'pubsub',
+  'noscript',
+  'blocking',
+  'loading',
+  'stale',
+  'skip_monitor',
+  'skip_slowlog',
+  'asking',
+  'fast',
+  'no_auth',
+  'no_mandatory_keys',
+  'no_multi',
+  'movablekeys',
+  'allow_busy',
 ] as const;
 
 export type KeyAccess = 'RO' | 'RW' | 'OW' | 'RM';
@@ -39,7 +55,9 @@ export function commandInfo(entry: CommandEntry): Reply {
     spec.keys.last,
     spec.keys.step,
     new SetReply(
-      ACL_CATEGORIES.filter((category) => spec.categories.includes(category)).map((category) => new Status(`@${category}`)),
+      ACL_CATEGORIES.filter((category) => spec.categories.includes(category)).map(
+        (category) => new Status(`@${category}`),
+      ),
     ),
     [],
     keySpecs(spec),
@@ -56,12 +74,25 @@ function keySpecs(spec: CommandSpec): Reply {
   return [
     new MapReply([
       ['flags', accessFlags(spec)],
-      ['begin_search', new MapReply([['type', 'index'], ['spec', new MapReply([['index', first]])]])],
+      [
+        'begin_search',
+        new MapReply([
+          ['type', 'index'],
+          ['spec', new MapReply([['index', first]])],
+        ]),
+      ],
       [
         'find_keys',
         new MapReply([
           ['type', 'range'],
-          ['spec', new MapReply([['lastkey', lastKey], ['keystep', step], ['limit', 0]])],
+          [
+            'spec',
+            new MapReply([
+              ['lastkey', lastKey],
+              ['keystep', step],
+              ['limit', 0],
+            ]),
+          ],
         ]),
       ],
     ]),

@@ -45,7 +45,11 @@ export class CommandEntry {
   /** By upper-case name of the subcommand; null if there are none. */
   readonly subcommands: Map<string, CommandEntry> | null;
 
-  constructor(spec: CommandSpec, runner: { data: DataCommand | null; session: SessionCommand | null }, hasSubcommands: boolean) {
+  constructor(
+    spec: CommandSpec,
+    runner: { data: DataCommand | null; session: SessionCommand | null },
+    hasSubcommands: boolean,
+  ) {
     this.spec = spec;
     this.fullName = spec.name.toLowerCase();
     this.data = runner.data;
@@ -101,7 +105,7 @@ export class CommandTable {
 
   constructor(dataCommands: readonly DataCommand[], sessionCommands: readonly (SessionCommand | CommandSpec)[]) {
     for (const row of sessionCommands) this.#addRow(row, { data: null, session: runnerOf(row) });
-    for (const row of dataCommands) this.#addRow(row, { data: row, session: null });
+    for (const row of dataCommands) if (isPublic(row)) this.#addRow(row, { data: row, session: null });
     for (const [name, entry] of this.#byName) {
       this.#bySpelling.set(name, entry);
       this.#bySpelling.set(name.toLowerCase(), entry);
@@ -200,6 +204,11 @@ export class CommandTable {
   }
 }
 
+/** Rows whose names start with % are for the nodes among themselves: no client can call or see them. */
+function isPublic(row: CommandSpec): boolean {
+  return !row.name.startsWith('%');
+}
+
 /** A subcommand runs by its own function, or by that of its container (which then looks at argv[1] itself). */
 function subRunner(
   row: CommandSpec,
@@ -211,14 +220,10 @@ function subRunner(
 }
 
 function runnerOf(row: SessionCommand | CommandSpec): SessionCommand | null {
-  return isRunnable<SessionCommand>(row) ? row : null;
+  return 'run' in row ? row : null;
 }
 
-function asDataCommand(row: CommandSpec): DataCommand {
-  assert(isRunnable<DataCommand>(row), `${row.name} has no function`);
+function asDataCommand(row: CommandSpec | DataCommand): DataCommand {
+  assert('run' in row, `${row.name} has no function`);
   return row;
-}
-
-function isRunnable<T extends CommandSpec>(row: CommandSpec): row is T {
-  return 'run' in row && typeof row.run === 'function';
 }

@@ -8,7 +8,13 @@
  */
 import { assert, mustExist } from '../base/assert.ts';
 import {
-  LOADING, NOT_ALLOWED_IN_MULTI, NO_AUTH, NO_SCRIPT, unknownCommand, unknownSubcommand, wrongArity,
+  LOADING,
+  NOT_ALLOWED_IN_MULTI,
+  NO_AUTH,
+  NO_SCRIPT,
+  unknownCommand,
+  unknownSubcommand,
+  wrongArity,
 } from '../resp/errors.ts';
 import { ErrorReply, QUEUED, ReplyError } from '../resp/reply.ts';
 import type { Reply } from '../resp/reply.ts';
@@ -16,7 +22,7 @@ import { blockingWaitMs } from './blocking.ts';
 import { ENTRY } from './command-table.ts';
 import type { CommandEntry } from './command-table.ts';
 import type { ServerContext } from './context.ts';
-import { ClusterSlot, CommandWork, Slot } from './pending.ts';
+import { type ClusterSlot, CommandWork, Slot } from './pending.ts';
 import { ensureScript, isScriptKnown } from './script-bodies.ts';
 import { GATE, STALL, isErrorReply } from './session.ts';
 import type { Session } from './session.ts';
@@ -103,7 +109,6 @@ export class Dispatcher {
 
   /** Runs a session command inside EXEC, in its place. */
   async runInExec(session: Session, entry: CommandEntry, argv: readonly Buffer[]): Promise<Reply> {
-    if (this.#context.monitors.count > 0) this.#feedMonitors(session, entry, argv);
     let reply: SessionReply;
     try {
       reply = await runnerOf(entry).run(session, argv);
@@ -111,6 +116,7 @@ export class Dispatcher {
       if (!(error instanceof ReplyError)) throw error;
       reply = error.reply;
     }
+    this.feedMonitors(session, entry, argv);
     const answer = typeof reply === 'symbol' ? null : reply;
     this.recordInExec(entry, answer);
     return answer;
@@ -176,7 +182,8 @@ export class Dispatcher {
       session.answer(session.transaction?.queue(entry, argv, session.requestBytes) ?? QUEUED);
       return false;
     }
-    if ((gate & SERVER_GATE.monitored) !== 0) this.#feedMonitors(session, entry, argv);
+    // A session command is shown after it ran, as in Redis: SELECT with the new database, EXEC behind its commands.
+    if ((gate & SERVER_GATE.monitored) !== 0 && entry.data !== null) this.#feedMonitors(session, entry, argv);
     return true;
   }
 
@@ -230,6 +237,7 @@ export class Dispatcher {
       this.#await(session, entry, argv, outcome);
       return;
     }
+    this.feedMonitors(session, entry, argv);
     if (outcome === ANSWERED_LATER) return;
     if (outcome !== NO_REPLY) session.answer(outcome);
     this.#account(session, entry, argv, startedMs, outcome === NO_REPLY ? null : outcome);
@@ -242,15 +250,18 @@ export class Dispatcher {
     session.append(slot);
     session.stall(STALL.barrier);
     const settle = (reply: Reply): void => {
+      if (entry.data === null) this.feedMonitors(session, entry, argv);
       this.#account(session, entry, argv, startedMs, reply);
       session.settleBarrier(slot, reply);
     };
-    outcome.then(settle, (error: unknown) => {
-      if (error instanceof ReplyError) settle(error.reply);
-      else session.fail(error);
-    }).catch((error: unknown) => {
-      session.fail(error);
-    });
+    outcome
+      .then(settle, (error: unknown) => {
+        if (error instanceof ReplyError) settle(error.reply);
+        else session.fail(error);
+      })
+      .catch((error: unknown) => {
+        session.fail(error);
+      });
   }
 
   #account(session: Session, entry: CommandEntry, argv: readonly Buffer[], startedMs: number, reply: Reply): void {

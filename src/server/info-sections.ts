@@ -221,18 +221,20 @@ function commandStats({ table }: ServerContext): InfoFields {
     if (calls === 0 && rejected === 0) return [];
     const usec = Math.round(counters.usec);
     const perCall = (calls === 0 ? 0 : counters.usec / calls).toFixed(2);
-    return [[
-      `cmdstat_${fullName}`,
-      `calls=${calls},usec=${usec},usec_per_call=${perCall},rejected_calls=${rejected},failed_calls=${failed}`,
-    ] as const];
+    return [
+      [
+        `cmdstat_${fullName}`,
+        `calls=${calls},usec=${usec},usec_per_call=${perCall},rejected_calls=${rejected},failed_calls=${failed}`,
+      ] as const,
+    ];
   });
 }
 
 function latencyStats({ table }: ServerContext): InfoFields {
   return [...table.all()].flatMap(({ fullName, stats: counters }) => {
     if (counters.histogram === null) return [];
-    const [p50, p99, p999] = [0.5, 0.99, 0.999].map((share) => counters.percentileUsec(share).toFixed(3));
-    return [[`latency_percentiles_usec_${fullName}`, `p50=${p50},p99=${p99},p99.9=${p999}`] as const];
+    const at = (share: number): string => counters.percentileUsec(share).toFixed(3);
+    return [[`latency_percentiles_usec_${fullName}`, `p50=${at(0.5)},p99=${at(0.99)},p99.9=${at(0.999)}`] as const];
   });
 }
 

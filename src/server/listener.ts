@@ -84,7 +84,10 @@ export class ClientListener {
 
 /** `address` as Connection gives it: host:port, IPv6 in brackets or not. */
 export function isLoopback(address: string): boolean {
-  return /^(127\.\d+\.\d+\.\d+|\[?(::ffff:127\.\d+\.\d+\.\d+|::1)\]?)(:\d+)?$/i.test(address) || /^\/|^localhost(:|$)/.test(address);
+  return (
+    /^(127\.\d+\.\d+\.\d+|\[?(::ffff:127\.\d+\.\d+\.\d+|::1)\]?)(:\d+)?$/i.test(address) ||
+    /^\/|^localhost(:|$)/.test(address)
+  );
 }
 
 function messageOf(error: unknown): string {

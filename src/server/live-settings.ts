@@ -8,8 +8,14 @@ import type { RequestLimits } from '../resp/requests.ts';
 import type { OutputLimit } from './output-guard.ts';
 
 const WATCHED: readonly SettingName[] = [
-  'proto-max-bulk-len', 'client-query-buffer-limit', 'command-timeout', 'timeout', 'client-output-buffer-limit',
-  'slowlog-log-slower-than', 'slowlog-max-len', 'latency-monitor-threshold',
+  'proto-max-bulk-len',
+  'client-query-buffer-limit',
+  'command-timeout',
+  'timeout',
+  'client-output-buffer-limit',
+  'slowlog-log-slower-than',
+  'slowlog-max-len',
+  'latency-monitor-threshold',
 ];
 
 export class LiveSettings implements RequestLimits {

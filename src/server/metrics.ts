@@ -17,11 +17,13 @@ interface Metric {
   readonly read: (context: ServerContext) => number | readonly Sample[];
 }
 
-const perCommand = (read: (entry: CommandEntry) => number) => (context: ServerContext): Sample[] =>
-  [...context.table.all()].flatMap((entry) => {
-    const value = read(entry);
-    return value === 0 ? [] : [{ labels: { command: entry.fullName }, value }];
-  });
+const perCommand =
+  (read: (entry: CommandEntry) => number) =>
+  (context: ServerContext): Sample[] =>
+    [...context.table.all()].flatMap((entry) => {
+      const value = read(entry);
+      return value === 0 ? [] : [{ labels: { command: entry.fullName }, value }];
+    });
 
 const perReplica =
   (read: (replica: ReturnType<ServerContext['cluster']['replicaStatus']>[number]) => number) =>
@@ -30,32 +32,48 @@ const perReplica =
 
 const METRICS: readonly Metric[] = [
   {
-    name: 'kahuna_up_seconds', type: 'gauge', help: 'Time since the server was built.',
+    name: 'kahuna_up_seconds',
+    type: 'gauge',
+    help: 'Time since the server was built.',
     read: ({ platform, startedMs }) => (platform.clock.monotonicMs() - startedMs) / 1000,
   },
   {
-    name: 'kahuna_ready', type: 'gauge', help: '1 if every partition on this node knows a leader.',
+    name: 'kahuna_ready',
+    type: 'gauge',
+    help: '1 if every partition on this node knows a leader.',
     read: ({ cluster }) => (cluster.isReady ? 1 : 0),
   },
   {
-    name: 'kahuna_info', type: 'gauge', help: 'Always 1; the labels tell versions and names.',
-    read: ({ cluster, version }) => [{ labels: { version, node: cluster.self.name, cluster: cluster.clusterId }, value: 1 }],
+    name: 'kahuna_info',
+    type: 'gauge',
+    help: 'Always 1; the labels tell versions and names.',
+    read: ({ cluster, version }) => [
+      { labels: { version, node: cluster.self.name, cluster: cluster.clusterId }, value: 1 },
+    ],
   },
   { name: 'kahuna_clients', type: 'gauge', help: 'Open client connections.', read: ({ clients }) => clients.count },
   {
-    name: 'kahuna_clients_blocked', type: 'gauge', help: 'Clients in a blocking command.',
+    name: 'kahuna_clients_blocked',
+    type: 'gauge',
+    help: 'Clients in a blocking command.',
     read: ({ clients }) => clients.blockedCount(),
   },
   {
-    name: 'kahuna_connections_total', type: 'counter', help: 'Client connections accepted or refused.',
+    name: 'kahuna_connections_total',
+    type: 'counter',
+    help: 'Client connections accepted or refused.',
     read: ({ stats }) => stats.connectionsReceived,
   },
   {
-    name: 'kahuna_connections_refused_total', type: 'counter', help: 'Refused by maxclients or protected mode.',
+    name: 'kahuna_connections_refused_total',
+    type: 'counter',
+    help: 'Refused by maxclients or protected mode.',
     read: ({ stats }) => stats.connectionsRejected,
   },
   {
-    name: 'kahuna_disconnections_total', type: 'counter', help: 'Connections that the server closed, by reason.',
+    name: 'kahuna_disconnections_total',
+    type: 'counter',
+    help: 'Connections that the server closed, by reason.',
     read: ({ stats }) => [
       { labels: { reason: 'output-limit' }, value: stats.outputLimitDisconnects },
       { labels: { reason: 'idle' }, value: stats.idleDisconnects },
@@ -64,35 +82,51 @@ const METRICS: readonly Metric[] = [
     ],
   },
   {
-    name: 'kahuna_authentication_failures_total', type: 'counter', help: 'Failed AUTH and HELLO AUTH.',
+    name: 'kahuna_authentication_failures_total',
+    type: 'counter',
+    help: 'Failed AUTH and HELLO AUTH.',
     read: ({ stats }) => stats.authFailures,
   },
   {
-    name: 'kahuna_client_input_bytes_total', type: 'counter', help: 'Bytes received from clients.',
+    name: 'kahuna_client_input_bytes_total',
+    type: 'counter',
+    help: 'Bytes received from clients.',
     read: ({ stats }) => stats.inputBytes,
   },
   {
-    name: 'kahuna_client_output_bytes_total', type: 'counter', help: 'Bytes sent to clients.',
+    name: 'kahuna_client_output_bytes_total',
+    type: 'counter',
+    help: 'Bytes sent to clients.',
     read: ({ stats }) => stats.outputBytes,
   },
   {
-    name: 'kahuna_commands_total', type: 'counter', help: 'Commands answered, by command.',
+    name: 'kahuna_commands_total',
+    type: 'counter',
+    help: 'Commands answered, by command.',
     read: perCommand((entry) => entry.stats.calls),
   },
   {
-    name: 'kahuna_commands_failed_total', type: 'counter', help: 'Commands answered with an error, by command.',
+    name: 'kahuna_commands_failed_total',
+    type: 'counter',
+    help: 'Commands answered with an error, by command.',
     read: perCommand((entry) => entry.stats.failed),
   },
   {
-    name: 'kahuna_commands_rejected_total', type: 'counter', help: 'Commands refused before they ran, by command.',
+    name: 'kahuna_commands_rejected_total',
+    type: 'counter',
+    help: 'Commands refused before they ran, by command.',
     read: perCommand((entry) => entry.stats.rejected),
   },
   {
-    name: 'kahuna_errors_total', type: 'counter', help: 'Error replies, by the first word.',
+    name: 'kahuna_errors_total',
+    type: 'counter',
+    help: 'Error replies, by the first word.',
     read: ({ stats }) => [...stats.errorsByPrefix].map(([prefix, value]) => ({ labels: { prefix }, value })),
   },
   {
-    name: 'kahuna_memory_bytes', type: 'gauge', help: 'Memory, by kind.',
+    name: 'kahuna_memory_bytes',
+    type: 'gauge',
+    help: 'Memory, by kind.',
     read: (context) => {
       const report = memoryReport(context);
       return [
@@ -105,7 +139,9 @@ const METRICS: readonly Metric[] = [
     },
   },
   {
-    name: 'kahuna_cpu_seconds_total', type: 'counter', help: 'Processor time of the process.',
+    name: 'kahuna_cpu_seconds_total',
+    type: 'counter',
+    help: 'Processor time of the process.',
     read: ({ facts }) => {
       const { systemSeconds, userSeconds } = facts.cpu();
       return [
@@ -115,37 +151,55 @@ const METRICS: readonly Metric[] = [
     },
   },
   {
-    name: 'kahuna_slots_unserved', type: 'gauge', help: 'Hash slots whose partition has no known leader.',
+    name: 'kahuna_slots_unserved',
+    type: 'gauge',
+    help: 'Hash slots whose partition has no known leader.',
     read: ({ cluster }) => clusterHealth(cluster).slotsUnserved,
   },
   {
-    name: 'kahuna_node_connected', type: 'gauge', help: '1 if this node has a link to the peer.',
+    name: 'kahuna_node_connected',
+    type: 'gauge',
+    help: '1 if this node has a link to the peer.',
     read: ({ cluster }) =>
-      cluster.nodes().flatMap((node) => (node.isSelf ? [] : [{ labels: { peer: node.name }, value: node.isConnected ? 1 : 0 }])),
+      cluster
+        .nodes()
+        .flatMap((node) => (node.isSelf ? [] : [{ labels: { peer: node.name }, value: node.isConnected ? 1 : 0 }])),
   },
   {
-    name: 'kahuna_replica_leader', type: 'gauge', help: '1 if the replica leads its partition.',
+    name: 'kahuna_replica_leader',
+    type: 'gauge',
+    help: '1 if the replica leads its partition.',
     read: perReplica((replica) => (replica.role === 'leader' ? 1 : 0)),
   },
   { name: 'kahuna_replica_term', type: 'gauge', help: 'Raft term.', read: perReplica((replica) => replica.term) },
   {
-    name: 'kahuna_replica_commit_index', type: 'gauge', help: 'Last log index known to be committed.',
+    name: 'kahuna_replica_commit_index',
+    type: 'gauge',
+    help: 'Last log index known to be committed.',
     read: perReplica((replica) => replica.commitIndex),
   },
   {
-    name: 'kahuna_replica_applied_index', type: 'gauge', help: 'Last log index applied.',
+    name: 'kahuna_replica_applied_index',
+    type: 'gauge',
+    help: 'Last log index applied.',
     read: perReplica((replica) => replica.appliedIndex),
   },
   {
-    name: 'kahuna_replica_last_index', type: 'gauge', help: 'Last log index.',
+    name: 'kahuna_replica_last_index',
+    type: 'gauge',
+    help: 'Last log index.',
     read: perReplica((replica) => replica.lastIndex),
   },
   {
-    name: 'kahuna_replica_log_bytes', type: 'gauge', help: 'Size of the log in memory.',
+    name: 'kahuna_replica_log_bytes',
+    type: 'gauge',
+    help: 'Size of the log in memory.',
     read: perReplica((replica) => replica.logBytes),
   },
   {
-    name: 'kahuna_replica_resident_keys', type: 'gauge', help: 'Keys in memory.',
+    name: 'kahuna_replica_resident_keys',
+    type: 'gauge',
+    help: 'Keys in memory.',
     read: perReplica((replica) => replica.residentKeys),
   },
 ];

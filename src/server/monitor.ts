@@ -33,7 +33,13 @@ export class Monitors {
 }
 
 const ESCAPES: Readonly<Record<number, string>> = {
-  0x22: '\\"', 0x5c: '\\\\', 0x0a: '\\n', 0x0d: '\\r', 0x09: '\\t', 0x07: '\\a', 0x08: '\\b',
+  0x22: '\\"',
+  0x5c: '\\\\',
+  0x0a: '\\n',
+  0x0d: '\\r',
+  0x09: '\\t',
+  0x07: '\\a',
+  0x08: '\\b',
 };
 
 /** As sdscatrepr: printable ASCII stays, the rest is escaped. */

@@ -13,7 +13,13 @@ import type { Call, WatchedKey } from '../cluster/api.ts';
 import { slotOfKey } from '../base/slots.ts';
 import { assert, mustExist } from '../base/assert.ts';
 import {
-  EXEC_ABORT, EXEC_WITHOUT_MULTI, DISCARD_WITHOUT_MULTI, MULTI_NESTED, WATCH_INSIDE_MULTI, fail, genericError,
+  EXEC_ABORT,
+  EXEC_WITHOUT_MULTI,
+  DISCARD_WITHOUT_MULTI,
+  MULTI_NESTED,
+  WATCH_INSIDE_MULTI,
+  fail,
+  genericError,
 } from '../resp/errors.ts';
 import { ErrorReply, NULL_ARRAY, OK } from '../resp/reply.ts';
 import type { Reply } from '../resp/reply.ts';
@@ -106,7 +112,11 @@ export function execTransaction(session: Session, argv: readonly Buffer[]): Sess
     for (const command of queued) context.dispatcher.feedMonitors(session, command.entry, command.argv);
   }
   const entry = mustExist(session.lastEntry, 'EXEC is the command being run');
-  const work = new TransactionWork(session, entry, argv, { calls, watched, entries: queued.map((command) => command.entry) });
+  const work = new TransactionWork(session, entry, argv, {
+    calls,
+    watched,
+    entries: queued.map((command) => command.entry),
+  });
   session.appendWork(work);
   context.cluster.submit(work);
   return ANSWERED_LATER;
@@ -140,7 +150,8 @@ async function execInSteps(
   const { cluster, dispatcher } = session.context;
   for (const { entry, argv } of queued) {
     // A script that nobody knows is an error in its place, which its leader finds; a failing catalogue refuses EXEC.
-    if (isScript(entry) && !isScriptKnown(session.context, entry, argv)) await ensureScript(cluster.scripts, entry, argv);
+    if (isScript(entry) && !isScriptKnown(session.context, entry, argv))
+      await ensureScript(cluster.scripts, entry, argv);
   }
   let answers: readonly Reply[] = [];
   if (transaction.calls.length > 0 || transaction.watched.length > 0) {
@@ -160,6 +171,7 @@ async function execInSteps(
         replies.push(await dispatcher.runInExec(session, entry, argv));
       } else {
         const reply = answers[answered++] ?? null;
+        dispatcher.feedMonitors(session, entry, argv);
         dispatcher.recordInExec(entry, reply);
         replies.push(reply);
       }

@@ -42,7 +42,11 @@ export function isScriptKnown(
 }
 
 /** Loads or finds the script; false if the cluster has none of this digest. Rejects with ReplyError. */
-export async function ensureScript(catalog: ScriptCatalog, entry: CommandEntry, argv: readonly Buffer[]): Promise<boolean> {
+export async function ensureScript(
+  catalog: ScriptCatalog,
+  entry: CommandEntry,
+  argv: readonly Buffer[],
+): Promise<boolean> {
   const script = argv[1];
   if (script === undefined) return true;
   if ((entry.bits & ENTRY.scriptDigest) !== 0) {

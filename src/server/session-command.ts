@@ -54,7 +54,12 @@ export type ContainerRow = Omit<CommandDefinition, 'args' | 'flags' | 'complexit
 /** A row that only holds subcommands: what names none of them is answered before it would run. */
 export function sessionContainer(row: ContainerRow, subcommands: readonly SessionCommand[]): CommandSpec {
   const spec = deriveSpec({
-    arity: -2, groupCategory: null, ...row, flags: row.flags ?? [], args: [], complexity: 'Depends on subcommand.',
+    arity: -2,
+    groupCategory: null,
+    ...row,
+    flags: row.flags ?? [],
+    args: [],
+    complexity: 'Depends on subcommand.',
   });
   return { ...spec, subcommands };
 }

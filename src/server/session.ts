@@ -23,7 +23,12 @@ import { ProtocolError, RequestReader } from '../resp/requests.ts';
 import type { CommandEntry } from './command-table.ts';
 import type { ServerContext } from './context.ts';
 import {
-  EARLY_FLUSH_BYTES, HELD_BYTES_MAX, LINGER_MS, OUTPUT_STALL_BYTES, OUTPUT_UNAUTHENTICATED_BYTES, PENDING_BYTES_MAX,
+  EARLY_FLUSH_BYTES,
+  HELD_BYTES_MAX,
+  LINGER_MS,
+  OUTPUT_STALL_BYTES,
+  OUTPUT_UNAUTHENTICATED_BYTES,
+  PENDING_BYTES_MAX,
   PENDING_COMMANDS_MAX,
 } from './limits.ts';
 import type { Transaction } from './multi.ts';
@@ -99,6 +104,8 @@ export class Session implements ConnectionHandler {
   #isFeeding = false;
   #isReadPaused = false;
   #parked: readonly Buffer[] | null = null;
+  /** The client sends nothing more. */
+  #isPeerDone = false;
   #isEnding = false;
   #isClosed = false;
   readonly #sideWorks = new Set<Work>();
@@ -186,11 +193,18 @@ export class Session implements ConnectionHandler {
     this.unstall(STALL.output);
   }
 
+  /** `printf 'SET a b' | nc` half-closes: what was asked is answered, but nobody is left to wait for. */
+  onEnd(): void {
+    this.#isPeerDone = true;
+    this.context.turn.mark(this);
+  }
+
   onClose(error?: Error): void {
     this.#linger?.cancel();
     this.context.clients.gone(this);
     if (this.#isClosed) return;
-    if (error !== undefined) this.context.log.debug('client connection failed', { client: this.id, error: error.message });
+    if (error !== undefined)
+      this.context.log.debug('client connection failed', { client: this.id, error: error.message });
     this.#release();
   }
 
@@ -364,7 +378,10 @@ export class Session implements ConnectionHandler {
     if (verdict === null) return;
     this.context.stats.outputLimitDisconnects++;
     this.context.log.warn('client closed: it does not take its replies', {
-      client: this.id, address: this.connection.remoteAddress, outputBytes: bytes, limit: verdict,
+      client: this.id,
+      address: this.connection.remoteAddress,
+      outputBytes: bytes,
+      limit: verdict,
     });
     this.kill();
   }
@@ -380,6 +397,7 @@ export class Session implements ConnectionHandler {
       this.#feed(null);
     }
     this.#flush();
+    if (this.#isPeerDone && !this.#isEnding) this.#endWithPeer();
     if (!this.#isEnding) return this.#stall === 0 && (this.#parked !== null || this.#reader.isPaused);
     if (this.#head === null) this.#end();
     return false;
@@ -420,7 +438,10 @@ export class Session implements ConnectionHandler {
     const { context } = this;
     context.stats.protocolErrors++;
     context.log.info('client closed: protocol error', {
-      client: this.id, address: this.connection.remoteAddress, code: error.code, error: error.message,
+      client: this.id,
+      address: this.connection.remoteAddress,
+      code: error.code,
+      error: error.message,
     });
     if (error.reply === null) {
       this.kill();
@@ -500,6 +521,12 @@ export class Session implements ConnectionHandler {
     if (buffered > OUTPUT_STALL_BYTES) this.#stall |= STALL.output;
     else if (this.#waitingReplyBytes <= OUTPUT_STALL_BYTES) this.unstall(STALL.output);
     if (buffered > OUTPUT_UNAUTHENTICATED_BYTES) this.checkOutput(this.nowMs);
+  }
+
+  /** After the last request; a command that would wait for the client's sake ends now. */
+  #endWithPeer(): void {
+    if (this.blockedWork !== null || this.isMonitor) this.kill();
+    else if (this.#stall === 0 && this.#parked === null && !this.#reader.isPaused) this.endAfterReplies();
   }
 
   #end(): void {

@@ -80,7 +80,9 @@ function cutArguments(argv: readonly Uint8Array[], secrets: readonly number[]): 
 }
 
 function cutArgument(bytes: Uint8Array): string {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, SLOWLOG_ARGUMENT_BYTES_MAX)).toString('latin1');
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, SLOWLOG_ARGUMENT_BYTES_MAX)).toString(
+    'latin1',
+  );
   const left = bytes.length - SLOWLOG_ARGUMENT_BYTES_MAX;
   return left > 0 ? `${text}... (${left} more bytes)` : text;
 }

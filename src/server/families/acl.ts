@@ -11,28 +11,37 @@ import { sessionCommand, sessionContainer } from '../session-command.ts';
 import { helpReply } from './help.ts';
 
 const whoAmI = sessionCommand({
-  name: 'ACL|WHOAMI', group: 'server', since: '6.0.0',
+  name: 'ACL|WHOAMI',
+  group: 'server',
+  since: '6.0.0',
   summary: 'Return the name of the user associated to the current connection',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale'], arity: 2,
+  flags: ['noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: () => DEFAULT_USER,
 });
 
 const users = sessionCommand({
-  name: 'ACL|USERS', group: 'server', since: '6.0.0',
+  name: 'ACL|USERS',
+  group: 'server',
+  since: '6.0.0',
   summary: 'List the username of all the configured ACL rules',
   complexity: 'O(N). Where N is the number of configured users.',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: 2,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: () => [DEFAULT_USER],
 });
 
 const list = sessionCommand({
-  name: 'ACL|LIST', group: 'server', since: '6.0.0',
+  name: 'ACL|LIST',
+  group: 'server',
+  since: '6.0.0',
   summary: 'List the current ACL rules in ACL config file format',
   complexity: 'O(N). Where N is the number of configured users.',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: 2,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: ({ context }) => {
     const digest = context.credentials.digestHex;
@@ -41,10 +50,13 @@ const list = sessionCommand({
 });
 
 const getUser = sessionCommand({
-  name: 'ACL|GETUSER', group: 'server', since: '6.0.0',
+  name: 'ACL|GETUSER',
+  group: 'server',
+  since: '6.0.0',
   summary: 'Get the rules for a specific ACL user',
   complexity: 'O(N). Where N is the number of password, command and pattern rules that the user has.',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: 3,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: 3,
   args: [text('username')],
   run: ({ context }, argv) => (textAt(argv, 2) === DEFAULT_USER ? describeDefault(context) : null),
 });
@@ -62,10 +74,13 @@ function describeDefault(context: ServerContext): Reply {
 }
 
 const categories = sessionCommand({
-  name: 'ACL|CAT', group: 'server', since: '6.0.0',
+  name: 'ACL|CAT',
+  group: 'server',
+  since: '6.0.0',
   summary: 'List the ACL categories or the commands inside a category',
   complexity: 'O(1) since the categories and commands are a fixed set.',
-  flags: ['noscript', 'loading', 'stale'], arity: -2,
+  flags: ['noscript', 'loading', 'stale'],
+  arity: -2,
   args: [optional(text('categoryname'))],
   run: ({ context }, argv) => {
     if (argv.length > 3) return fail(unknownSubcommandOrArity('ACL', argv[1] ?? Buffer.alloc(0)));
@@ -87,10 +102,13 @@ const GENPASS_RANGE = genericError(
 );
 
 const generatePassword = sessionCommand({
-  name: 'ACL|GENPASS', group: 'server', since: '6.0.0',
+  name: 'ACL|GENPASS',
+  group: 'server',
+  since: '6.0.0',
   summary: 'Generate a pseudorandom secure password to use for ACL users',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale'], arity: -2,
+  flags: ['noscript', 'loading', 'stale'],
+  arity: -2,
   args: [optional(integer('bits'))],
   run: ({ context }, argv) => {
     const bits = argv.length === 2 ? GENPASS_BITS_DEFAULT : mustIntegerAt(argv, 2);
@@ -102,10 +120,13 @@ const generatePassword = sessionCommand({
 });
 
 const log = sessionCommand({
-  name: 'ACL|LOG', group: 'server', since: '6.0.0',
+  name: 'ACL|LOG',
+  group: 'server',
+  since: '6.0.0',
   summary: 'List latest events denied because of ACLs in place',
   complexity: 'O(N) with N being the number of entries shown.',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: -2,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: -2,
   args: [optional(oneOf('operation', integer('count'), token('RESET')))],
   run: (_session, argv) => {
     if (argv.length > 3) return fail(unknownSubcommandOrArity('ACL', argv[1] ?? Buffer.alloc(0)));
@@ -117,10 +138,13 @@ const log = sessionCommand({
 });
 
 const dryRun = sessionCommand({
-  name: 'ACL|DRYRUN', group: 'server', since: '7.0.0',
+  name: 'ACL|DRYRUN',
+  group: 'server',
+  since: '7.0.0',
   summary: 'Returns whether the user can execute the given command without executing the command.',
   complexity: 'O(1).',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: -4,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: -4,
   args: [text('username'), text('command'), optional(many(text('arg')))],
   run: ({ context }, argv) => {
     if (textAt(argv, 2) !== DEFAULT_USER) return fail(genericError(`User '${textAt(argv, 2)}' not found`));
@@ -141,20 +165,26 @@ const NO_FILE = genericError(
 );
 
 const setUser = sessionCommand({
-  name: 'ACL|SETUSER', group: 'server', since: '6.0.0',
+  name: 'ACL|SETUSER',
+  group: 'server',
+  since: '6.0.0',
   summary: 'Modify or create the rules for a specific ACL user',
   complexity: 'O(N). Where N is the number of rules provided.',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: -3,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: -3,
   args: [text('username'), optional(many(text('rule')))],
   secretsOf: (argv) => argv.map((_, i) => i).slice(3),
   run: () => fail(ONE_USER),
 });
 
 const deleteUser = sessionCommand({
-  name: 'ACL|DELUSER', group: 'server', since: '6.0.0',
+  name: 'ACL|DELUSER',
+  group: 'server',
+  since: '6.0.0',
   summary: 'Remove the specified ACL users and the associated rules',
   complexity: 'O(1) amortized time considering the typical user.',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: -3,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: -3,
   args: [many(text('username'))],
   run: (_session, argv) => {
     if (argv.slice(2).some((user) => user.toString('latin1') === DEFAULT_USER)) {
@@ -165,28 +195,37 @@ const deleteUser = sessionCommand({
 });
 
 const load = sessionCommand({
-  name: 'ACL|LOAD', group: 'server', since: '6.0.0',
+  name: 'ACL|LOAD',
+  group: 'server',
+  since: '6.0.0',
   summary: 'Reload the ACLs from the configured ACL file',
   complexity: 'O(N). Where N is the number of configured users.',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: 2,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: () => fail(NO_FILE),
 });
 
 const save = sessionCommand({
-  name: 'ACL|SAVE', group: 'server', since: '6.0.0',
+  name: 'ACL|SAVE',
+  group: 'server',
+  since: '6.0.0',
   summary: 'Save the current ACL rules in the configured ACL file',
   complexity: 'O(N). Where N is the number of configured users.',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: 2,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: () => fail(NO_FILE),
 });
 
 const help = sessionCommand({
-  name: 'ACL|HELP', group: 'server', since: '6.0.0',
+  name: 'ACL|HELP',
+  group: 'server',
+  since: '6.0.0',
   summary: 'Show helpful text about the different subcommands',
   complexity: 'O(1)',
-  flags: ['loading', 'stale'], arity: 2,
+  flags: ['loading', 'stale'],
+  arity: 2,
   args: [],
   run: () =>
     helpReply('ACL', [
@@ -222,8 +261,6 @@ const help = sessionCommand({
 export const aclCommands = [
   sessionContainer(
     { name: 'ACL', group: 'server', since: '6.0.0', summary: 'A container for Access List Control commands' },
-    [
-      categories, deleteUser, dryRun, generatePassword, getUser, help, list, load, log, save, setUser, users, whoAmI,
-    ],
+    [categories, deleteUser, dryRun, generatePassword, getUser, help, list, load, log, save, setUser, users, whoAmI],
   ),
 ] as const;

@@ -1,9 +1,23 @@
 /** CLIENT: what a connection is called and how it behaves, and the other connections of this node. */
 import { after, block, integer, many, oneOf, optional, text, token } from '../../commands/grammar.ts';
 import {
-  CLIENT_CACHING_NOT_TRACKING, CLIENT_ID_NOT_POSITIVE, CLIENT_PAUSE_MODE, CLIENT_UNBLOCK_REASON, INVALID_CLIENT_ID,
-  INVALID_TIMEOUT, NEGATIVE_TIMEOUT, NO_SUCH_CLIENT, SYNTAX_ERROR, UNBLOCKED, clientAttributeInvalid,
-  clientAttributeUnknown, fail, genericError, noSuchUser, unknownClientType, unknownSubcommandOrArity,
+  CLIENT_CACHING_NOT_TRACKING,
+  CLIENT_ID_NOT_POSITIVE,
+  CLIENT_PAUSE_MODE,
+  CLIENT_UNBLOCK_REASON,
+  INVALID_CLIENT_ID,
+  INVALID_TIMEOUT,
+  NEGATIVE_TIMEOUT,
+  NO_SUCH_CLIENT,
+  SYNTAX_ERROR,
+  UNBLOCKED,
+  clientAttributeInvalid,
+  clientAttributeUnknown,
+  fail,
+  genericError,
+  noSuchUser,
+  unknownClientType,
+  unknownSubcommandOrArity,
 } from '../../resp/errors.ts';
 import { MapReply, NULL_ARRAY, OK, SetReply, VerbatimReply } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
@@ -18,37 +32,49 @@ import { mustClientName } from './connection.ts';
 import { helpReply } from './help.ts';
 
 const id = sessionCommand({
-  name: 'CLIENT|ID', group: 'connection', since: '5.0.0',
+  name: 'CLIENT|ID',
+  group: 'connection',
+  since: '5.0.0',
   summary: 'Returns the client ID for the current connection',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale'], arity: 2,
+  flags: ['noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: (session) => session.id,
 });
 
 const info = sessionCommand({
-  name: 'CLIENT|INFO', group: 'connection', since: '6.2.0',
+  name: 'CLIENT|INFO',
+  group: 'connection',
+  since: '6.2.0',
   summary: 'Returns information about the current client connection.',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale'], arity: 2,
+  flags: ['noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: (session) => new VerbatimReply('txt', `${describeClient(session)}\n`),
 });
 
 const getName = sessionCommand({
-  name: 'CLIENT|GETNAME', group: 'connection', since: '2.6.9',
+  name: 'CLIENT|GETNAME',
+  group: 'connection',
+  since: '2.6.9',
   summary: 'Get the current connection name',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale'], arity: 2,
+  flags: ['noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: (session) => (session.name === '' ? null : session.name),
 });
 
 const setName = sessionCommand({
-  name: 'CLIENT|SETNAME', group: 'connection', since: '2.6.9',
+  name: 'CLIENT|SETNAME',
+  group: 'connection',
+  since: '2.6.9',
   summary: 'Set the current connection name',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale'], arity: 3,
+  flags: ['noscript', 'loading', 'stale'],
+  arity: 3,
   args: [text('connection-name')],
   run: (session, argv) => {
     session.name = mustClientName(argv[2] ?? Buffer.alloc(0));
@@ -57,10 +83,13 @@ const setName = sessionCommand({
 });
 
 const setInfo = sessionCommand({
-  name: 'CLIENT|SETINFO', group: 'connection', since: '7.2.0',
+  name: 'CLIENT|SETINFO',
+  group: 'connection',
+  since: '7.2.0',
   summary: 'Sets information specific to the client or connection.',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale'], arity: 4,
+  flags: ['noscript', 'loading', 'stale'],
+  arity: 4,
   args: [oneOf('attr', after('LIB-NAME', text('libname')), after('LIB-VER', text('libver')))],
   run: (session, argv) => {
     const attribute = textAt(argv, 2).toLowerCase();
@@ -76,7 +105,11 @@ const setInfo = sessionCommand({
 type ClientType = 'normal' | 'master' | 'replica' | 'pubsub';
 
 const CLIENT_TYPES: Readonly<Record<string, ClientType>> = {
-  normal: 'normal', master: 'master', replica: 'replica', slave: 'replica', pubsub: 'pubsub',
+  normal: 'normal',
+  master: 'master',
+  replica: 'replica',
+  slave: 'replica',
+  pubsub: 'pubsub',
 };
 
 function mustClientType(argv: readonly Buffer[], index: number): ClientType {
@@ -87,11 +120,22 @@ function mustClientType(argv: readonly Buffer[], index: number): ClientType {
 const typeOf = (_session: Session): ClientType => 'normal';
 
 const list = sessionCommand({
-  name: 'CLIENT|LIST', group: 'connection', since: '2.4.0',
+  name: 'CLIENT|LIST',
+  group: 'connection',
+  since: '2.4.0',
   summary: 'Get the list of client connections',
   complexity: 'O(N) where N is the number of client connections',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: -2,
-  args: [optional(after('TYPE', oneOf('normal_master_replica_pubsub', token('NORMAL'), token('MASTER'), token('REPLICA'), token('PUBSUB')))), optional(after('ID', block('id', many(integer('client-id')))))],
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: -2,
+  args: [
+    optional(
+      after(
+        'TYPE',
+        oneOf('normal_master_replica_pubsub', token('NORMAL'), token('MASTER'), token('REPLICA'), token('PUBSUB')),
+      ),
+    ),
+    optional(after('ID', block('id', many(integer('client-id'))))),
+  ],
   run: (session, argv) => {
     const { clients } = session.context;
     let chosen: Iterable<Session> = clients.all();
@@ -119,11 +163,42 @@ interface KillFilter {
 }
 
 const kill = sessionCommand({
-  name: 'CLIENT|KILL', group: 'connection', since: '2.4.0',
+  name: 'CLIENT|KILL',
+  group: 'connection',
+  since: '2.4.0',
   summary: 'Kill the connection of a client',
   complexity: 'O(N) where N is the number of client connections',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: -3,
-  args: [oneOf('filter', text('ip:port'), many(oneOf('new-format', optional(after('ID', integer('client-id'))), optional(after('TYPE', oneOf('normal_master_slave_pubsub', token('NORMAL'), token('MASTER'), token('SLAVE'), token('REPLICA'), token('PUBSUB')))), optional(after('USER', text('username'))), optional(after('ADDR', text('ip:port'))), optional(after('LADDR', text('ip:port'))), optional(after('SKIPME', text('yes/no'))))))],
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: -3,
+  args: [
+    oneOf(
+      'filter',
+      text('ip:port'),
+      many(
+        oneOf(
+          'new-format',
+          optional(after('ID', integer('client-id'))),
+          optional(
+            after(
+              'TYPE',
+              oneOf(
+                'normal_master_slave_pubsub',
+                token('NORMAL'),
+                token('MASTER'),
+                token('SLAVE'),
+                token('REPLICA'),
+                token('PUBSUB'),
+              ),
+            ),
+          ),
+          optional(after('USER', text('username'))),
+          optional(after('ADDR', text('ip:port'))),
+          optional(after('LADDR', text('ip:port'))),
+          optional(after('SKIPME', text('yes/no'))),
+        ),
+      ),
+    ),
+  ],
   run: (session, argv) => {
     const isOldForm = argv.length === 3;
     const filter: KillFilter = isOldForm
@@ -186,10 +261,13 @@ function isVictim(session: Session, client: Session, filter: KillFilter): boolea
 }
 
 const pause = sessionCommand({
-  name: 'CLIENT|PAUSE', group: 'connection', since: '2.9.50',
+  name: 'CLIENT|PAUSE',
+  group: 'connection',
+  since: '2.9.50',
   summary: 'Stop processing commands from clients for some time',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: -3,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: -3,
   args: [integer('timeout'), optional(oneOf('mode', token('WRITE'), token('ALL')))],
   run: (session, argv) => {
     if (argv.length > 4) return fail(unknownSubcommandOrArity('CLIENT', argv[1] ?? Buffer.alloc(0)));
@@ -204,10 +282,13 @@ const pause = sessionCommand({
 });
 
 const unpause = sessionCommand({
-  name: 'CLIENT|UNPAUSE', group: 'connection', since: '6.2.0',
+  name: 'CLIENT|UNPAUSE',
+  group: 'connection',
+  since: '6.2.0',
   summary: 'Resume processing of clients that were paused',
   complexity: 'O(N) Where N is the number of paused clients',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: 2,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: (session) => {
     session.context.pause.end();
@@ -216,10 +297,13 @@ const unpause = sessionCommand({
 });
 
 const reply = sessionCommand({
-  name: 'CLIENT|REPLY', group: 'connection', since: '3.2.0',
+  name: 'CLIENT|REPLY',
+  group: 'connection',
+  since: '3.2.0',
   summary: 'Instruct the server whether to reply to commands',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale'], arity: 3,
+  flags: ['noscript', 'loading', 'stale'],
+  arity: 3,
   args: [oneOf('on_off_skip', token('ON'), token('OFF'), token('SKIP'))],
   run: (session, argv) => {
     switch (upperAt(argv, 2)) {
@@ -239,10 +323,13 @@ const reply = sessionCommand({
 });
 
 const noEvict = sessionCommand({
-  name: 'CLIENT|NO-EVICT', group: 'connection', since: '7.0.0',
+  name: 'CLIENT|NO-EVICT',
+  group: 'connection',
+  since: '7.0.0',
   summary: 'Set client eviction mode for the current connection',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: 3,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: 3,
   args: [oneOf('enabled', token('ON'), token('OFF'))],
   run: (session, argv) => {
     session.isNoEvict = mustOnOff(argv);
@@ -251,10 +338,13 @@ const noEvict = sessionCommand({
 });
 
 const noTouch = sessionCommand({
-  name: 'CLIENT|NO-TOUCH', group: 'connection', since: '7.2.0',
+  name: 'CLIENT|NO-TOUCH',
+  group: 'connection',
+  since: '7.2.0',
   summary: 'Controls whether commands sent by the client affect the LRU/LFU of accessed keys.',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale'], arity: 3,
+  flags: ['noscript', 'loading', 'stale'],
+  arity: 3,
   args: [oneOf('enabled', token('ON'), token('OFF'))],
   run: (session, argv) => {
     session.isNoTouch = mustOnOff(argv);
@@ -273,11 +363,22 @@ const NO_TRACKING = genericError(
 );
 
 const tracking = sessionCommand({
-  name: 'CLIENT|TRACKING', group: 'connection', since: '6.0.0',
+  name: 'CLIENT|TRACKING',
+  group: 'connection',
+  since: '6.0.0',
   summary: 'Enable or disable server assisted client side caching support',
   complexity: 'O(1). Some options may introduce additional complexity.',
-  flags: ['noscript', 'loading', 'stale'], arity: -3,
-  args: [oneOf('status', token('ON'), token('OFF')), optional(after('REDIRECT', integer('client-id'))), optional(many(after('PREFIX', text('prefix')))), optional(token('BCAST')), optional(token('OPTIN')), optional(token('OPTOUT')), optional(token('NOLOOP'))],
+  flags: ['noscript', 'loading', 'stale'],
+  arity: -3,
+  args: [
+    oneOf('status', token('ON'), token('OFF')),
+    optional(after('REDIRECT', integer('client-id'))),
+    optional(many(after('PREFIX', text('prefix')))),
+    optional(token('BCAST')),
+    optional(token('OPTIN')),
+    optional(token('OPTOUT')),
+    optional(token('NOLOOP')),
+  ],
   run: (_session, argv) => {
     if (mustOnOff(argv)) return fail(NO_TRACKING);
     return OK;
@@ -285,37 +386,54 @@ const tracking = sessionCommand({
 });
 
 const caching = sessionCommand({
-  name: 'CLIENT|CACHING', group: 'connection', since: '6.0.0',
+  name: 'CLIENT|CACHING',
+  group: 'connection',
+  since: '6.0.0',
   summary: 'Instruct the server about tracking or not keys in the next request',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale'], arity: 3,
+  flags: ['noscript', 'loading', 'stale'],
+  arity: 3,
   args: [oneOf('mode', token('YES'), token('NO'))],
   run: () => fail(CLIENT_CACHING_NOT_TRACKING),
 });
 
 const trackingInfo = sessionCommand({
-  name: 'CLIENT|TRACKINGINFO', group: 'connection', since: '6.2.0',
+  name: 'CLIENT|TRACKINGINFO',
+  group: 'connection',
+  since: '6.2.0',
   summary: 'Return information about server assisted client side caching for the current connection',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale'], arity: 2,
+  flags: ['noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
-  run: () => new MapReply([['flags', new SetReply(['off'])], ['redirect', -1], ['prefixes', []]]),
+  run: () =>
+    new MapReply([
+      ['flags', new SetReply(['off'])],
+      ['redirect', -1],
+      ['prefixes', []],
+    ]),
 });
 
 const getRedirection = sessionCommand({
-  name: 'CLIENT|GETREDIR', group: 'connection', since: '6.0.0',
+  name: 'CLIENT|GETREDIR',
+  group: 'connection',
+  since: '6.0.0',
   summary: 'Get tracking notifications redirection client ID if any',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale'], arity: 2,
+  flags: ['noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: () => -1,
 });
 
 const unblock = sessionCommand({
-  name: 'CLIENT|UNBLOCK', group: 'connection', since: '5.0.0',
+  name: 'CLIENT|UNBLOCK',
+  group: 'connection',
+  since: '5.0.0',
   summary: 'Unblock a client blocked in a blocking command from a different connection',
   complexity: 'O(log N) where N is the number of client connections',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: -3,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: -3,
   args: [integer('client-id'), optional(oneOf('timeout_error', token('TIMEOUT'), token('ERROR')))],
   run: (session, argv) => {
     const reason = argv[3];
@@ -336,10 +454,13 @@ function unblockClient(session: Session, clientId: number, isError: boolean): Re
 }
 
 const help = sessionCommand({
-  name: 'CLIENT|HELP', group: 'connection', since: '5.0.0',
+  name: 'CLIENT|HELP',
+  group: 'connection',
+  since: '5.0.0',
   summary: 'Show helpful text about the different subcommands',
   complexity: 'O(1)',
-  flags: ['loading', 'stale'], arity: 2,
+  flags: ['loading', 'stale'],
+  arity: 2,
   args: [],
   run: () =>
     helpReply('CLIENT', [
@@ -394,12 +515,30 @@ const help = sessionCommand({
 export const clientCommands = [
   sessionContainer(
     {
-      name: 'CLIENT', group: 'connection', since: '2.4.0',
+      name: 'CLIENT',
+      group: 'connection',
+      since: '2.4.0',
       summary: 'A container for client connection commands',
     },
     [
-      caching, getName, getRedirection, help, id, info, kill, list, noEvict, noTouch, pause, reply, setInfo, setName,
-      tracking, trackingInfo, unblock, unpause,
+      caching,
+      getName,
+      getRedirection,
+      help,
+      id,
+      info,
+      kill,
+      list,
+      noEvict,
+      noTouch,
+      pause,
+      reply,
+      setInfo,
+      setName,
+      tracking,
+      trackingInfo,
+      unblock,
+      unpause,
     ],
   ),
 ] as const;

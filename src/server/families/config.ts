@@ -2,7 +2,12 @@
 import { block, many, text } from '../../commands/grammar.ts';
 import { SettingError } from '../../config/live.ts';
 import {
-  CONFIG_NO_FILE, configRewriteFailed, configSetFailed, configUnknown, fail, wrongArity,
+  CONFIG_NO_FILE,
+  configRewriteFailed,
+  configSetFailed,
+  configUnknown,
+  fail,
+  wrongArity,
 } from '../../resp/errors.ts';
 import type { ErrorReply, Reply } from '../../resp/reply.ts';
 import { MapReply, OK } from '../../resp/reply.ts';
@@ -12,10 +17,13 @@ import { sessionCommand, sessionContainer } from '../session-command.ts';
 import { helpReply } from './help.ts';
 
 const get = sessionCommand({
-  name: 'CONFIG|GET', group: 'server', since: '2.0.0',
+  name: 'CONFIG|GET',
+  group: 'server',
+  since: '2.0.0',
   summary: 'Get the values of configuration parameters',
   complexity: 'O(N) when N is the number of configuration parameters provided',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: -3,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: -3,
   args: [many(block('parameter', text('parameter')))],
   run: (session, argv) => {
     const patterns = argv.slice(2).map((_, i) => textAt(argv, i + 2).toLowerCase());
@@ -30,10 +38,13 @@ const isMatch = (pattern: string, name: string): boolean => pattern === '*' || m
 const utf8 = (value: string): Buffer => Buffer.from(value, 'utf8');
 
 const set = sessionCommand({
-  name: 'CONFIG|SET', group: 'server', since: '2.0.0',
+  name: 'CONFIG|SET',
+  group: 'server',
+  since: '2.0.0',
   summary: 'Set configuration parameters to the given values',
   complexity: 'O(N) when N is the number of configuration parameters provided',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: -4,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: -4,
   args: [many(block('parameter_value', text('parameter'), text('value')))],
   secretsOf: (argv) => argv.flatMap((_, i) => (isSecretValue(argv, i) ? [i] : [])),
   run: (session, argv) => {
@@ -63,10 +74,13 @@ function isSecretValue(argv: readonly Buffer[], index: number): boolean {
 }
 
 const resetStat = sessionCommand({
-  name: 'CONFIG|RESETSTAT', group: 'server', since: '2.0.0',
+  name: 'CONFIG|RESETSTAT',
+  group: 'server',
+  since: '2.0.0',
   summary: 'Reset the stats returned by INFO',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: 2,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: (session) => {
     const { stats, table } = session.context;
@@ -77,10 +91,13 @@ const resetStat = sessionCommand({
 });
 
 const rewrite = sessionCommand({
-  name: 'CONFIG|REWRITE', group: 'server', since: '2.8.0',
+  name: 'CONFIG|REWRITE',
+  group: 'server',
+  since: '2.8.0',
   summary: 'Rewrite the configuration file with the in memory configuration',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: 2,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: async (session): Promise<Reply> => {
     const { rewriteConfiguration } = session.context;
@@ -95,10 +112,13 @@ const rewrite = sessionCommand({
 });
 
 const help = sessionCommand({
-  name: 'CONFIG|HELP', group: 'server', since: '5.0.0',
+  name: 'CONFIG|HELP',
+  group: 'server',
+  since: '5.0.0',
   summary: 'Show helpful text about the different subcommands',
   complexity: 'O(1)',
-  flags: ['loading', 'stale'], arity: 2,
+  flags: ['loading', 'stale'],
+  arity: 2,
   args: [],
   run: () =>
     helpReply('CONFIG', [

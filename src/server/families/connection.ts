@@ -1,8 +1,16 @@
 /** Commands about the connection itself: greeting, authentication, database, end. */
 import { after, block, integer, optional, text } from '../../commands/grammar.ts';
 import {
-  AUTH_WITHOUT_PASSWORD, CLIENT_NAME_INVALID, HELLO_NOAUTH, NO_PROTO, PROTO_NOT_AN_INTEGER, SYNTAX_ERROR, WRONG_PASS,
-  fail, helloSyntax, wrongArity,
+  AUTH_WITHOUT_PASSWORD,
+  CLIENT_NAME_INVALID,
+  HELLO_NOAUTH,
+  NO_PROTO,
+  PROTO_NOT_AN_INTEGER,
+  SYNTAX_ERROR,
+  WRONG_PASS,
+  fail,
+  helloSyntax,
+  wrongArity,
 } from '../../resp/errors.ts';
 import { MapReply, OK, PONG, Status } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
@@ -15,10 +23,13 @@ import { sessionCommand } from '../session-command.ts';
 import type { Session } from '../session.ts';
 
 const ping = sessionCommand({
-  name: 'PING', group: 'connection', since: '1.0.0',
+  name: 'PING',
+  group: 'connection',
+  since: '1.0.0',
   summary: 'Ping the server',
   complexity: 'O(1)',
-  flags: ['fast'], arity: -1,
+  flags: ['fast'],
+  arity: -1,
   args: [optional(text('message'))],
   run: (_session, argv) => {
     if (argv.length > 2) return fail(wrongArity('ping'));
@@ -27,19 +38,25 @@ const ping = sessionCommand({
 });
 
 const echo = sessionCommand({
-  name: 'ECHO', group: 'connection', since: '1.0.0',
+  name: 'ECHO',
+  group: 'connection',
+  since: '1.0.0',
   summary: 'Echo the given string',
   complexity: 'O(1)',
-  flags: ['loading', 'stale', 'fast'], arity: 2,
+  flags: ['loading', 'stale', 'fast'],
+  arity: 2,
   args: [text('message')],
   run: (_session, argv) => argv[1] ?? '',
 });
 
 const auth = sessionCommand({
-  name: 'AUTH', group: 'connection', since: '1.0.0',
+  name: 'AUTH',
+  group: 'connection',
+  since: '1.0.0',
   summary: 'Authenticate to the server',
   complexity: 'O(N) where N is the number of passwords defined for the user',
-  flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'], arity: -2,
+  flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'],
+  arity: -2,
   args: [optional(text('username')), text('password')],
   secretsOf: (argv) => argv.map((_, i) => i).slice(1),
   run: (session, argv) => {
@@ -69,11 +86,23 @@ interface HelloOptions {
 }
 
 const hello = sessionCommand({
-  name: 'HELLO', group: 'connection', since: '6.0.0',
+  name: 'HELLO',
+  group: 'connection',
+  since: '6.0.0',
   summary: 'Handshake with Redis',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'], arity: -1,
-  args: [optional(block('arguments', integer('protover'), optional(after('AUTH', block('username_password', text('username'), text('password')))), optional(after('SETNAME', text('clientname')))))],
+  flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'],
+  arity: -1,
+  args: [
+    optional(
+      block(
+        'arguments',
+        integer('protover'),
+        optional(after('AUTH', block('username_password', text('username'), text('password')))),
+        optional(after('SETNAME', text('clientname'))),
+      ),
+    ),
+  ],
   secretsOf: (argv) => {
     const at = argv.findIndex((argument, i) => i >= 2 && isKeyword(argument, 'AUTH'));
     return at === -1 ? [] : [at + 1, at + 2];
@@ -134,10 +163,13 @@ export function mustClientName(name: Buffer): string {
 }
 
 const select = sessionCommand({
-  name: 'SELECT', group: 'connection', since: '1.0.0',
+  name: 'SELECT',
+  group: 'connection',
+  since: '1.0.0',
   summary: 'Change the selected database for the current connection',
   complexity: 'O(1)',
-  flags: ['loading', 'stale', 'fast'], arity: 2,
+  flags: ['loading', 'stale', 'fast'],
+  arity: 2,
   args: [integer('index')],
   run: (session, argv) => {
     session.database = mustDatabase(argv);
@@ -146,10 +178,13 @@ const select = sessionCommand({
 });
 
 const quit = sessionCommand({
-  name: 'QUIT', group: 'connection', since: '1.0.0',
+  name: 'QUIT',
+  group: 'connection',
+  since: '1.0.0',
   summary: 'Close the connection',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'], arity: -1,
+  flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'],
+  arity: -1,
   args: [],
   isImmediateInMulti: true,
   run: (session) => {
@@ -161,10 +196,13 @@ const quit = sessionCommand({
 const RESET_STATUS = new Status('RESET');
 
 const reset = sessionCommand({
-  name: 'RESET', group: 'connection', since: '6.2.0',
+  name: 'RESET',
+  group: 'connection',
+  since: '6.2.0',
   summary: 'Reset the connection',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'], arity: 1,
+  flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth', 'allow_busy'],
+  arity: 1,
   args: [],
   isImmediateInMulti: true,
   run: (session) => {

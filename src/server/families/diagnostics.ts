@@ -2,7 +2,16 @@
 import { integer, many, optional, text } from '../../commands/grammar.ts';
 import { SLOWLOG_COUNT, fail, genericError, unknownSubcommandOrArity } from '../../resp/errors.ts';
 import {
-  BigNumberReply, DoubleReply, ErrorReply, MapReply, NULL_ARRAY, OK, PushReply, SetReply, Status, VerbatimReply,
+  BigNumberReply,
+  DoubleReply,
+  ErrorReply,
+  MapReply,
+  NULL_ARRAY,
+  OK,
+  PushReply,
+  SetReply,
+  Status,
+  VerbatimReply,
 } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
 import { matchesGlob } from '../../resp/glob.ts';
@@ -22,10 +31,13 @@ import { helpReply } from './help.ts';
 const SLOWLOG_DEFAULT_COUNT = 10;
 
 const slowLogGet = sessionCommand({
-  name: 'SLOWLOG|GET', group: 'server', since: '2.2.12',
+  name: 'SLOWLOG|GET',
+  group: 'server',
+  since: '2.2.12',
   summary: "Get the slow log's entries",
   complexity: 'O(N) where N is the number of entries returned',
-  flags: ['admin', 'loading', 'stale'], arity: -2,
+  flags: ['admin', 'loading', 'stale'],
+  arity: -2,
   args: [optional(integer('count'))],
   run: (session, argv) => {
     if (argv.length > 3) return fail(unknownSubcommandOrArity('SLOWLOG', argv[1] ?? Buffer.alloc(0)));
@@ -37,19 +49,25 @@ const slowLogGet = sessionCommand({
 });
 
 const slowLogLen = sessionCommand({
-  name: 'SLOWLOG|LEN', group: 'server', since: '2.2.12',
+  name: 'SLOWLOG|LEN',
+  group: 'server',
+  since: '2.2.12',
   summary: "Get the slow log's length",
   complexity: 'O(1)',
-  flags: ['admin', 'loading', 'stale'], arity: 2,
+  flags: ['admin', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: (session) => session.context.slowLog.length,
 });
 
 const slowLogReset = sessionCommand({
-  name: 'SLOWLOG|RESET', group: 'server', since: '2.2.12',
+  name: 'SLOWLOG|RESET',
+  group: 'server',
+  since: '2.2.12',
   summary: 'Clear all entries from the slow log',
   complexity: 'O(N) where N is the number of entries in the slowlog',
-  flags: ['admin', 'loading', 'stale'], arity: 2,
+  flags: ['admin', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: (session) => {
     session.context.slowLog.reset();
@@ -58,10 +76,13 @@ const slowLogReset = sessionCommand({
 });
 
 const slowLogHelp = sessionCommand({
-  name: 'SLOWLOG|HELP', group: 'server', since: '6.2.0',
+  name: 'SLOWLOG|HELP',
+  group: 'server',
+  since: '6.2.0',
   summary: 'Show helpful text about the different subcommands',
   complexity: 'O(1)',
-  flags: ['loading', 'stale'], arity: 2,
+  flags: ['loading', 'stale'],
+  arity: 2,
   args: [],
   run: () =>
     helpReply('SLOWLOG', [
@@ -81,10 +102,13 @@ const slowLogHelp = sessionCommand({
 // LATENCY
 
 const latencyLatest = sessionCommand({
-  name: 'LATENCY|LATEST', group: 'server', since: '2.8.13',
+  name: 'LATENCY|LATEST',
+  group: 'server',
+  since: '2.8.13',
   summary: 'Return the latest latency samples for all events.',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: 2,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: (session) =>
     session.context.latency.events().map((event) => {
@@ -94,10 +118,13 @@ const latencyLatest = sessionCommand({
 });
 
 const latencyHistory = sessionCommand({
-  name: 'LATENCY|HISTORY', group: 'server', since: '2.8.13',
+  name: 'LATENCY|HISTORY',
+  group: 'server',
+  since: '2.8.13',
   summary: 'Return timestamp-latency samples for the event.',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: 3,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: 3,
   args: [text('event')],
   run: (session, argv) => {
     const event = session.context.latency.event(textAt(argv, 2));
@@ -106,19 +133,25 @@ const latencyHistory = sessionCommand({
 });
 
 const latencyReset = sessionCommand({
-  name: 'LATENCY|RESET', group: 'server', since: '2.8.13',
+  name: 'LATENCY|RESET',
+  group: 'server',
+  since: '2.8.13',
   summary: 'Reset latency data for one or more events.',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: -2,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: -2,
   args: [optional(many(text('event')))],
   run: (session, argv) => session.context.latency.reset(argv.slice(2).map((_, i) => textAt(argv, i + 2))),
 });
 
 const latencyGraph = sessionCommand({
-  name: 'LATENCY|GRAPH', group: 'server', since: '2.8.13',
+  name: 'LATENCY|GRAPH',
+  group: 'server',
+  since: '2.8.13',
   summary: 'Return a latency graph for the event.',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: 3,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: 3,
   args: [text('event')],
   run: (session, argv) => {
     const name = textAt(argv, 2);
@@ -143,10 +176,13 @@ function latencyBars(event: LatencyEvent): string {
 }
 
 const latencyDoctor = sessionCommand({
-  name: 'LATENCY|DOCTOR', group: 'server', since: '2.8.13',
+  name: 'LATENCY|DOCTOR',
+  group: 'server',
+  since: '2.8.13',
   summary: 'Return a human readable latency analysis report.',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: 2,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: 2,
   args: [],
   run: (session) => {
     const { latency, live } = session.context;
@@ -174,10 +210,13 @@ const latencyDoctor = sessionCommand({
 });
 
 const latencyHistogram = sessionCommand({
-  name: 'LATENCY|HISTOGRAM', group: 'server', since: '7.0.0',
+  name: 'LATENCY|HISTOGRAM',
+  group: 'server',
+  since: '7.0.0',
   summary: 'Return the cumulative distribution of latencies of a subset of commands or all.',
   complexity: 'O(N) where N is the number of commands with latency information being retrieved.',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: -2,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: -2,
   args: [optional(many(text('command')))],
   run: (session, argv) => {
     const { table } = session.context;
@@ -187,7 +226,9 @@ const latencyHistogram = sessionCommand({
     });
     const entries = argv.length === 2 ? [...table.all()] : named;
     return new MapReply(
-      entries.flatMap((entry) => (entry.stats.histogram === null ? [] : [[entry.fullName, histogramReply(entry)] as const])),
+      entries.flatMap((entry) =>
+        entry.stats.histogram === null ? [] : [[entry.fullName, histogramReply(entry)] as const],
+      ),
     );
   },
 });
@@ -201,14 +242,20 @@ function histogramReply(entry: CommandEntry): Reply {
     total += count;
     buckets.push([2 ** i, total]);
   });
-  return new MapReply([['calls', total], ['histogram_usec', new MapReply(buckets)]]);
+  return new MapReply([
+    ['calls', total],
+    ['histogram_usec', new MapReply(buckets)],
+  ]);
 }
 
 const latencyHelp = sessionCommand({
-  name: 'LATENCY|HELP', group: 'server', since: '2.8.13',
+  name: 'LATENCY|HELP',
+  group: 'server',
+  since: '2.8.13',
   summary: 'Show helpful text about the different subcommands.',
   complexity: 'O(1)',
-  flags: ['loading', 'stale'], arity: 2,
+  flags: ['loading', 'stale'],
+  arity: 2,
   args: [],
   run: () =>
     helpReply('LATENCY', [
@@ -233,10 +280,13 @@ const latencyHelp = sessionCommand({
 // MEMORY
 
 const memoryDoctor = sessionCommand({
-  name: 'MEMORY|DOCTOR', group: 'server', since: '4.0.0',
+  name: 'MEMORY|DOCTOR',
+  group: 'server',
+  since: '4.0.0',
   summary: 'Outputs memory problems report',
   complexity: 'O(1)',
-  flags: [], arity: 2,
+  flags: [],
+  arity: 2,
   args: [],
   run: (session) => {
     const report = memoryReport(session.context);
@@ -246,16 +296,19 @@ const memoryDoctor = sessionCommand({
       isFull
         ? `Resident values take ${report.residentBytes} bytes, more than maxmemory (${report.maxBytes}): changed values ` +
             'cannot leave memory before they are on disk. Writes wait meanwhile.\n'
-        : 'Hi Sam, I can\'t find any memory issue in your instance. I can only account for what occurs on this base.\n',
+        : "Hi Sam, I can't find any memory issue in your instance. I can only account for what occurs on this base.\n",
     );
   },
 });
 
 const memoryStats = sessionCommand({
-  name: 'MEMORY|STATS', group: 'server', since: '4.0.0',
+  name: 'MEMORY|STATS',
+  group: 'server',
+  since: '4.0.0',
   summary: 'Show memory usage details',
   complexity: 'O(1)',
-  flags: [], arity: 2,
+  flags: [],
+  arity: 2,
   args: [],
   run: (session) => {
     const report = memoryReport(session.context);
@@ -288,10 +341,13 @@ const memoryStats = sessionCommand({
 const percentage = (part: number, whole: number): number => (whole === 0 ? 0 : (part / whole) * 100);
 
 const memoryMallocStats = sessionCommand({
-  name: 'MEMORY|MALLOC-STATS', group: 'server', since: '4.0.0',
+  name: 'MEMORY|MALLOC-STATS',
+  group: 'server',
+  since: '4.0.0',
   summary: 'Show allocator internal stats',
   complexity: 'Depends on how much memory is allocated, could be slow',
-  flags: [], arity: 2,
+  flags: [],
+  arity: 2,
   args: [],
   run: (session) => {
     const memory = session.context.facts.memory();
@@ -304,19 +360,25 @@ const memoryMallocStats = sessionCommand({
 });
 
 const memoryPurge = sessionCommand({
-  name: 'MEMORY|PURGE', group: 'server', since: '4.0.0',
+  name: 'MEMORY|PURGE',
+  group: 'server',
+  since: '4.0.0',
   summary: 'Ask the allocator to release memory',
   complexity: 'Depends on how much memory is allocated, could be slow',
-  flags: [], arity: 2,
+  flags: [],
+  arity: 2,
   args: [],
   run: () => OK,
 });
 
 const memoryHelp = sessionCommand({
-  name: 'MEMORY|HELP', group: 'server', since: '4.0.0',
+  name: 'MEMORY|HELP',
+  group: 'server',
+  since: '4.0.0',
   summary: 'Show helpful text about the different subcommands',
   complexity: 'O(1)',
-  flags: ['loading', 'stale'], arity: 2,
+  flags: ['loading', 'stale'],
+  arity: 2,
   args: [],
   run: () =>
     helpReply('MEMORY', [
@@ -340,10 +402,13 @@ const memoryHelp = sessionCommand({
 const MONITOR_IN_EXEC = genericError("MONITOR isn't allowed for DENY BLOCKING client");
 
 const monitor = sessionCommand({
-  name: 'MONITOR', group: 'server', since: '1.0.0',
+  name: 'MONITOR',
+  group: 'server',
+  since: '1.0.0',
   summary: 'Listen for all requests received by the server in real time',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: 1,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: 1,
   args: [],
   run: (session) => {
     if (session.isInExec) return fail(MONITOR_IN_EXEC);
@@ -359,10 +424,13 @@ const monitor = sessionCommand({
 // DEBUG
 
 const debug = sessionCommand({
-  name: 'DEBUG', group: 'server', since: '1.0.0',
+  name: 'DEBUG',
+  group: 'server',
+  since: '1.0.0',
   summary: 'A container for debugging commands',
   complexity: 'Depends on subcommand.',
-  flags: ['admin', 'noscript', 'loading', 'stale'], arity: -2,
+  flags: ['admin', 'noscript', 'loading', 'stale'],
+  arity: -2,
   args: [],
   run: (session, argv) => {
     const run = DEBUG_VERBS[upperAt(argv, 1)];
@@ -382,7 +450,9 @@ const DEBUG_VERBS: Readonly<Record<string, DebugVerb>> = {
     return matchesGlob(textAt(argv, 3), text) ? 1 : 0;
   },
   'SET-ACTIVE-EXPIRE': () =>
-    fail(genericError('DEBUG SET-ACTIVE-EXPIRE is refused: keys expire by the log of their partition, not by this node')),
+    fail(
+      genericError('DEBUG SET-ACTIVE-EXPIRE is refused: keys expire by the log of their partition, not by this node'),
+    ),
   'CHANGE-REPL-ID': () => fail(genericError('DEBUG CHANGE-REPL-ID is refused: there is no replication id')),
   HELP: () =>
     helpReply('DEBUG', [
@@ -434,7 +504,11 @@ function protocolExample(type: string): Reply {
     case 'set':
       return new SetReply([0, 1, 2]);
     case 'map':
-      return new MapReply([[0, false], [1, true], [2, false]]);
+      return new MapReply([
+        [0, false],
+        [1, true],
+        [2, false],
+      ]);
     case 'push':
       return new PushReply(['server-cpu-usage', 42]);
     case 'verbatim':
@@ -449,7 +523,9 @@ function protocolExample(type: string): Reply {
       return new Status('OK');
     default:
       return fail(
-        genericError('Wrong protocol type name. Please use one of the following: string|integer|double|null|array|set|map|attrib|push|verbatim|true|false'),
+        genericError(
+          'Wrong protocol type name. Please use one of the following: string|integer|double|null|array|set|map|attrib|push|verbatim|true|false',
+        ),
       );
   }
 }

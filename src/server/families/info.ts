@@ -8,10 +8,14 @@ import { INFO_SECTIONS } from '../info-sections.ts';
 import { sessionCommand } from '../session-command.ts';
 
 const info = sessionCommand({
-  name: 'INFO', group: 'server', since: '1.0.0',
+  name: 'INFO',
+  group: 'server',
+  since: '1.0.0',
   summary: 'Get information and statistics about the server',
   complexity: 'O(1)',
-  flags: ['loading', 'stale'], arity: -1, categories: ['dangerous'],
+  flags: ['loading', 'stale'],
+  arity: -1,
+  categories: ['dangerous'],
   args: [optional(many(text('section')))],
   run: ({ context }, argv) => infoReply(context, chosenSections(argv)),
 });

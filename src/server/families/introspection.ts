@@ -13,20 +13,40 @@ import { sessionCommand } from '../session-command.ts';
 import { helpReply } from './help.ts';
 
 const count = sessionCommand({
-  name: 'COMMAND|COUNT', group: 'server', since: '2.8.13',
+  name: 'COMMAND|COUNT',
+  group: 'server',
+  since: '2.8.13',
   summary: 'Get total number of Redis commands',
   complexity: 'O(1)',
-  flags: ['loading', 'stale'], arity: 2, categories: ['connection'],
+  flags: ['loading', 'stale'],
+  arity: 2,
+  categories: ['connection'],
   args: [],
   run: ({ context }) => context.table.size,
 });
 
 const list = sessionCommand({
-  name: 'COMMAND|LIST', group: 'server', since: '7.0.0',
+  name: 'COMMAND|LIST',
+  group: 'server',
+  since: '7.0.0',
   summary: 'Get an array of Redis command names',
   complexity: 'O(N) where N is the total number of Redis commands',
-  flags: ['loading', 'stale'], arity: -2, categories: ['connection'],
-  args: [optional(after('FILTERBY', oneOf('filterby', after('MODULE', text('module-name')), after('ACLCAT', text('category')), after('PATTERN', pattern()))))],
+  flags: ['loading', 'stale'],
+  arity: -2,
+  categories: ['connection'],
+  args: [
+    optional(
+      after(
+        'FILTERBY',
+        oneOf(
+          'filterby',
+          after('MODULE', text('module-name')),
+          after('ACLCAT', text('category')),
+          after('PATTERN', pattern()),
+        ),
+      ),
+    ),
+  ],
   run: ({ context }, argv) => {
     const all = [...context.table.all()];
     if (argv.length === 2) return all.map((entry) => entry.fullName);
@@ -44,10 +64,14 @@ const LIST_FILTERS: Readonly<Record<string, (entry: CommandEntry, wanted: string
 };
 
 const info = sessionCommand({
-  name: 'COMMAND|INFO', group: 'server', since: '2.8.13',
+  name: 'COMMAND|INFO',
+  group: 'server',
+  since: '2.8.13',
   summary: 'Get array of specific Redis command details, or all when no argument is given.',
   complexity: 'O(N) where N is the number of commands to look up',
-  flags: ['loading', 'stale'], arity: -2, categories: ['connection'],
+  flags: ['loading', 'stale'],
+  arity: -2,
+  categories: ['connection'],
   args: [optional(many(text('command-name')))],
   run: ({ context }, argv) => infoReply(context, argv),
 });
@@ -61,10 +85,14 @@ function infoReply(context: ServerContext, argv: readonly Buffer[]): Reply {
 }
 
 const docs = sessionCommand({
-  name: 'COMMAND|DOCS', group: 'server', since: '7.0.0',
+  name: 'COMMAND|DOCS',
+  group: 'server',
+  since: '7.0.0',
   summary: 'Get array of specific Redis command documentation',
   complexity: 'O(N) where N is the number of commands to look up',
-  flags: ['loading', 'stale'], arity: -2, categories: ['connection'],
+  flags: ['loading', 'stale'],
+  arity: -2,
+  categories: ['connection'],
   args: [optional(many(text('command-name')))],
   run: ({ context }, argv) => {
     const entries =
@@ -76,19 +104,27 @@ const docs = sessionCommand({
 });
 
 const getKeys = sessionCommand({
-  name: 'COMMAND|GETKEYS', group: 'server', since: '2.8.13',
+  name: 'COMMAND|GETKEYS',
+  group: 'server',
+  since: '2.8.13',
   summary: 'Extract keys given a full Redis command',
   complexity: 'O(N) where N is the number of arguments to the command',
-  flags: ['loading', 'stale'], arity: -4, categories: ['connection'],
+  flags: ['loading', 'stale'],
+  arity: -4,
+  categories: ['connection'],
   args: [],
   run: ({ context }, argv) => keysIn(context, argv).keys,
 });
 
 const getKeysAndFlags = sessionCommand({
-  name: 'COMMAND|GETKEYSANDFLAGS', group: 'server', since: '7.0.0',
+  name: 'COMMAND|GETKEYSANDFLAGS',
+  group: 'server',
+  since: '7.0.0',
   summary: 'Extract keys and access flags given a full Redis command',
   complexity: 'O(N) where N is the number of arguments to the command',
-  flags: ['loading', 'stale'], arity: -4, categories: ['connection'],
+  flags: ['loading', 'stale'],
+  arity: -4,
+  categories: ['connection'],
   args: [],
   run: ({ context }, argv) => {
     const { entry, keys } = keysIn(context, argv);
@@ -107,10 +143,14 @@ function keysIn(context: ServerContext, argv: readonly Buffer[]): { entry: Comma
 }
 
 const help = sessionCommand({
-  name: 'COMMAND|HELP', group: 'server', since: '5.0.0',
+  name: 'COMMAND|HELP',
+  group: 'server',
+  since: '5.0.0',
   summary: 'Show helpful text about the different subcommands',
   complexity: 'O(1)',
-  flags: ['loading', 'stale'], arity: 2, categories: ['connection'],
+  flags: ['loading', 'stale'],
+  arity: 2,
+  categories: ['connection'],
   args: [],
   run: () =>
     helpReply('COMMAND', [
@@ -136,10 +176,14 @@ const help = sessionCommand({
 });
 
 const command = sessionCommand({
-  name: 'COMMAND', group: 'server', since: '2.8.13',
+  name: 'COMMAND',
+  group: 'server',
+  since: '2.8.13',
   summary: 'Get array of Redis command details',
   complexity: 'O(N) where N is the total number of Redis commands',
-  flags: ['loading', 'stale'], arity: -1, categories: ['connection'],
+  flags: ['loading', 'stale'],
+  arity: -1,
+  categories: ['connection'],
   args: [],
   run: ({ context }) => infoReply(context, []),
 });

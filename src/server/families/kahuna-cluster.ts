@@ -13,20 +13,26 @@ import { sessionCommand, sessionContainer } from '../session-command.ts';
 import { helpReply } from './help.ts';
 
 const time = sessionCommand({
-  name: 'KAHUNA.TIME', group: 'kahuna', since: '0.1.0',
+  name: 'KAHUNA.TIME',
+  group: 'kahuna',
+  since: '0.1.0',
   summary: "The cluster's timestamp: not before anything that was acknowledged earlier, usable in ASOF",
   complexity: 'O(1), and one round trip inside the cluster',
-  flags: ['noscript', 'fast'], arity: 1,
+  flags: ['noscript', 'fast'],
+  arity: 1,
   args: [],
   isAfterEarlier: true,
   run: (session) => session.context.cluster.timestamp(session.nowMs + session.commandTimeoutMs),
 });
 
 const explain = sessionCommand({
-  name: 'KAHUNA.EXPLAIN', group: 'kahuna', since: '0.1.0',
+  name: 'KAHUNA.EXPLAIN',
+  group: 'kahuna',
+  since: '0.1.0',
   summary: 'Tells where a command would run, without running it',
   complexity: 'O(N) where N is the number of keys',
-  flags: ['loading', 'stale'], arity: -2,
+  flags: ['loading', 'stale'],
+  arity: -2,
   args: [text('command'), optional(many(text('arg')))],
   run: ({ context }, argv) => {
     const request = argv.slice(1);
@@ -70,10 +76,13 @@ function pathOf(context: ServerContext, entry: CommandEntry, partitions: readonl
 }
 
 const nodes = sessionCommand({
-  name: 'KAHUNA.CLUSTER|NODES', group: 'kahuna', since: '0.1.0',
+  name: 'KAHUNA.CLUSTER|NODES',
+  group: 'kahuna',
+  since: '0.1.0',
   summary: 'The members of the cluster, as maps',
   complexity: 'O(N) where N is the number of nodes',
-  flags: ['loading', 'stale'], arity: 2,
+  flags: ['loading', 'stale'],
+  arity: 2,
   args: [],
   run: ({ context: { cluster } }) =>
     cluster.nodes().map(
@@ -92,10 +101,13 @@ const nodes = sessionCommand({
 });
 
 const partitions = sessionCommand({
-  name: 'KAHUNA.CLUSTER|PARTITIONS', group: 'kahuna', since: '0.1.0',
+  name: 'KAHUNA.CLUSTER|PARTITIONS',
+  group: 'kahuna',
+  since: '0.1.0',
   summary: 'The partitions, their slots, replicas and leaders, as maps',
   complexity: 'O(N) where N is the number of partitions',
-  flags: ['loading', 'stale'], arity: 2,
+  flags: ['loading', 'stale'],
+  arity: 2,
   args: [],
   run: ({ context: { cluster } }) => {
     const names = new Map(cluster.nodes().map((node) => [node.id, node.name]));
@@ -114,10 +126,13 @@ const partitions = sessionCommand({
 });
 
 const help = sessionCommand({
-  name: 'KAHUNA.CLUSTER|HELP', group: 'kahuna', since: '0.1.0',
+  name: 'KAHUNA.CLUSTER|HELP',
+  group: 'kahuna',
+  since: '0.1.0',
   summary: 'Show helpful text about the different subcommands',
   complexity: 'O(1)',
-  flags: ['loading', 'stale'], arity: 2,
+  flags: ['loading', 'stale'],
+  arity: 2,
   args: [],
   run: () =>
     helpReply('KAHUNA.CLUSTER', [

@@ -8,10 +8,16 @@ import type { Session } from '../session.ts';
 
 /** A write is acknowledged only when a majority has fsynced it; so these ask for copies beyond that. */
 const wait = sessionCommand({
-  name: 'WAIT', group: 'generic', since: '3.0.0',
-  summary: 'Wait for the synchronous replication of all the write commands sent in the context of the current connection',
+  name: 'WAIT',
+  group: 'generic',
+  since: '3.0.0',
+  summary:
+    'Wait for the synchronous replication of all the write commands sent in the context of the current connection',
   complexity: 'O(1)',
-  flags: ['noscript'], arity: 3, categories: ['connection'], groupCategory: null,
+  flags: ['noscript'],
+  arity: 3,
+  categories: ['connection'],
+  groupCategory: null,
   args: [integer('numreplicas'), integer('timeout')],
   isAfterEarlier: true,
   run: (session, argv) => {
@@ -21,12 +27,17 @@ const wait = sessionCommand({
 });
 
 const waitAof = sessionCommand({
-  name: 'WAITAOF', group: 'generic', since: '7.2.0',
+  name: 'WAITAOF',
+  group: 'generic',
+  since: '7.2.0',
   summary:
     'Blocks until all of the preceding write commands sent by the connection are written to the append-only file of ' +
     'the master and/or replicas.',
   complexity: 'O(1)',
-  flags: ['noscript'], arity: 4, categories: ['connection'], groupCategory: null,
+  flags: ['noscript'],
+  arity: 4,
+  categories: ['connection'],
+  groupCategory: null,
   args: [integer('numlocal'), integer('numreplicas'), integer('timeout')],
   isAfterEarlier: true,
   run: async (session, argv): Promise<Reply> => {

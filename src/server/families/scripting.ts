@@ -8,19 +8,25 @@ import { sessionCommand, sessionContainer } from '../session-command.ts';
 import { helpReply } from './help.ts';
 
 const load = sessionCommand({
-  name: 'SCRIPT|LOAD', group: 'scripting', since: '2.6.0',
+  name: 'SCRIPT|LOAD',
+  group: 'scripting',
+  since: '2.6.0',
   summary: 'Load the specified Lua script into the script cache.',
   complexity: 'O(N) with N being the length in bytes of the script body.',
-  flags: ['noscript', 'stale'], arity: 3,
+  flags: ['noscript', 'stale'],
+  arity: 3,
   args: [text('script')],
   run: ({ context }, argv) => context.cluster.scripts.load(argv[2] ?? Buffer.alloc(0)),
 });
 
 const exists = sessionCommand({
-  name: 'SCRIPT|EXISTS', group: 'scripting', since: '2.6.0',
+  name: 'SCRIPT|EXISTS',
+  group: 'scripting',
+  since: '2.6.0',
   summary: 'Check existence of scripts in the script cache.',
   complexity: 'O(N) with N being the number of scripts to check (so checking a single script is an O(1) operation).',
-  flags: ['noscript'], arity: -3,
+  flags: ['noscript'],
+  arity: -3,
   args: [many(text('sha1'))],
   run: async ({ context }, argv): Promise<Reply> => {
     const digests = argv.slice(2).map((_, i) => textAt(argv, i + 2).toLowerCase());
@@ -29,10 +35,13 @@ const exists = sessionCommand({
 });
 
 const flush = sessionCommand({
-  name: 'SCRIPT|FLUSH', group: 'scripting', since: '2.6.0',
+  name: 'SCRIPT|FLUSH',
+  group: 'scripting',
+  since: '2.6.0',
   summary: 'Remove all the scripts from the script cache.',
   complexity: 'O(N) with N being the number of scripts in cache',
-  flags: ['noscript'], arity: -2,
+  flags: ['noscript'],
+  arity: -2,
   args: [optional(oneOf('async', token('ASYNC'), token('SYNC')))],
   run: async ({ context }, argv): Promise<Reply> => {
     const mode = argv.length === 2 ? 'SYNC' : upperAt(argv, 2);
@@ -47,19 +56,25 @@ const flush = sessionCommand({
  * command can arrive while one runs.
  */
 const kill = sessionCommand({
-  name: 'SCRIPT|KILL', group: 'scripting', since: '2.6.0',
+  name: 'SCRIPT|KILL',
+  group: 'scripting',
+  since: '2.6.0',
   summary: 'Kill the script currently in execution.',
   complexity: 'O(1)',
-  flags: ['noscript', 'allow_busy'], arity: 2,
+  flags: ['noscript', 'allow_busy'],
+  arity: 2,
   args: [],
   run: () => fail(NOT_BUSY),
 });
 
 const debug = sessionCommand({
-  name: 'SCRIPT|DEBUG', group: 'scripting', since: '3.2.0',
+  name: 'SCRIPT|DEBUG',
+  group: 'scripting',
+  since: '3.2.0',
   summary: 'Set the debug mode for executed scripts.',
   complexity: 'O(1)',
-  flags: ['noscript'], arity: 3,
+  flags: ['noscript'],
+  arity: 3,
   args: [oneOf('mode', token('YES'), token('SYNC'), token('NO'))],
   run: (_session, argv) => {
     const mode = upperAt(argv, 2);
@@ -70,10 +85,13 @@ const debug = sessionCommand({
 });
 
 const help = sessionCommand({
-  name: 'SCRIPT|HELP', group: 'scripting', since: '5.0.0',
+  name: 'SCRIPT|HELP',
+  group: 'scripting',
+  since: '5.0.0',
   summary: 'Show helpful text about the different subcommands',
   complexity: 'O(1)',
-  flags: ['loading', 'stale'], arity: 2,
+  flags: ['loading', 'stale'],
+  arity: 2,
   args: [],
   run: () =>
     helpReply('SCRIPT', [

@@ -9,10 +9,13 @@ import { NO_REPLY, sessionCommand, sessionContainer } from '../session-command.t
 import { helpReply } from './help.ts';
 
 const time = sessionCommand({
-  name: 'TIME', group: 'server', since: '2.6.0',
+  name: 'TIME',
+  group: 'server',
+  since: '2.6.0',
   summary: 'Return the current server time',
   complexity: 'O(1)',
-  flags: ['loading', 'stale', 'fast'], arity: 1,
+  flags: ['loading', 'stale', 'fast'],
+  arity: 1,
   args: [],
   run: (session) => {
     const wallMs = session.context.platform.clock.wallMs();
@@ -22,19 +25,26 @@ const time = sessionCommand({
 });
 
 const lastSave = sessionCommand({
-  name: 'LASTSAVE', group: 'server', since: '1.0.0',
+  name: 'LASTSAVE',
+  group: 'server',
+  since: '1.0.0',
   summary: 'Get the UNIX time stamp of the last successful save to disk',
   complexity: 'O(1)',
-  flags: ['loading', 'stale', 'fast'], arity: 1, categories: ['admin', 'dangerous'],
+  flags: ['loading', 'stale', 'fast'],
+  arity: 1,
+  categories: ['admin', 'dangerous'],
   args: [],
   run: (session) => Math.floor(session.context.platform.clock.wallMs() / 1000),
 });
 
 const save = sessionCommand({
-  name: 'SAVE', group: 'server', since: '1.0.0',
+  name: 'SAVE',
+  group: 'server',
+  since: '1.0.0',
   summary: 'Synchronously save the dataset to disk',
   complexity: 'O(N) where N is the total number of keys in all databases',
-  flags: ['admin', 'noscript', 'no_multi'], arity: 1,
+  flags: ['admin', 'noscript', 'no_multi'],
+  arity: 1,
   args: [],
   run: () => OK,
 });
@@ -43,10 +53,13 @@ const BGSAVE_STARTED = new Status('Background saving started');
 const BGSAVE_SCHEDULED = new Status('Background saving scheduled');
 
 const backgroundSave = sessionCommand({
-  name: 'BGSAVE', group: 'server', since: '1.0.0',
+  name: 'BGSAVE',
+  group: 'server',
+  since: '1.0.0',
   summary: 'Asynchronously save the dataset to disk',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript'], arity: -1,
+  flags: ['admin', 'noscript'],
+  arity: -1,
   args: [optional(token('SCHEDULE'))],
   run: (_session, argv) => {
     const [, option] = argv;
@@ -57,20 +70,27 @@ const backgroundSave = sessionCommand({
 });
 
 const backgroundRewrite = sessionCommand({
-  name: 'BGREWRITEAOF', group: 'server', since: '1.0.0',
+  name: 'BGREWRITEAOF',
+  group: 'server',
+  since: '1.0.0',
   summary: 'Asynchronously rewrite the append-only file',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript'], arity: 1,
+  flags: ['admin', 'noscript'],
+  arity: 1,
   args: [],
   run: () => new Status('Background append only file rewriting started'),
 });
 
 /** Every node takes writes; replication is the cluster's own and not visible as Redis replicas. */
 const role = sessionCommand({
-  name: 'ROLE', group: 'server', since: '2.8.12',
+  name: 'ROLE',
+  group: 'server',
+  since: '2.8.12',
   summary: 'Return the role of the instance in the context of replication',
   complexity: 'O(1)',
-  flags: ['noscript', 'loading', 'stale', 'fast'], arity: 1, categories: ['admin', 'dangerous'],
+  flags: ['noscript', 'loading', 'stale', 'fast'],
+  arity: 1,
+  categories: ['admin', 'dangerous'],
   args: [],
   run: () => ['master', 0, []],
 });
@@ -81,19 +101,25 @@ const NO_REPLICAOF = genericError(
 const NO_SYNC = genericError('replicas of Redis cannot follow this server; its nodes replicate among themselves');
 
 const replicaOf = sessionCommand({
-  name: 'REPLICAOF', group: 'server', since: '5.0.0',
+  name: 'REPLICAOF',
+  group: 'server',
+  since: '5.0.0',
   summary: 'Make the server a replica of another instance, or promote it as master.',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'stale'], arity: 3,
+  flags: ['admin', 'noscript', 'stale'],
+  arity: 3,
   args: [oneOf('args', block('host-port', text('host'), integer('port')), block('no-one', token('NO'), token('ONE')))],
   run: (_session, argv) => refuseReplication(argv),
 });
 
 const slaveOf = sessionCommand({
-  name: 'SLAVEOF', group: 'server', since: '1.0.0',
+  name: 'SLAVEOF',
+  group: 'server',
+  since: '1.0.0',
   summary: 'Make the server a replica of another instance, or promote it as master.',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'stale'], arity: 3,
+  flags: ['admin', 'noscript', 'stale'],
+  arity: 3,
   args: [oneOf('args', block('host-port', text('host'), integer('port')), block('no-one', token('NO'), token('ONE')))],
   run: (_session, argv) => refuseReplication(argv),
 });
@@ -104,38 +130,59 @@ function refuseReplication(argv: readonly Buffer[]): Reply {
 }
 
 const psync = sessionCommand({
-  name: 'PSYNC', group: 'server', since: '2.8.0',
+  name: 'PSYNC',
+  group: 'server',
+  since: '2.8.0',
   summary: 'Internal command used for replication',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'no_multi'], arity: -3,
+  flags: ['admin', 'noscript', 'no_multi'],
+  arity: -3,
   args: [text('replicationid'), integer('offset')],
   run: () => fail(NO_SYNC),
 });
 
 const sync = sessionCommand({
-  name: 'SYNC', group: 'server', since: '1.0.0',
+  name: 'SYNC',
+  group: 'server',
+  since: '1.0.0',
   summary: 'Internal command used for replication',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'no_multi'], arity: 1,
+  flags: ['admin', 'noscript', 'no_multi'],
+  arity: 1,
   args: [],
   run: () => fail(NO_SYNC),
 });
 
 const failover = sessionCommand({
-  name: 'FAILOVER', group: 'server', since: '6.2.0',
+  name: 'FAILOVER',
+  group: 'server',
+  since: '6.2.0',
   summary: 'Start a coordinated failover between this server and one of its replicas.',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript', 'stale'], arity: -1,
-  args: [optional(after('TO', block('target', text('host'), integer('port'), optional(token('FORCE'))))), optional(token('ABORT')), optional(after('TIMEOUT', integer('milliseconds')))],
+  flags: ['admin', 'noscript', 'stale'],
+  arity: -1,
+  args: [
+    optional(after('TO', block('target', text('host'), integer('port'), optional(token('FORCE'))))),
+    optional(token('ABORT')),
+    optional(after('TIMEOUT', integer('milliseconds'))),
+  ],
   run: () => fail(genericError('FAILOVER requires connected replicas.')),
 });
 
 const shutdown = sessionCommand({
-  name: 'SHUTDOWN', group: 'server', since: '1.0.0',
+  name: 'SHUTDOWN',
+  group: 'server',
+  since: '1.0.0',
   summary: 'Synchronously save the dataset to disk and then shut down the server',
   complexity: 'O(N) when saving, where N is the total number of keys in all databases when saving data, otherwise O(1)',
-  flags: ['admin', 'noscript', 'loading', 'stale', 'no_multi', 'allow_busy'], arity: -1,
-  args: [optional(oneOf('nosave_save', token('NOSAVE'), token('SAVE'))), optional(token('NOW')), optional(token('FORCE')), optional(token('ABORT'))],
+  flags: ['admin', 'noscript', 'loading', 'stale', 'no_multi', 'allow_busy'],
+  arity: -1,
+  args: [
+    optional(oneOf('nosave_save', token('NOSAVE'), token('SAVE'))),
+    optional(token('NOW')),
+    optional(token('FORCE')),
+    optional(token('ABORT')),
+  ],
   run: (session, argv) => {
     let isImmediate = false;
     let isAbort = false;
@@ -148,7 +195,8 @@ const shutdown = sessionCommand({
     if (isAbort && argv.length > 2) return fail(SYNTAX_ERROR);
     if (isAbort) return fail(genericError('No shutdown in progress.'));
     session.context.log.warn('SHUTDOWN was asked for by a client', {
-      client: session.id, address: session.connection.remoteAddress,
+      client: session.id,
+      address: session.connection.remoteAddress,
     });
     session.context.onShutdown({ isImmediate });
     return NO_REPLY;
@@ -156,12 +204,17 @@ const shutdown = sessionCommand({
 });
 
 const swapDb = sessionCommand({
-  name: 'SWAPDB', group: 'server', since: '4.0.0',
+  name: 'SWAPDB',
+  group: 'server',
+  since: '4.0.0',
   summary: 'Swaps two Redis databases',
   complexity: 'O(N) where N is the count of clients watching or blocking on keys from both databases.',
-  flags: ['write', 'fast'], arity: 3, categories: ['keyspace', 'dangerous'],
+  flags: ['write', 'fast'],
+  arity: 3,
+  categories: ['keyspace', 'dangerous'],
   args: [integer('index1'), integer('index2')],
-  run: () => fail(genericError('SWAPDB is not supported: databases share partitions and cannot be exchanged in one step')),
+  run: () =>
+    fail(genericError('SWAPDB is not supported: databases share partitions and cannot be exchanged in one step')),
 });
 
 const ART = [
@@ -172,10 +225,13 @@ const ART = [
 ];
 
 const lolwut = sessionCommand({
-  name: 'LOLWUT', group: 'server', since: '5.0.0',
+  name: 'LOLWUT',
+  group: 'server',
+  since: '5.0.0',
   summary: 'Display some computer art and the Redis version',
   complexity: 'O(1)',
-  flags: ['readonly', 'fast'], arity: -1,
+  flags: ['readonly', 'fast'],
+  arity: -1,
   args: [optional(after('VERSION', integer('version')))],
   run: (session) =>
     new VerbatimReply('txt', `${ART.join('\n')}\nRedis ver. ${REDIS_VERSION} (Kahuna ${session.context.version})\n`),
@@ -184,46 +240,65 @@ const lolwut = sessionCommand({
 const NO_MODULES = genericError('modules cannot be loaded into this server');
 
 const moduleList = sessionCommand({
-  name: 'MODULE|LIST', group: 'server', since: '4.0.0',
+  name: 'MODULE|LIST',
+  group: 'server',
+  since: '4.0.0',
   summary: 'List all modules loaded by the server',
   complexity: 'O(N) where N is the number of loaded modules.',
-  flags: ['admin', 'noscript'], arity: 2,
+  flags: ['admin', 'noscript'],
+  arity: 2,
   args: [],
   run: () => [],
 });
 
 const moduleLoad = sessionCommand({
-  name: 'MODULE|LOAD', group: 'server', since: '4.0.0',
+  name: 'MODULE|LOAD',
+  group: 'server',
+  since: '4.0.0',
   summary: 'Load a module',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript'], arity: -3,
+  flags: ['admin', 'noscript'],
+  arity: -3,
   args: [text('path'), optional(many(text('arg')))],
   run: () => fail(NO_MODULES),
 });
 
 const moduleLoadEx = sessionCommand({
-  name: 'MODULE|LOADEX', group: 'server', since: '7.0.0',
+  name: 'MODULE|LOADEX',
+  group: 'server',
+  since: '7.0.0',
   summary: 'Load a module with extended parameters',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript'], arity: -3,
-  args: [text('path'), optional(many(after('CONFIG', block('configs', text('name'), text('value'))))), optional(many(after('ARGS', block('args', text('arg')))))],
+  flags: ['admin', 'noscript'],
+  arity: -3,
+  args: [
+    text('path'),
+    optional(many(after('CONFIG', block('configs', text('name'), text('value'))))),
+    optional(many(after('ARGS', block('args', text('arg'))))),
+  ],
   run: () => fail(NO_MODULES),
 });
 
 const moduleUnload = sessionCommand({
-  name: 'MODULE|UNLOAD', group: 'server', since: '4.0.0',
+  name: 'MODULE|UNLOAD',
+  group: 'server',
+  since: '4.0.0',
   summary: 'Unload a module',
   complexity: 'O(1)',
-  flags: ['admin', 'noscript'], arity: 3,
+  flags: ['admin', 'noscript'],
+  arity: 3,
   args: [text('name')],
   run: () => fail(genericError('Error unloading module: no such module with that name')),
 });
 
 const moduleHelp = sessionCommand({
-  name: 'MODULE|HELP', group: 'server', since: '5.0.0',
+  name: 'MODULE|HELP',
+  group: 'server',
+  since: '5.0.0',
   summary: 'Show helpful text about the different subcommands',
   complexity: 'O(1)',
-  flags: ['loading', 'stale'], arity: 2,
+  flags: ['loading', 'stale'],
+  arity: 2,
   args: [],
   run: () =>
     helpReply('MODULE', [
@@ -239,9 +314,25 @@ const moduleHelp = sessionCommand({
 });
 
 export const serverCommands = [
-  backgroundRewrite, backgroundSave, failover, lastSave, lolwut, psync, replicaOf, role, save, shutdown, slaveOf, swapDb,
-  sync, time,
+  backgroundRewrite,
+  backgroundSave,
+  failover,
+  lastSave,
+  lolwut,
+  psync,
+  replicaOf,
+  role,
+  save,
+  shutdown,
+  slaveOf,
+  swapDb,
+  sync,
+  time,
   sessionContainer({ name: 'MODULE', group: 'server', since: '4.0.0', summary: 'A container for module commands' }, [
-    moduleHelp, moduleList, moduleLoad, moduleLoadEx, moduleUnload,
+    moduleHelp,
+    moduleList,
+    moduleLoad,
+    moduleLoadEx,
+    moduleUnload,
   ]),
 ] as const;
