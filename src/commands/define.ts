@@ -292,7 +292,8 @@ function numkeysKeys(
   const keysArg = args[index + 1];
   if (index === -1 || keysArg === undefined) return null;
   const at = start + index;
-  const step = wordCount({ ...keysArg, multiple: false }).least;
+  // Optional keys (EVAL) take as many words each as mandatory ones.
+  const step = wordCount({ ...keysArg, multiple: false, optional: false }).least;
   return (argv) => {
     const count = parseInt64(argv[at] ?? NO_BYTES);
     if (typeof count !== 'number' || count < 1) return [];
