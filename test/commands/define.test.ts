@@ -49,6 +49,10 @@ describe('rows', () => {
     assert.deepEqual(keysOf('MSETEX', 'MSETEX', '9', 'a', '1'), [2]);
     assert.deepEqual(keysOf('MSETEX', 'MSETEX', 'x', 'a', '1'), []);
     assert.deepEqual(keysOf('MSETEX', 'MSETEX', '-1', 'a', '1'), []);
+    const script = deriveSpec(
+      row({ args: [text('script'), integer('numkeys'), optional(many(key())), optional(many(text('arg')))] }),
+    );
+    assert.deepEqual(script.keysOf?.(['EVAL', 'x', '2', 'a', 'b', 'c'].map((word) => Buffer.from(word))), [3, 4]);
     assert.equal(dataCommandsByName.get('MSETEX')?.flags.includes('movablekeys'), true);
     assert.equal(dataCommandsByName.get('GET')?.keysOf, null);
   });
