@@ -150,7 +150,7 @@ export class Membership {
       const epoch = this.epochs[i];
       if (epoch !== undefined && epoch.index <= index) return epoch.conf;
     }
-    assert(false, `the membership as of ${index} is compacted away`);
+    violated(`the membership as of ${index} is compacted away`);
   }
 
   /** The change entry at `index` was appended. */

@@ -33,18 +33,16 @@ export function draftMessage(type: MessageType, from: NodeId, to: NodeId, term: 
   };
 }
 
-export type MessageName = keyof typeof MESSAGE_TYPES;
+const NAMES: readonly (string | undefined)[] = nameTable();
 
-const NAMES: readonly (MessageName | undefined)[] = nameTable();
-
-function nameTable(): (MessageName | undefined)[] {
-  const names: (MessageName | undefined)[] = [];
-  for (const [name, type] of Object.entries(MESSAGE_TYPES)) names[type] = name as MessageName;
+function nameTable(): (string | undefined)[] {
+  const names: (string | undefined)[] = [];
+  for (const [name, type] of Object.entries(MESSAGE_TYPES)) names[type] = name;
   return names;
 }
 
 /** The name of a type as in MESSAGE_TYPES; undefined for a number that is none. */
-export function messageName(type: number): MessageName | undefined {
+export function messageName(type: number): string | undefined {
   return NAMES[type];
 }
 

@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { formatConfState, formatMessage, messageName } from '../../src/raft/messages.ts';
 import { BLANK_CONF } from '../../src/raft/membership.ts';
 import { encodeConfChange } from '../../src/raft/conf-codec.ts';
-import { ENTRY_TYPES } from '../../src/raft/types.ts';
+import { ENTRY_TYPES, MESSAGE_TYPES } from '../../src/raft/types.ts';
 import type { ConfChange, ConfState, Entry, Message } from '../../src/raft/types.ts';
 import { SimDisk } from './simulation/disk.ts';
 import { DEFAULT_CONFIG, formatEntries } from './scenario-group.ts';
@@ -298,7 +298,7 @@ function pattern(words: Words): (message: Message) => boolean {
 
 function messageOf(words: Words): Message {
   const [name, link] = words.plain;
-  const type = [...Array(20).keys()].find((candidate) => messageName(candidate) === name);
+  const type = Object.values(MESSAGE_TYPES).find((candidate) => messageName(candidate) === name);
   const [from, to] = (link ?? '').split('->').map(Number);
   assert.ok(type !== undefined && from !== undefined && to !== undefined, `no message: ${words.plain.join(' ')}`);
   const index = option(words, 'index', 0);
@@ -316,7 +316,7 @@ function messageOf(words: Words): Message {
     });
   }
   return {
-    type: type as Message['type'],
+    type,
     from,
     to,
     term: option(words, 'term', 1),
