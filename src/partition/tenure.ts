@@ -206,6 +206,8 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.batch.jobs.push(job);
     if (!this.#host.isSoleVoter || job.node !== this.#host.node) this.#recordAnswer(job, reply);
     if (job.waits !== 0) job.deadlineMs = this.#host.clock.monotonicMs() + this.#host.commandTimeoutMs;
+    // It waits no more: its own change must not wake it.
+    this.#parked.unpark(job);
     this.#keepChanges();
     this.#finish(job);
   }
@@ -494,7 +496,8 @@ export class Tenure implements EvaluationContext, SweepTarget {
     if (this.#parked.waiterCount !== 0) {
       for (const job of this.#parked.due(this.#host.time.now())) {
         if (this.#isOver) return;
-        this.#evaluate(job);
+        // An earlier one may have woken this one.
+        if (this.#parked.isParked(job)) this.#evaluate(job);
       }
     }
     if (this.#expiry.nextMs <= this.#host.time.now()) this.#expireKeys();
