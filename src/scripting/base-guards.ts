@@ -135,11 +135,11 @@ export function osLibrary(lua: Lua, budget: Budget): LibraryEntries {
   return { clock: { index: lua.addFunction(clock) } };
 }
 
-/** An error table of a command is replaced by its text. */
+/** An error table of a command is replaced by its text; read raw, so that pcall itself never raises. */
 function replaceByErrorText(lua: Lua, L: LuaState): void {
   if (lua.typeAt(lua.topSlot(L)) !== TYPE.table) return;
   lua.pushLatin1(L, 'err');
-  lua.api.lua_gettable(L, -2);
+  lua.api.lua_rawget(L, -2);
   const type = lua.typeAt(lua.topSlot(L));
   if (type === TYPE.string || type === TYPE.number) lua.api.lua_replace(L, -2);
   else lua.api.lua_settop(L, -2);
