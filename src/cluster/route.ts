@@ -37,11 +37,6 @@ export class EntryJob extends Job {
     this.route = route;
   }
 
-  get isWrite(): boolean {
-    if (this.call !== null) return this.call.command.flags.includes('write');
-    return this.transaction?.calls.some((call) => call.command.flags.includes('write')) ?? false;
-  }
-
   get mayBlock(): boolean {
     return this.call?.command.flags.includes('blocking') ?? false;
   }

@@ -234,7 +234,7 @@ export class Router implements JobOwner {
     const refused = route.held.filter(late);
     route.held = route.held.filter((job) => !late(job));
     for (const job of refused) {
-      const isUncertain = job.isRetry && job.isWrite;
+      const isUncertain = job.isRetry && job.mayWrite;
       this.#finish(
         job,
         isUncertain
@@ -251,7 +251,7 @@ export class Router implements JobOwner {
       route.inflight.delete(job.counter);
       this.#finish(
         job,
-        job.isWrite
+        job.mayWrite
           ? uncertain('the leader did not answer in time; the command may have been applied, or may still be')
           : tryAgain('the leader did not answer in time'),
         0,

@@ -85,4 +85,14 @@ export class Job implements RequestId {
     this.epoch = fields.epoch;
     this.counter = fields.counter;
   }
+
+  /** False only if every command of it is known to change nothing: a script may write. */
+  get mayWrite(): boolean {
+    if (this.call !== null) return !isReadOnly(this.call);
+    return this.transaction?.calls.some((call) => !isReadOnly(call)) ?? false;
+  }
+}
+
+function isReadOnly(call: JobCall): boolean {
+  return call.command.flags.includes('readonly');
 }

@@ -27,6 +27,11 @@ export class ReadRounds {
     return this.#waiting.length === 0 && this.#rounds.length === 0 && this.#observing.length === 0;
   }
 
+  /** True if a read waits for a round that has not started. */
+  get hasWaiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   add(job: Job): void {
     this.#waiting.push(job);
   }

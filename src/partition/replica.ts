@@ -377,6 +377,8 @@ export class Replica implements TenureHost {
       }
     }
     tenure?.releaseReads();
+    // A round that ended makes room for the next.
+    if (ready.readStates.length > 0 && tenure?.reads.hasWaiting === true) this.#host.wake(this);
     if (ready.snapshot !== null) this.#host.installSnapshot(this);
   }
 

@@ -291,8 +291,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   #isRefused(job: Job): boolean {
     if (this.#uncommittedBytes + this.batch.sizeBytes < UNCOMMITTED_BYTES_MAX && !this.#host.isBackedUp) return false;
-    if (job.call !== null) return job.call.command.flags.includes('write');
-    return job.transaction?.calls.some((call) => call.command.flags.includes('write')) ?? false;
+    return job.mayWrite;
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -524,7 +523,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
   // SweepTarget
 
   get isBusy(): boolean {
-    return this.#host.isBackedUp || this.#uncommittedBytes > 0;
+    return this.#host.isBackedUp;
   }
 
   /** Deletes what is dead or expired; a key that is in memory knows better than a record that was read before. */
