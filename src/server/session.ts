@@ -17,6 +17,7 @@ import { assert } from '../base/assert.ts';
 import type { Connection, ConnectionHandler, TimerHandle } from '../base/platform.ts';
 import { type Call, type WatchedKey, type Work, WriteMark } from '../cluster/api.ts';
 import type { ReplyBuffer } from '../resp/encode.ts';
+import { decodeReplies } from '../resp/decode.ts';
 import { EncodedReply, ErrorReply } from '../resp/reply.ts';
 import type { Protocol, PushReply, Reply } from '../resp/reply.ts';
 import { ProtocolError, RequestReader } from '../resp/requests.ts';
@@ -278,7 +279,8 @@ export class Session implements ConnectionHandler {
     return new Promise((resolve) => {
       const work = new SideWork(this, what, (reply) => {
         this.#sideWorks.delete(work);
-        resolve(reply);
+        // Another node's answer is in wire form; whoever asks here looks into it.
+        resolve(reply instanceof EncodedReply ? (decodeReplies(reply.bytes)[0] ?? null) : reply);
       });
       this.#sideWorks.add(work);
       this.context.cluster.submit(work);
