@@ -71,8 +71,8 @@ export interface ClusterNodeOptions {
   readonly versionRetentionMs: () => number;
 }
 
-/** A lease ends this much before the shortest election time-out, for drift of the clocks: in thousandths. */
-const LEASE_PER_MILLE = 800;
+/** Share of the shortest election time-out that a lease lasts, in thousandths: the rest is for drift of the clocks. */
+const LEASE_PER_MILLE = 900;
 /** How much longer than any deadline the answers to requests are kept, in ms. */
 const REQUEST_WINDOW_SLACK_MS = 5_000;
 /** Pause between deadlines checks at the entry, in ms. */
@@ -222,6 +222,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
     const { platform, data, raftLog, electionTimeoutMs, heartbeatMs } = this.#options;
     const isMetadata = partition.id === METADATA_GROUP;
     const slotOf = isMetadata ? (): Slot => METADATA_SLOT : this.#slotOfHere(partition);
+    const electionTicks = Math.max(2, Math.round(electionTimeoutMs / heartbeatMs));
     const stored = openGroup({
       group: partition.id,
       node: this.node,
@@ -231,7 +232,8 @@ export class ClusterNode implements Cluster, ReplicaHost {
       process: platform.process,
       random: platform.random,
       installed,
-      electionTicks: Math.max(2, Math.round(electionTimeoutMs / heartbeatMs)),
+      electionTicks,
+      usesLeases: this.#options.readConsistency === 'lease',
     });
     const endSlot = isMetadata ? METADATA_SLOT : (this.#topology.partitions.at(-1)?.lastSlot ?? 0);
     return new Replica(
@@ -244,7 +246,8 @@ export class ClusterNode implements Cluster, ReplicaHost {
         scanner: new Scanner(data, { first: partition.firstSlot, last: partition.lastSlot, end: endSlot }),
         slotOf,
         readConsistency: this.#options.readConsistency,
-        leaseMs: (electionTimeoutMs * LEASE_PER_MILLE) / 1_000,
+        // The others count whole ticks, the first of which may be short.
+        leaseMs: ((electionTicks - 1) * heartbeatMs * LEASE_PER_MILLE) / 1_000,
         commandTimeoutMs: this.#options.commandTimeoutMs,
         requestWindowMs: this.#options.commandTimeoutMs + REQUEST_WINDOW_SLACK_MS,
         logMemoryBytes: this.#options.logMemoryBytes,

@@ -40,6 +40,8 @@ export interface OpenGroupOptions {
   readonly process: ProcessControl;
   readonly random: Random;
   readonly electionTicks: number;
+  /** Reads may rely on a lease: nobody votes while a leader was heard within an election time, nor right after a start. */
+  readonly usesLeases: boolean;
   /** A snapshot whose installation was finished at this start: log and data are there now. */
   readonly installed: LogCheckpoint | undefined;
 }
@@ -136,6 +138,7 @@ function makeCore(
     // The partition bounds what is uncommitted before it evaluates.
     uncommittedBytesMax: Number.MAX_SAFE_INTEGER,
     randomU32: () => random.u32(),
+    ...(options.usesLeases ? { voteDelayTicks: options.electionTicks } : {}),
   };
   const hardState = from.stored?.hardState ?? { term: 0, vote: 0, commit: 0 };
   const confState: ConfState = from.applied.state.confState;

@@ -372,7 +372,7 @@ export class Replica implements TenureHost {
     }
     for (const state of ready.readStates) {
       const startedMs = tenure?.reads.confirm(state.context) ?? -1;
-      if (startedMs >= 0 && this.#options.readConsistency === 'lease' && !this.#isTransferring) {
+      if (startedMs >= 0 && this.#options.readConsistency === 'lease' && this.core.isLeaseAllowed) {
         this.#leaseUntilMs = Math.max(this.#leaseUntilMs, startedMs + this.#options.leaseMs);
       }
     }
