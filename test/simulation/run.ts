@@ -1,0 +1,196 @@
+/** One run by its seed, from start to verdict. */
+import { createScriptHost, type ScriptHost } from '../../src/scripting/host.ts';
+import { partitionRange } from '../../src/partition/ranges.ts';
+import { Faults } from './faults.ts';
+import { drawProfile, type Profile } from './profile.ts';
+import type { Workload } from './workload.ts';
+import { createWorkload } from './workloads/index.ts';
+import { World, type WorldOptions } from './world.ts';
+
+export interface Report {
+  readonly seed: number;
+  readonly profile: Profile;
+  readonly violations: readonly string[];
+  readonly marks: ReadonlyMap<string, number>;
+  readonly traceHash: string;
+  readonly events: number;
+  readonly simulatedMs: number;
+  /** The last lines before the end. */
+  readonly lines: readonly string[];
+}
+
+export interface RunOptions extends Omit<Partial<WorldOptions>, 'scriptHost'> {
+  readonly adjust?: (profile: Profile) => Profile;
+}
+
+/** How long anything may take once all is healed, beyond a few election time-outs and command time-outs, ms. */
+const RECOVERY_MS = 8_000;
+const CALM_MS = 1_500;
+
+export async function runSeed(seed: number, options: RunOptions = {}): Promise<Report> {
+  const drawn = drawProfile(seed);
+  const profile = options.adjust?.(drawn) ?? drawn;
+  const world = new World(profile, { ...options, scriptHost: await sharedScriptHost() });
+  const onRejection = (reason: unknown): void => {
+    if (reason instanceof Error && reason.name === 'ProcessEnded') return;
+    world.violation(`a rejection was not handled: ${reason instanceof Error ? (reason.stack ?? '') : String(reason)}`);
+  };
+  const others = process.listeners('unhandledRejection');
+  process.removeAllListeners('unhandledRejection');
+  process.on('unhandledRejection', onRejection);
+  try {
+    await new Run(world).play();
+  } finally {
+    process.off('unhandledRejection', onRejection);
+    for (const other of others) process.on('unhandledRejection', other);
+  }
+  return {
+    seed,
+    profile,
+    violations: world.violations,
+    marks: world.marks,
+    traceHash: world.traceHash,
+    events: world.scheduler.count,
+    simulatedMs: world.scheduler.nowMs,
+    lines: world.lines,
+  };
+}
+
+let scriptHost: Promise<ScriptHost> | undefined;
+
+/** One Lua engine for all nodes of all runs: it keeps nothing between two scripts. */
+function sharedScriptHost(): Promise<ScriptHost> {
+  scriptHost ??= createScriptHost({ clock: { monotonicMs: () => 0, wallMs: () => 0 }, redisVersion: '7.2.5' });
+  return scriptHost;
+}
+
+class Run {
+  readonly #world: World;
+  readonly #faults: Faults;
+  readonly #workloads: readonly Workload[];
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#faults = new Faults(world);
+    this.#workloads = world.profile.workloads.map((name) => createWorkload(name, world));
+  }
+
+  async play(): Promise<void> {
+    const world = this.#world;
+    const { profile, scheduler } = world;
+    for (const machine of world.machines) world.start(machine);
+    if (!(await this.#within('the cluster starts', () => world.groups.every((group) => world.leaderOf(group))))) return;
+    const clients = Promise.all(this.#workloads.flatMap((workload) => workload.start()));
+    void this.#faults.run();
+    await scheduler.run(profile.faultTimeMs, () => this.#isBroken);
+    this.#faults.heal();
+    world.trace('healed');
+    if (!(await this.#within('every group has a leader again', () => world.groups.every((group) => world.leaderOf(group))))) {
+      return;
+    }
+    await scheduler.run(CALM_MS, () => this.#isBroken);
+    world.isStopping = true;
+    let isSilent = false;
+    void clients.then(() => {
+      isSilent = true;
+    });
+    if (!(await this.#within('every request ends', () => isSilent, profile.commandTimeoutMs * 3 + 12_000))) return;
+    if (!(await this.#within('the replicas hold the same', () => this.#areEqual()))) this.#tellDifferences();
+    let isFinished = false;
+    const finished = Promise.all(this.#workloads.map((workload) => workload.finish())).then(
+      () => {
+        isFinished = true;
+      },
+      (error: unknown) => world.violation(`after the run: ${String(error)}`),
+    );
+    if (!(await this.#within('the final reads are answered', () => isFinished))) return;
+    await finished;
+    for (const workload of this.#workloads) {
+      for (const text of workload.check()) world.violation(text);
+      world.mark(`acknowledged by ${workload.name}`, workload.okCount);
+    }
+    world.mark('leaderships', world.ghost.leaderCount);
+    await this.#compareRecords();
+  }
+
+  get #isBroken(): boolean {
+    return this.#world.violations.length > 0;
+  }
+
+  async #within(what: string, holds: () => boolean, limitMs = this.#recoveryMs): Promise<boolean> {
+    const { scheduler } = this.#world;
+    let isTrue = false;
+    await scheduler.run(limitMs, () => {
+      // Not at each event: conditions look at all replicas.
+      if (scheduler.count % 64 === 0) isTrue = holds();
+      return isTrue || this.#isBroken;
+    });
+    isTrue ||= holds();
+    if (!isTrue && !this.#isBroken) this.#world.violation(`no progress: ${what} - not within ${limitMs} ms`);
+    return isTrue && !this.#isBroken;
+  }
+
+  get #recoveryMs(): number {
+    const { electionTimeoutMs } = this.#world.profile;
+    return RECOVERY_MS + electionTimeoutMs * 10;
+  }
+
+  /** All replicas of a group have applied the same entries. */
+  #areEqual(): boolean {
+    const { world } = { world: this.#world };
+    return world.groups.every((group) => {
+      const replicas = this.#replicasOf(group);
+      const indices = replicas.map(({ replica }) => replica.applier.index);
+      return indices.every((index) => index === indices[0]) && replicas.every(({ replica }) => replica.lastIndex === indices[0]);
+    });
+  }
+
+  #replicasOf(group: number) {
+    return this.#world.machines.flatMap((machine) => {
+      const running = this.#world.running(machine);
+      const replica = running?.cluster.engine.replicas.get(group);
+      return running === undefined || replica === undefined ? [] : [{ machine, running, replica }];
+    });
+  }
+
+  #tellDifferences(): void {
+    for (const group of this.#world.groups) {
+      for (const { machine, replica } of this.#replicasOf(group)) {
+        const { index } = replica.applier;
+        const { commitIndex, lastIndex, role, term } = replica;
+        this.#world.trace(
+          `${machine.name} group ${group}: ${JSON.stringify({ index, commitIndex, lastIndex, role, term })} ${JSON.stringify(replica.core.followers())}`,
+        );
+      }
+    }
+  }
+
+  /** The ordered stores agree, record by record. */
+  async #compareRecords(): Promise<void> {
+    const world = this.#world;
+    for (const group of world.groups) {
+      const hashes = new Map<string, string>();
+      for (const { machine, running, replica } of this.#replicasOf(group)) {
+        let told: string | undefined;
+        machine.boot?.enter(() => {
+          const { data } = running.cluster;
+          const snapshot = data.snapshot();
+          data.hashRange(snapshot, partitionRange(replica.slots)).then(
+            ({ hash, count }) => {
+              snapshot.release();
+              told = `${hash} (${count})`;
+            },
+            (error: unknown) => world.violation(`${machine.name}: group ${group} cannot be hashed: ${String(error)}`),
+          );
+        });
+        if (!(await this.#within('a hash is made', () => told !== undefined))) return;
+        hashes.set(machine.name, told ?? '');
+      }
+      if (new Set(hashes.values()).size > 1) {
+        world.violation(`group ${group}: records differ: ${JSON.stringify([...hashes])}`);
+      }
+    }
+  }
+}
+
+

@@ -1,0 +1,23 @@
+/** The workloads by name. */
+import type { WorkloadName } from '../profile.ts';
+import type { Workload } from '../workload.ts';
+import type { World } from '../world.ts';
+import { CounterWorkload } from './counter.ts';
+import { ExpiryWorkload } from './expiry.ts';
+import { LockWorkload } from './lock.ts';
+import { RegisterWorkload } from './register.ts';
+import { SequenceWorkload } from './sequence.ts';
+import { TransactionWorkload } from './transaction.ts';
+
+const CREATE: Readonly<Record<WorkloadName, new (world: World) => Workload>> = {
+  counter: CounterWorkload,
+  register: RegisterWorkload,
+  lock: LockWorkload,
+  sequence: SequenceWorkload,
+  expiry: ExpiryWorkload,
+  transaction: TransactionWorkload,
+};
+
+export function createWorkload(name: WorkloadName, world: World): Workload {
+  return new CREATE[name](world);
+}

@@ -1,0 +1,134 @@
+/** Clients that read and write single keys with unique values, in every way that decides by what is there. */
+import { checkRegister, type RegisterAction, type RegisterOperation } from '../checkers/register.ts';
+import { Actor, type Workload } from '../workload.ts';
+import type { World } from '../world.ts';
+
+/** Operations on one key before a fresh one takes its place: the check is exponential. */
+const OPERATIONS_MAX = 40;
+/** Unknown writes stay open for ever: with more of them a key is left alone. */
+const UNKNOWN_MAX = 5;
+const SLOTS = 2;
+
+interface Register {
+  readonly key: string;
+  readonly operations: RegisterOperation[];
+  begun: number;
+  unknown: number;
+  lastValue: string;
+}
+
+export class RegisterWorkload implements Workload {
+  readonly name = 'register';
+  okCount = 0;
+  readonly #world: World;
+  readonly #all: Register[] = [];
+  readonly #present: Register[] = [];
+  #nextValue = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+    for (let slot = 0; slot < SLOTS; slot++) this.#present.push(this.#fresh());
+  }
+
+  #fresh(): Register {
+    const register = { key: `register:${this.#all.length}`, operations: [], begun: 0, unknown: 0, lastValue: '' };
+    this.#all.push(register);
+    return register;
+  }
+
+  start(): readonly Promise<void>[] {
+    const count = Math.min(3, this.#world.profile.clientCount);
+    return Array.from({ length: count }, (_, i) => this.#run(new Actor(this.#world, `register${i}`)));
+  }
+
+  async #run(actor: Actor): Promise<void> {
+    while (await actor.think()) {
+      const slot = actor.random.below(SLOTS);
+      let register = this.#present[slot] as Register;
+      if (register.begun >= OPERATIONS_MAX || register.unknown > UNKNOWN_MAX) {
+        register = this.#fresh();
+        this.#present[slot] = register;
+      }
+      register.begun++;
+      await this.#act(actor, register);
+    }
+  }
+
+  async #act(actor: Actor, register: Register): Promise<void> {
+    const action = this.#draw(actor, register);
+    const { startMs, endMs, outcome } = await actor.call(...requestOf(register.key, action));
+    if (outcome.kind === 'failed') return;
+    if (outcome.kind === 'unknown') {
+      if (action.kind === 'read') return;
+      register.unknown++;
+      register.operations.push({ action, startMs, endMs: Number.POSITIVE_INFINITY, answer: undefined });
+      return;
+    }
+    this.okCount++;
+    const answer = answerOf(action, outcome.reply);
+    register.operations.push({ action, startMs, endMs, answer });
+    if ('value' in action) register.lastValue = action.value;
+    else if (typeof answer === 'string') register.lastValue = answer;
+  }
+
+  #draw(actor: Actor, register: Register): RegisterAction {
+    const value = `v${this.#nextValue++}`;
+    switch (actor.random.below(8)) {
+      case 0:
+        return { kind: 'create', value };
+      case 1:
+        return { kind: 'swap', expected: register.lastValue, value };
+      case 2:
+        return { kind: 'delete' };
+      case 3:
+        return { kind: 'exchange', value };
+      case 4:
+        return { kind: 'write', value };
+      default:
+        return { kind: 'read' };
+    }
+  }
+
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  check(): readonly string[] {
+    const broken: string[] = [];
+    for (const { key, operations } of this.#all) {
+      const verdict = checkRegister(operations);
+      if (verdict === 'undecided') this.#world.mark('register undecided');
+      if (verdict !== 'not linearizable') continue;
+      const told = [...operations].sort((a, b) => a.startMs - b.startMs).map(describe);
+      broken.push(`register ${key} is not linearizable:\n    ${told.join('\n    ')}`);
+    }
+    return broken;
+  }
+}
+
+function requestOf(key: string, action: RegisterAction): readonly string[] {
+  switch (action.kind) {
+    case 'read':
+      return ['GET', key];
+    case 'write':
+      return ['SET', key, action.value];
+    case 'create':
+      return ['SET', key, action.value, 'NX'];
+    case 'swap':
+      return ['SET', key, action.value, 'IFEQ', action.expected];
+    case 'delete':
+      return ['DEL', key];
+    case 'exchange':
+      return ['SET', key, action.value, 'GET'];
+  }
+}
+
+function answerOf(action: RegisterAction, reply: unknown): string | null | boolean {
+  if (action.kind === 'read' || action.kind === 'exchange') return typeof reply === 'string' ? reply : null;
+  if (action.kind === 'delete') return reply === 1;
+  return reply !== null;
+}
+
+function describe({ action, startMs, endMs, answer }: RegisterOperation): string {
+  return `${startMs.toFixed(2)} - ${endMs.toFixed(2)} ${JSON.stringify(action)} -> ${JSON.stringify(answer)}`;
+}

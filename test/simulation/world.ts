@@ -1,0 +1,295 @@
+/**
+ * A whole cluster in one thread and one virtual time: the real node (startNode) on simulated machines, clients that speak
+ * bytes, faults by seed. One number decides everything.
+ *
+ * A run: start, faults under load, heal, load without faults, silence; then the workloads check what their clients saw,
+ * and all replicas must hold the same state.
+ */
+import type { Logger, LogFields } from '../../src/base/log.ts';
+import { Settings } from '../../src/config/live.ts';
+import { defaultValues } from '../../src/config/live.ts';
+import { type NodeOptions, type RunningNode, startNode } from '../../src/node/compose.ts';
+import type { Replica } from '../../src/partition/replica.ts';
+import type { ScriptHost } from '../../src/scripting/host.ts';
+import { unknownProcess } from '../../src/server/facts.ts';
+import { ProcessEnded } from '../doubles/memory-process.ts';
+import { SeededRandom } from '../doubles/seeded-random.ts';
+import { SIM_EVENTS, SimMachine } from '../doubles/sim-platform.ts';
+import { SimScheduler } from '../doubles/sim-scheduler.ts';
+import { CLIENT_PORT } from './client.ts';
+import { Ghost } from './ghost.ts';
+import type { Profile } from './profile.ts';
+import { SimNetwork } from './sim-network.ts';
+
+export const CLUSTER_PORT = 7101;
+const DIRECTORY = '/data';
+const SEGMENT_BYTES = 256 * 1024;
+/** What is told about a run that went wrong. */
+const LINES_KEPT = 400;
+const VIOLATIONS_MAX = 20;
+/** What a node says of itself only if it is wrong. */
+const FAILURES = new Set(['evaluation failed', 'a session failed and was closed']);
+
+export interface WorldOptions {
+  /** Lua for all nodes: it loads in real time, so it is made before the run. */
+  readonly scriptHost: ScriptHost;
+  /** Every line as it happens. */
+  readonly onTrace?: (line: string) => void;
+  /** Planted faults. */
+  readonly isDiskLying?: boolean;
+  readonly onBoot?: (node: RunningNode) => void;
+}
+
+export class World {
+  readonly profile: Profile;
+  readonly options: WorldOptions;
+  readonly scheduler = new SimScheduler();
+  readonly random: SeededRandom;
+  readonly network: SimNetwork;
+  readonly machines: readonly SimMachine[];
+  readonly ghost: Ghost;
+  readonly violations: string[] = [];
+  /** How often something worth counting happened: evidence that the run did its work. */
+  readonly marks = new Map<string, number>();
+  readonly lines: string[] = [];
+  /** Factor on all latencies. */
+  slowness = 1;
+  /** False while faults may strike. */
+  isHealed = false;
+  /** Clients start nothing new. */
+  isStopping = false;
+  readonly #running = new Map<SimMachine, RunningNode>();
+  readonly #clientRandom: SeededRandom;
+  #hash = 0x811c_9dc5;
+
+  constructor(profile: Profile, options: WorldOptions) {
+    this.profile = profile;
+    this.options = options;
+    this.random = new SeededRandom(profile.seed);
+    this.#clientRandom = this.random.fork('clients');
+    this.ghost = new Ghost((text) => this.violation(text));
+    const latency = this.random.fork('latency');
+    const { min, max } = profile.latencyMs;
+    this.network = new SimNetwork({
+      timers: this.scheduler,
+      random: this.random.fork('network'),
+      cutChance: profile.cutChance,
+      latencyMs: () => {
+        const ms = (min + latency.float() * (max - min)) * this.slowness;
+        return profile.lateChance > 0 && latency.chance(profile.lateChance) ? ms * 10 : ms;
+      },
+    });
+    this.machines = Array.from({ length: profile.nodeCount }, (_, i) => this.#machine(i));
+  }
+
+  #machine(i: number): SimMachine {
+    const { profile, scheduler } = this;
+    const name = `n${i + 1}`;
+    const random = this.random.fork(`machine ${name}`);
+    const turn = random.fork('turn');
+    const within = ({ min, max }: { readonly min: number; readonly max: number }): (() => number) => {
+      const draw = random.fork(`delay ${max}`);
+      return () => min + draw.float() * (max - min);
+    };
+    return new SimMachine({
+      name,
+      scheduler,
+      network: this.network,
+      random,
+      storeDirectory: `${DIRECTORY}/data`,
+      diskMs: within(profile.diskMs),
+      storeMs: within(profile.storeMs),
+      turnMs: () => turn.float() * 0.1,
+      clockRate: 1 + (random.float() * 2 - 1) * profile.drift,
+      wallOffsetMs: Math.round((random.float() * 2 - 1) * profile.wallOffsetMs),
+      isDiskLying: this.options.isDiskLying === true,
+      onEvent: (machine, kind, payload) => {
+        this.#note(kind, machine.name.charCodeAt(1), payload);
+      },
+      onStep: (machine) => {
+        const running = this.#running.get(machine);
+        if (running !== undefined) this.ghost.look(machine.name, running.cluster);
+      },
+      onEnded: (machine, end) => {
+        this.violation(`${machine.name} ended itself: ${end.reason}: ${end.message}${causeOf(end)}`);
+        this.#running.delete(machine);
+        scheduler.after(0, () => {
+          if (machine.boot !== null) machine.kill();
+        });
+      },
+      onThrown: (machine, error) => {
+        this.violation(`${machine.name} threw: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+        this.kill(machine);
+      },
+    });
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Nodes
+
+  start(machine: SimMachine): void {
+    const boot = machine.start();
+    this.trace(`${machine.name} starts`);
+    const options: NodeOptions = {
+      platform: boot,
+      settings: new Settings(this.#settings(machine)),
+      log: this.#logger(machine),
+      version: '0.0.0',
+      facts: unknownProcess,
+      configPath: '',
+      openStore: () => Promise.resolve({ store: boot.openStore(), isTailTorn: false }),
+      createScriptHost: () => Promise.resolve(this.options.scriptHost),
+      onShutdown: () => undefined,
+    };
+    boot.enter(() => {
+      startNode(options).then(
+        (running) => {
+          if (!boot.isAlive) return;
+          running.cluster.budget.limitBytes = this.profile.residentBytes;
+          this.options.onBoot?.(running);
+          this.#running.set(machine, running);
+        },
+        (error: unknown) => {
+          if (error instanceof ProcessEnded) return;
+          this.violation(`${machine.name} does not start: ${error instanceof Error ? (error.stack ?? '') : String(error)}`);
+          this.kill(machine);
+        },
+      );
+    });
+  }
+
+  running(machine: SimMachine): RunningNode | undefined {
+    return this.#running.get(machine);
+  }
+
+  kill(machine: SimMachine): void {
+    this.#running.delete(machine);
+    if (machine.boot !== null) machine.kill();
+    this.trace(`${machine.name} is killed`);
+  }
+
+  powerOff(machine: SimMachine): void {
+    this.#running.delete(machine);
+    machine.powerOff();
+    this.trace(`${machine.name} loses its power`);
+  }
+
+  /** SIGTERM: the process closes by itself; `done` when it has, or when it died on the way. */
+  shutDown(machine: SimMachine, handOverMs: number): void {
+    const { boot } = machine;
+    const running = this.#running.get(machine);
+    if (boot === null || running === undefined) return;
+    this.trace(`${machine.name} is shut down`);
+    boot.enter(() => {
+      running.close(handOverMs).then(
+        () => {
+          if (machine.boot === boot) this.kill(machine);
+        },
+        (error: unknown) => {
+          if (!(error instanceof ProcessEnded)) this.violation(`${machine.name}: the shutdown failed: ${String(error)}`);
+        },
+      );
+    });
+  }
+
+  /** The replica that leads a group, if a live node has one that serves. */
+  leaderOf(group: number): { readonly machine: SimMachine; readonly replica: Replica } | undefined {
+    for (const machine of this.machines) {
+      if (machine.boot?.isPaused === true) continue;
+      const replica = this.running(machine)?.cluster.engine.replicas.get(group);
+      if (replica?.isServing === true) return { machine, replica };
+    }
+    return undefined;
+  }
+
+  get groups(): readonly number[] {
+    return Array.from({ length: this.profile.partitions + 1 }, (_, i) => i);
+  }
+
+  pickNode(): string {
+    return this.#clientRandom.pick(this.machines).name;
+  }
+
+  #settings(machine: SimMachine): Settings['values'] {
+    const { profile } = this;
+    return {
+      ...defaultValues(),
+      'node-id': machine.name,
+      port: CLIENT_PORT,
+      bind: [machine.name],
+      dir: DIRECTORY,
+      'protected-mode': false,
+      'initial-cluster': this.machines.map(({ name }) => ({ name, host: name, port: CLUSTER_PORT })),
+      'cluster-secret': 'simulated',
+      partitions: profile.partitions,
+      'replication-factor': profile.replicationFactor,
+      'read-consistency': profile.readConsistency,
+      'command-timeout': profile.commandTimeoutMs,
+      'election-timeout': profile.electionTimeoutMs,
+      'heartbeat-interval': profile.heartbeatMs,
+      'log-segment-size': SEGMENT_BYTES,
+      'log-memory-size': profile.logMemoryBytes,
+      'checkpoint-interval': profile.checkpointIntervalMs,
+    };
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // What is told
+
+  violation(text: string): void {
+    this.trace(`VIOLATION ${text}`);
+    if (this.violations.length < VIOLATIONS_MAX) this.violations.push(`at ${this.scheduler.nowMs.toFixed(1)} ms: ${text}`);
+  }
+
+  mark(name: string, times = 1): void {
+    this.marks.set(name, (this.marks.get(name) ?? 0) + times);
+  }
+
+  trace(line: string): void {
+    const timed = `${this.scheduler.nowMs.toFixed(2).padStart(10)} ${line}`;
+    this.options.onTrace?.(timed);
+    this.lines.push(timed);
+    if (this.lines.length > LINES_KEPT * 2) this.lines.splice(0, LINES_KEPT);
+  }
+
+  #logger(machine: SimMachine): Logger {
+    const at =
+      (level: string) =>
+      (event: string, fields?: LogFields): void => {
+        this.mark(`log: ${event}`);
+        const error = fields?.['error'];
+        const cause = error instanceof Error ? ` ${error.stack ?? error.message}` : '';
+        this.trace(`${machine.name} ${level} ${event} ${fields === undefined ? '' : JSON.stringify(fields)}${cause}`);
+        if (FAILURES.has(event)) this.violation(`${machine.name}: ${event}: ${JSON.stringify(fields)}${cause}`);
+      };
+    const logger: Logger = {
+      debug: () => undefined,
+      info: at('info'),
+      warn: at('warn'),
+      error: at('error'),
+      child: () => logger,
+    };
+    return logger;
+  }
+
+  /** Goes into the hash of the run, with the time: equal hashes are equal runs. */
+  #note(kind: number, where: number, payload: number): void {
+    let hash = Math.imul(this.#hash ^ kind, 0x0100_0193);
+    hash = Math.imul(hash ^ where, 0x0100_0193);
+    hash = Math.imul(hash ^ payload, 0x0100_0193);
+    this.#hash = Math.imul(hash ^ Math.floor(this.scheduler.nowMs * 1_000), 0x0100_0193);
+  }
+
+  noteClient(payload: number): void {
+    this.#note(SIM_EVENTS.client, 0, payload);
+  }
+
+  get traceHash(): string {
+    return (this.#hash >>> 0).toString(16).padStart(8, '0');
+  }
+}
+
+function causeOf(end: ProcessEnded): string {
+  const { cause } = end;
+  return cause instanceof Error ? `\n${cause.stack ?? cause.message}` : '';
+}
