@@ -39,11 +39,13 @@ export class FrameReader {
   push(chunk: Buffer, onMessage: (kind: number, payload: Buffer) => void): void {
     let buffer = chunk;
     if (this.#pending.length > 0) {
-      // A large frame arrives in many chunks: join them once, when it is whole.
-      this.#chunks.push(chunk);
+      // A large frame arrives in many chunks: join them once, when it is whole. The connection uses its memory again.
       this.#chunkBytes += chunk.length;
-      if (this.#pending.length + this.#chunkBytes < this.#wantedBytes) return;
-      buffer = Buffer.concat([this.#pending, ...this.#chunks]);
+      if (this.#pending.length + this.#chunkBytes < this.#wantedBytes) {
+        this.#chunks.push(Buffer.from(chunk));
+        return;
+      }
+      buffer = Buffer.concat([this.#pending, ...this.#chunks, chunk]);
       this.#pending = Buffer.alloc(0);
       this.#chunks = [];
       this.#chunkBytes = 0;
