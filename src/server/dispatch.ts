@@ -8,6 +8,7 @@
  */
 import { assert, mustExist } from '../base/assert.ts';
 import {
+  execAbortBecause,
   LOADING,
   NOT_ALLOWED_IN_MULTI,
   NO_AUTH,
@@ -152,6 +153,13 @@ export class Dispatcher {
     if (entry !== null) entry.stats.rejected++;
     this.#context.stats.recordError(error);
     session.beginReply();
+    if (entry?.fullName === 'exec') {
+      // An EXEC that is refused discards the transaction and says why (server.c rejectCommand).
+      session.setTransaction(null);
+      session.watched = [];
+      session.answer(execAbortBecause(new ErrorReply(error.text.replace(/^ERR /, ''))));
+      return;
+    }
     session.transaction?.abort();
     session.answer(error);
   }

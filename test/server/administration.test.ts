@@ -210,7 +210,9 @@ describe('the rest of the server group', () => {
   it('SHUTDOWN hands over to whoever owns the process', async () => {
     const world = await createWorld();
     const client = await world.connect();
-    assert.equal(await client.error('SHUTDOWN', 'x'), 'ERR syntax error');
+    for (const words of [['x'], ['SAVE', 'NOSAVE'], ['ABORT', 'NOW']]) {
+      assert.equal(await client.error('SHUTDOWN', ...words), 'ERR syntax error');
+    }
     assert.equal(await client.error('SHUTDOWN', 'ABORT'), 'ERR No shutdown in progress.');
     assert.equal(await client.send('SHUTDOWN NOSAVE NOW'), '');
     assert.deepEqual(world.shutdowns, [{ isImmediate: true }]);

@@ -39,6 +39,14 @@ describe('MULTI', () => {
     }
   });
 
+  it('says why an EXEC itself is refused, and discards', async () => {
+    const client = await (await createWorld()).connect();
+    await client.pipeline([['MULTI'], ['SET', 'a', '1']]);
+    const refusal = "EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command";
+    assert.equal(await client.error('EXEC', 'x'), refusal);
+    assert.equal(await client.error('EXEC'), 'ERR EXEC without MULTI');
+  });
+
   it('answers errors of commands in their places', async () => {
     const client = await (await createWorld()).connect();
     await client.pipeline([['MULTI'], ['SET', 'a', 'x'], ['INCR', 'a'], ['GET', 'a']]);

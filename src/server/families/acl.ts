@@ -1,7 +1,7 @@
 /** ACL, as far as there are users: the one user `default`, who may do everything once authenticated. */
 import { integer, many, oneOf, optional, text, token } from '../../commands/grammar.ts';
 import { fail, genericError, unknownSubcommandOrArity } from '../../resp/errors.ts';
-import { MapReply, OK } from '../../resp/reply.ts';
+import { MapReply, OK, SetReply } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
 import { ACL_CATEGORIES } from '../acl-categories.ts';
 import { mustIntegerAt, textAt, upperAt } from '../arguments.ts';
@@ -64,7 +64,7 @@ const getUser = sessionCommand({
 function describeDefault(context: ServerContext): Reply {
   const digest = context.credentials.digestHex;
   return new MapReply([
-    ['flags', digest === null ? ['on', 'nopass'] : ['on']],
+    ['flags', new SetReply(digest === null ? ['on', 'nopass'] : ['on'])],
     ['passwords', digest === null ? [] : [digest]],
     ['commands', '+@all'],
     ['keys', '~*'],

@@ -1,7 +1,7 @@
 /** COMMAND: the table, as clients and redis-cli read it. */
 import { after, many, oneOf, optional, pattern, text } from '../../commands/grammar.ts';
 import { COMMAND_ARITY_INVALID, COMMAND_INVALID, COMMAND_NO_KEYS, SYNTAX_ERROR, fail } from '../../resp/errors.ts';
-import { MapReply, NULL_ARRAY } from '../../resp/reply.ts';
+import { MapReply } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
 import { matchesGlob } from '../../resp/glob.ts';
 import { textAt, upperAt } from '../arguments.ts';
@@ -80,7 +80,7 @@ function infoReply(context: ServerContext, argv: readonly Buffer[]): Reply {
   if (argv.length <= 2) return [...context.table.entries()].map(commandInfo);
   return argv.slice(2).map((name) => {
     const entry = context.table.findByFullName(name.toString('latin1'));
-    return entry === undefined ? NULL_ARRAY : commandInfo(entry);
+    return entry === undefined ? null : commandInfo(entry);
   });
 }
 

@@ -153,6 +153,8 @@ const sync = sessionCommand({
   run: () => fail(NO_SYNC),
 });
 
+const FAILOVER_WORDS: ReadonlySet<string> = new Set(['TO', 'TIMEOUT', 'ABORT']);
+
 const failover = sessionCommand({
   name: 'FAILOVER',
   group: 'server',
@@ -166,7 +168,11 @@ const failover = sessionCommand({
     optional(token('ABORT')),
     optional(after('TIMEOUT', integer('milliseconds'))),
   ],
-  run: () => fail(genericError('FAILOVER requires connected replicas.')),
+  run: (_session, argv) => {
+    if (argv.length === 2 && upperAt(argv, 1) === 'ABORT') return fail(genericError('No failover in progress.'));
+    if (argv.length > 1 && !FAILOVER_WORDS.has(upperAt(argv, 1))) return fail(SYNTAX_ERROR);
+    return fail(genericError('FAILOVER requires connected replicas.'));
+  },
 });
 
 const shutdown = sessionCommand({
@@ -184,24 +190,21 @@ const shutdown = sessionCommand({
     optional(token('ABORT')),
   ],
   run: (session, argv) => {
-    let isImmediate = false;
-    let isAbort = false;
-    for (let i = 1; i < argv.length; i++) {
-      const word = upperAt(argv, i);
-      if (word === 'NOW') isImmediate = true;
-      else if (word === 'ABORT') isAbort = true;
-      else if (word !== 'NOSAVE' && word !== 'SAVE' && word !== 'FORCE') return fail(SYNTAX_ERROR);
-    }
-    if (isAbort && argv.length > 2) return fail(SYNTAX_ERROR);
-    if (isAbort) return fail(genericError('No shutdown in progress.'));
+    const words = new Set(argv.slice(1).map((_, i) => upperAt(argv, i + 1)));
+    const isKnown = [...words].every((word) => SHUTDOWN_WORDS.has(word));
+    const isContradictory = (words.has('SAVE') && words.has('NOSAVE')) || (words.has('ABORT') && words.size > 1);
+    if (!isKnown || isContradictory) return fail(SYNTAX_ERROR);
+    if (words.has('ABORT')) return fail(genericError('No shutdown in progress.'));
     session.context.log.warn('SHUTDOWN was asked for by a client', {
       client: session.id,
       address: session.connection.remoteAddress,
     });
-    session.context.onShutdown({ isImmediate });
+    session.context.onShutdown({ isImmediate: words.has('NOW') });
     return NO_REPLY;
   },
 });
+
+const SHUTDOWN_WORDS: ReadonlySet<string> = new Set(['NOSAVE', 'SAVE', 'NOW', 'FORCE', 'ABORT']);
 
 const swapDb = sessionCommand({
   name: 'SWAPDB',
