@@ -41,7 +41,9 @@ await run({
     }));
     const summary = await throughLeaderDeath(workers, async ({ name, redlock }) => {
       const lock = await redlock.acquire(['locks:failover'], 20_000);
-      await exclusion.hold(name, () => lock.extend(20_000).then((extended) => extended.release()));
+      // Released outside: another may get it before the answer to this release is back.
+      const extended = await exclusion.hold(name, () => lock.extend(20_000));
+      await extended.release();
     });
     await Promise.all(clients.map((client) => client.quit()));
     return summary;

@@ -100,7 +100,7 @@ export const serverCommands: readonly CommandGenerator[] = [
     weight: 1,
     args: weighted([
       [2, words('GET', fc.constantFrom('nosuch', 'databases', 'no*such', 'proto-max-bulk-len', 'DATABASES'))],
-      [1, words('SET', fc.constantFrom('nosuch', 'databases', 'maxmemory'), fc.constantFrom('abc', ''))],
+      [1, words('SET', fc.constantFrom('nosuch', 'databases', 'maxmemory'), fc.constantFrom('abc', 'x y'))],
       [1, words(fc.constantFrom('FOO', 'GET', 'SET', 'RESETSTAT', 'HELP'))],
     ]),
   },
