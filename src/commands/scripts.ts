@@ -8,8 +8,6 @@
  *
  * Scripts may touch keys that they did not declare. They run with the rights that were checked for EVAL itself.
  */
-import type { Timestamp } from '../base/ids.ts';
-import type { Random } from '../base/platform.ts';
 import {
   DB_OUT_OF_RANGE,
   fail,
@@ -23,15 +21,18 @@ import {
   SCRIPT_WRONG_ARITY,
   wrongArity,
 } from '../resp/errors.ts';
-import { ErrorReply, OK, PONG, type Protocol, type Reply, ReplyError } from '../resp/reply.ts';
-import type { CallMode, ScriptHost, ScriptLogLevel, ScriptRun } from '../scripting/host.ts';
+import { ErrorReply, OK, PONG, type Reply, ReplyError } from '../resp/reply.ts';
+import type { ScriptHost } from '../scripting/host.ts';
+import type { CallMode, ScriptLogLevel, ScriptRun } from '../scripting/script-run.ts';
 import { sha1Hex } from '../scripting/sha1.ts';
 import { parseInt64 } from '../values/integer.ts';
-import { DATABASE_COUNT, type Space, type Value } from '../values/value.ts';
+import { DATABASE_COUNT, type Space } from '../values/value.ts';
 import { Args } from './args.ts';
 import { type DataCommand, defineCommand } from './define.ts';
 import { integer, key, many, optional, text } from './grammar.ts';
-import type { KeyObject, Savepoint, ScanPage, ScanRequest, View } from './view.ts';
+import { CommandLookup } from './script-lookup.ts';
+import { ScriptView } from './script-view.ts';
+import type { View } from './view.ts';
 
 export interface ScriptCommandOptions {
   readonly host: ScriptHost;
@@ -242,242 +243,6 @@ function keyCountOf(argv: readonly Buffer[]): number {
 function acceptsCount(arity: number, count: number): boolean {
   return arity >= 0 ? count === arity : count >= -arity;
 }
-
-// ---------------------------------------------------------------------------------------------------------------
-// Commands by name
-
-interface ScriptEntry {
-  readonly name: string;
-  readonly arity: number;
-  /** Null for what the runner answers itself, and for what is forbidden. */
-  readonly row: DataCommand | null;
-  readonly isWrite: boolean;
-  readonly isForbidden: boolean;
-}
-
-/** Commands of the session that scripts may use, with their arity. */
-const OWN_COMMANDS: Readonly<Record<string, number>> = {
-  PING: -1,
-  ECHO: 2,
-  TIME: 1,
-  SELECT: 2,
-  PUBLISH: 3,
-  SPUBLISH: 3,
-};
-
-/** Commands that belong to a connection or to the server; Redis flags them noscript. */
-const FORBIDDEN_COMMANDS = [
-  'ACL',
-  'ASKING',
-  'AUTH',
-  'BGREWRITEAOF',
-  'BGSAVE',
-  'CLIENT',
-  'CLUSTER',
-  'CONFIG',
-  'DEBUG',
-  'DISCARD',
-  'EVAL',
-  'EVALSHA',
-  'EVALSHA_RO',
-  'EVAL_RO',
-  'EXEC',
-  'FAILOVER',
-  'FCALL',
-  'FCALL_RO',
-  'FUNCTION',
-  'HELLO',
-  'LATENCY',
-  'MODULE',
-  'MONITOR',
-  'MULTI',
-  'PSUBSCRIBE',
-  'PSYNC',
-  'PUNSUBSCRIBE',
-  'QUIT',
-  'READONLY',
-  'READWRITE',
-  'REPLCONF',
-  'REPLICAOF',
-  'RESET',
-  'ROLE',
-  'SAVE',
-  'SCRIPT',
-  'SHUTDOWN',
-  'SLAVEOF',
-  'SLOWLOG',
-  'SSUBSCRIBE',
-  'SUBSCRIBE',
-  'SUNSUBSCRIBE',
-  'SYNC',
-  'UNSUBSCRIBE',
-  'UNWATCH',
-  'WAIT',
-  'WAITAOF',
-  'WATCH',
-];
-/** Those of them that are nothing without a subcommand. */
-const FORBIDDEN_CONTAINERS = new Set([
-  'ACL',
-  'CLIENT',
-  'CLUSTER',
-  'CONFIG',
-  'FUNCTION',
-  'LATENCY',
-  'MODULE',
-  'SCRIPT',
-  'SLOWLOG',
-]);
-
-/** Spellings of names that are remembered; scripts write theirs in few ways. */
-const SPELLINGS_MAX = 2_000;
-
-class CommandLookup {
-  readonly #commandOf: (name: string) => DataCommand | undefined;
-  readonly #bySpelling = new Map<string, ScriptEntry>();
-  /** By full upper-case name. */
-  readonly #byName = new Map<string, ScriptEntry>();
-
-  constructor(commandOf: (name: string) => DataCommand | undefined) {
-    this.#commandOf = commandOf;
-  }
-
-  find(argv: readonly Buffer[]): ScriptEntry | undefined {
-    const spelling = (argv[0] as Buffer).toString('latin1');
-    const entry = this.#bySpelling.get(spelling) ?? this.#findByName(spelling);
-    const subcommands = entry?.row?.subcommands;
-    if (entry === undefined || subcommands === undefined || subcommands.length === 0 || argv.length < 2) return entry;
-    return this.#named(`${entry.name}|${(argv[1] as Buffer).toString('latin1').toUpperCase()}`);
-  }
-
-  #findByName(spelling: string): ScriptEntry | undefined {
-    const entry = this.#named(spelling.toUpperCase());
-    if (entry !== undefined && this.#bySpelling.size < SPELLINGS_MAX) this.#bySpelling.set(spelling, entry);
-    return entry;
-  }
-
-  #named(name: string): ScriptEntry | undefined {
-    const known = this.#byName.get(name);
-    if (known !== undefined) return known;
-    const entry = this.#entryOf(name);
-    if (entry !== undefined) this.#byName.set(name, entry);
-    return entry;
-  }
-
-  #entryOf(name: string): ScriptEntry | undefined {
-    const row = this.#commandOf(name);
-    if (row !== undefined) {
-      const isForbidden = row.flags.includes('noscript');
-      return { name, arity: row.arity, row, isWrite: row.flags.includes('write'), isForbidden };
-    }
-    const arity = Object.hasOwn(OWN_COMMANDS, name) ? OWN_COMMANDS[name] : undefined;
-    if (arity !== undefined) return { name, arity, row: null, isWrite: false, isForbidden: false };
-    if (!FORBIDDEN_COMMANDS.includes(name)) return undefined;
-    return { name, arity: FORBIDDEN_CONTAINERS.has(name) ? -2 : -1, row: null, isWrite: false, isForbidden: true };
-  }
-}
-
-// ---------------------------------------------------------------------------------------------------------------
-// The view of a script
-
-const DETACHED = new Error('a script uses its view after its end');
-
-class ScriptView implements View {
-  /** As the script chose it with redis.setresp. */
-  protocol: Protocol = 2;
-  /** A command that would wait answers as if its time were over. */
-  readonly mayWait = false;
-  #inner: View | null = null;
-
-  attach(view: View): void {
-    this.#inner = view;
-    this.protocol = 2;
-  }
-
-  detach(): void {
-    this.#inner = null;
-  }
-
-  get #view(): View {
-    if (this.#inner === null) throw DETACHED;
-    return this.#inner;
-  }
-
-  get nowMs(): number {
-    return this.#view.nowMs;
-  }
-
-  get timestamp(): Timestamp {
-    return this.#view.timestamp;
-  }
-
-  get random(): Random {
-    return this.#view.random;
-  }
-
-  get waits(): number {
-    return this.#view.waits;
-  }
-
-  get firstRunMs(): number {
-    return this.#view.firstRunMs;
-  }
-
-  find(space: Space, name: string): KeyObject | undefined {
-    return this.#view.find(space, name);
-  }
-
-  peek(space: Space, name: string): KeyObject | undefined {
-    return this.#view.peek(space, name);
-  }
-
-  put(space: Space, name: string, value: Value, expiresAtMs: number): void {
-    this.#view.put(space, name, value, expiresAtMs);
-  }
-
-  remove(space: Space, name: string): boolean {
-    return this.#view.remove(space, name);
-  }
-
-  randomKey(space: Space): string | undefined {
-    return this.#view.randomKey(space);
-  }
-
-  keyCount(space: Space): number {
-    return this.#view.keyCount(space);
-  }
-
-  scan(request: ScanRequest): ScanPage {
-    return this.#view.scan(request);
-  }
-
-  flush(space: Space | 'all'): void {
-    this.#view.flush(space);
-  }
-
-  savepoint(): Savepoint {
-    return this.#view.savepoint();
-  }
-
-  rollback(savepoint: Savepoint): void {
-    this.#view.rollback(savepoint);
-  }
-
-  abort(reply: ErrorReply): never {
-    return this.#view.abort(reply);
-  }
-
-  waitFor(space: Space, name: string, deadlineMs: number): never {
-    return this.#view.waitFor(space, name, deadlineMs);
-  }
-
-  waiterCount(space: Space, name: string): number {
-    return this.#view.waiterCount(space, name);
-  }
-}
-
-// ---------------------------------------------------------------------------------------------------------------
-// Digests of bodies
 
 const CACHED_BODY_BYTES_MAX = 4_096;
 const CACHED_BODIES_MAX = 512;

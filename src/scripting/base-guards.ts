@@ -95,7 +95,10 @@ export function baseGuards(lua: Lua, budget: Budget): Readonly<Record<string, Gu
           else api.lua_pushnumber(L, 0);
           return 1;
         case 'count':
-          api.lua_pushnumber(L, api.lua_gc(L, GC_COUNT, 0) - BALLAST_BYTES / KIB + api.lua_gc(L, GC_COUNT_BYTES, 0) / KIB);
+          api.lua_pushnumber(
+            L,
+            api.lua_gc(L, GC_COUNT, 0) - BALLAST_BYTES / KIB + api.lua_gc(L, GC_COUNT_BYTES, 0) / KIB,
+          );
           return 1;
         case 'stop':
         case 'restart':

@@ -94,7 +94,8 @@ export class Budget {
   /** Ends the run's account; throws the outcome if it was aborted. */
   finish(): void {
     const outcome = this.#outcome;
-    if (this.#interval !== INSTRUCTIONS_PER_CHECK || outcome !== null) this.#arm(this.#lua.main, INSTRUCTIONS_PER_CHECK);
+    if (this.#interval !== INSTRUCTIONS_PER_CHECK || outcome !== null)
+      this.#arm(this.#lua.main, INSTRUCTIONS_PER_CHECK);
     if (outcome === null) return;
     if (!outcome.spoilsEngine) this.#outcome = null;
     throw outcome.error;
@@ -155,7 +156,9 @@ export class Budget {
     if (this.#instructions > this.#limits.instructionsMax) {
       const { instructionsMax } = this.#limits;
       this.#end(L, {
-        error: failure(`script exceeded the limit of ${instructionsMax} instructions and was aborted, nothing was applied`),
+        error: failure(
+          `script exceeded the limit of ${instructionsMax} instructions and was aborted, nothing was applied`,
+        ),
         spoilsEngine: true,
       });
     }
@@ -165,7 +168,8 @@ export class Budget {
       this.#checkedAtMs = now;
       return;
     }
-    if (now - this.#startedAtMs > this.#limits.timeLimitMs) this.#end(L, { error: this.#timeError(), spoilsEngine: true });
+    if (now - this.#startedAtMs > this.#limits.timeLimitMs)
+      this.#end(L, { error: this.#timeError(), spoilsEngine: true });
     if (now - this.#checkedAtMs > INTERVAL_MS_MAX && this.#interval > 1) {
       this.#interval = Math.max(1, Math.floor(this.#interval / 8));
       this.#arm(L, this.#interval);
@@ -201,13 +205,17 @@ export class Budget {
 
   #timeError(): ReplyError {
     const { timeLimitMs } = this.#limits;
-    return failure(`script exceeded the time limit of ${timeLimitMs} milliseconds and was aborted, nothing was applied`);
+    return failure(
+      `script exceeded the time limit of ${timeLimitMs} milliseconds and was aborted, nothing was applied`,
+    );
   }
 
   #memoryOutcome(): Outcome {
     const { memoryBytesMax } = this.#limits;
     return {
-      error: failure(`script exceeded the memory limit of ${memoryBytesMax} bytes and was aborted, nothing was applied`),
+      error: failure(
+        `script exceeded the memory limit of ${memoryBytesMax} bytes and was aborted, nothing was applied`,
+      ),
       spoilsEngine: true,
     };
   }

@@ -10,16 +10,23 @@ import { ErrorReply, type Reply, ReplyError } from '../resp/reply.ts';
 import { baseGuards, osLibrary, tableGuards } from './base-guards.ts';
 import { Budget } from './budget.ts';
 import { Converter } from './convert.ts';
-import type { ScriptRun } from './host.ts';
 import { bitLibrary } from './libs/bit.ts';
 import { CjsonLibrary } from './libs/cjson.ts';
 import { cmsgpackLibrary } from './libs/cmsgpack.ts';
 import { RandomLibrary } from './libs/random.ts';
 import { structLibrary } from './libs/struct.ts';
-import { BALLAST_BYTES, COMPILED_BYTES_MAX, COMPILED_SCRIPTS_MAX, ENGINE_BYTES, RETAINED_BYTES_MAX, SCRIPT_BYTES_MAX } from './limits.ts';
+import {
+  BALLAST_BYTES,
+  COMPILED_BYTES_MAX,
+  COMPILED_SCRIPTS_MAX,
+  ENGINE_BYTES,
+  RETAINED_BYTES_MAX,
+  SCRIPT_BYTES_MAX,
+} from './limits.ts';
 import { Lua, REGISTRY, STATUS, TYPE } from './lua.ts';
 import { RedisApi } from './redis-api.ts';
 import { Sandbox } from './sandbox.ts';
+import type { ScriptRun } from './script-run.ts';
 import { parseShebang } from './shebang.ts';
 import { stringGuards } from './string-guards.ts';
 import type { LuaModule, LuaState } from './wasm.ts';
@@ -162,7 +169,9 @@ export class LuaEngine {
     const status = api.lua_pcall(L, 0, 1, HANDLER);
     this.#isInLua = false;
     this.#budget.finish();
-    return status === STATUS.ok ? this.#converter.read(lua.topSlot(L), this.#api.mode.protocol) : this.#failure(run.sha);
+    return status === STATUS.ok
+      ? this.#converter.read(lua.topSlot(L), this.#api.mode.protocol)
+      : this.#failure(run.sha);
   }
 
   #setArray(L: LuaState, name: number, items: readonly Uint8Array[]): void {
@@ -182,7 +191,8 @@ export class LuaEngine {
     const address = lua.topSlot(lua.main);
     const type = lua.typeAt(address);
     let text: string;
-    if (type === TYPE.table) text = this.#converter.errorText(address) ?? 'ERR error object is neither a text nor a table with a text';
+    if (type === TYPE.table)
+      text = this.#converter.errorText(address) ?? 'ERR error object is neither a text nor a table with a text';
     else text = `ERR ${cutAtNul(lua.describe(lua.main, lua.top(lua.main)))}`;
     if (this.#errorSource === null) return new ErrorReply(text);
     return new ErrorReply(`${text} script: ${sha}, on ${this.#errorSource}:${this.#errorLine}.`);
@@ -208,7 +218,9 @@ export class LuaEngine {
 
   #readActivation(L: LuaState, level: number): boolean {
     const { api } = this.#lua;
-    return api.lua_getstack(L, level, this.#activation) !== 0 && api.lua_getinfo(L, this.#wanted, this.#activation) !== 0;
+    return (
+      api.lua_getstack(L, level, this.#activation) !== 0 && api.lua_getinfo(L, this.#wanted, this.#activation) !== 0
+    );
   }
 
   #furnish(options: EngineOptions): void {
@@ -260,7 +272,8 @@ export class LuaEngine {
     if (!this.#isInLua) return error;
     // Out of memory outside of a protected call ends in C's exit; the stack of the machine in a RangeError.
     if (this.#budget.isAborted) return this.#budget.outcome;
-    if (error instanceof RangeError) return new ReplyError('ERR script exceeded the stack and was aborted, nothing was applied');
+    if (error instanceof RangeError)
+      return new ReplyError('ERR script exceeded the stack and was aborted, nothing was applied');
     return error;
   }
 }

@@ -15,13 +15,11 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/platform.ts';
-import { ErrorReply, type Reply } from '../resp/reply.ts';
+import type { ErrorReply, Reply } from '../resp/reply.ts';
 import { LuaEngine } from './engine.ts';
 import { INSTRUCTIONS_MAX, MEMORY_BYTES_MAX, TIME_LIMIT_MS } from './limits.ts';
-import type { CallMode, ScriptLogLevel } from './redis-api.ts';
+import type { ScriptRun } from './script-run.ts';
 import { loadLuaModule, type LuaModule } from './wasm.ts';
-
-export type { CallMode, ScriptLogLevel } from './redis-api.ts';
 
 export interface ScriptHostOptions {
   readonly clock: Clock;
@@ -33,28 +31,6 @@ export interface ScriptHostOptions {
   readonly instructionsMax?: number;
   /** What redis.REDIS_VERSION says. */
   readonly redisVersion: string;
-}
-
-export interface ScriptRun {
-  /** SHA1 of the body in lower-case hexadecimal. */
-  readonly sha: string;
-  readonly body: Uint8Array;
-  readonly keys: readonly Uint8Array[];
-  readonly args: readonly Uint8Array[];
-  /** EVAL_RO and EVALSHA_RO. */
-  readonly readOnly: boolean;
-  /**
-   * Runs one command. A ReplyError, or an ErrorReply that is returned, goes to the script; any other exception ends the
-   * run and comes out of it. The argument list belongs to the callee.
-   */
-  readonly call: (argv: Buffer[], mode: CallMode) => Reply;
-  /** Whether the session's user may run the command; undefined if there is no such command. */
-  readonly checkCommand: (argv: Buffer[]) => boolean | undefined;
-  readonly log: (level: ScriptLogLevel, message: string) => void;
-  /** Start of math.random; asked for when the script first uses it. */
-  readonly randomSeed: () => number;
-  /** Asked now and then; true ends the run (SCRIPT KILL). */
-  readonly isKilled: (() => boolean) | null;
 }
 
 export interface ScriptHost {

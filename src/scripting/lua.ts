@@ -74,7 +74,10 @@ export class Lua extends LuaInstance {
     this.#scratch = this.api.malloc(SCRATCH_BYTES);
     this.#length = this.api.malloc(8);
     this.main = this.api.luaL_newstate();
-    assert(this.#scratch !== 0 && this.#length !== 0 && this.main !== 0, 'the memory limit is too small for a Lua state');
+    assert(
+      this.#scratch !== 0 && this.#length !== 0 && this.main !== 0,
+      'the memory limit is too small for a Lua state',
+    );
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -187,7 +190,8 @@ export class Lua extends LuaInstance {
 
   /** Address of the value under a positive integer; 0 if there is none. The value may be nil. */
   itemOf(table: number, index: number): number {
-    if (index <= this.#word(table + TABLE_ARRAY_SIZE)) return this.#word(table + TABLE_ARRAY) + (index - 1) * VALUE_BYTES;
+    if (index <= this.#word(table + TABLE_ARRAY_SIZE))
+      return this.#word(table + TABLE_ARRAY) + (index - 1) * VALUE_BYTES;
     const size = 1 << (this.u8[table + TABLE_LOG2_NODES] as number);
     KEY_NUMBER[0] = index;
     const hash = ((KEY_WORDS[0] as number) + (KEY_WORDS[1] as number)) >>> 0;

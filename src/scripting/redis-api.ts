@@ -8,36 +8,19 @@ import type { Converter } from './convert.ts';
 import { type Lua, TYPE } from './lua.ts';
 import { formatArgument } from './numbers.ts';
 import type { LibraryEntries } from './sandbox.ts';
+import { LOG_LEVELS, type ScriptRun } from './script-run.ts';
 import { sha1Hex } from './sha1.ts';
 import type { LuaState } from './wasm.ts';
-
-/** Levels of redis.log, as Redis numbers them. */
-export const LOG_LEVELS = { debug: 0, verbose: 1, notice: 2, warning: 3 } as const;
-export type ScriptLogLevel = (typeof LOG_LEVELS)[keyof typeof LOG_LEVELS];
 
 const REPL_ALL = 3;
 /** Units that one command is charged with. */
 const COMMAND_UNITS = 100;
 
-/** How a script runs its commands: what redis.setresp and the script's flags have set. */
-export interface CallMode {
-  readonly protocol: Protocol;
-  readonly readOnly: boolean;
-}
-
-/** What the API needs of the run in progress. */
-export interface ApiRun {
-  call(argv: Buffer[], mode: CallMode): Reply;
-  /** Whether the session's user may run the command; undefined if there is no such command. */
-  checkCommand(argv: Buffer[]): boolean | undefined;
-  log(level: ScriptLogLevel, message: string): void;
-}
-
 export class RedisApi {
   readonly #lua: Lua;
   readonly #budget: Budget;
   readonly #converter: Converter;
-  #run: ApiRun | null = null;
+  #run: ScriptRun | null = null;
   readonly mode: { protocol: Protocol; readOnly: boolean } = { protocol: 2, readOnly: false };
 
   constructor(lua: Lua, budget: Budget, converter: Converter) {
@@ -46,7 +29,7 @@ export class RedisApi {
     this.#converter = converter;
   }
 
-  begin(run: ApiRun, readOnly: boolean): void {
+  begin(run: ScriptRun, readOnly: boolean): void {
     this.#run = run;
     this.mode.protocol = 2;
     this.mode.readOnly = readOnly;
@@ -153,7 +136,8 @@ export class RedisApi {
 
   #errorReply(L: LuaState): number {
     const lua = this.#lua;
-    if (lua.top(L) !== 1 || lua.type(L, 1) !== TYPE.string) return this.#fail(L, 'wrong number or type of arguments', false);
+    if (lua.top(L) !== 1 || lua.type(L, 1) !== TYPE.string)
+      return this.#fail(L, 'wrong number or type of arguments', false);
     const given = lua.latin1(lua.pointerAt(lua.slot(L, 1)));
     const end = given.indexOf('\0');
     const text = end === -1 ? given : given.slice(0, end);
@@ -163,7 +147,8 @@ export class RedisApi {
 
   #statusReply(L: LuaState): number {
     const lua = this.#lua;
-    if (lua.top(L) !== 1 || lua.type(L, 1) !== TYPE.string) return this.#fail(L, 'wrong number or type of arguments', false);
+    if (lua.top(L) !== 1 || lua.type(L, 1) !== TYPE.string)
+      return this.#fail(L, 'wrong number or type of arguments', false);
     lua.api.lua_createtable(L, 0, 1);
     lua.pushLatin1(L, 'ok');
     lua.api.lua_pushvalue(L, 1);
@@ -230,7 +215,7 @@ export class RedisApi {
     return 1;
   }
 
-  #mustRun(): ApiRun {
+  #mustRun(): ScriptRun {
     if (this.#run === null) throw new Error('a script runs outside of a run');
     return this.#run;
   }

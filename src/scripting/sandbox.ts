@@ -24,9 +24,32 @@ const READ_ONLY = 'Attempt to modify a readonly table';
 
 /** What scripts may have of the base library (script_lua.c, allow lists of 7.2, without what its patches removed). */
 const BASE_GLOBALS = [
-  '_VERSION', 'assert', 'collectgarbage', 'error', 'gcinfo', 'getmetatable', 'ipairs', 'load', 'loadstring', 'next',
-  'pairs', 'pcall', 'rawequal', 'rawget', 'rawset', 'select', 'setmetatable', 'tonumber', 'tostring', 'type', 'unpack',
-  'xpcall', 'coroutine', 'string', 'table', 'math',
+  '_VERSION',
+  'assert',
+  'collectgarbage',
+  'error',
+  'gcinfo',
+  'getmetatable',
+  'ipairs',
+  'load',
+  'loadstring',
+  'next',
+  'pairs',
+  'pcall',
+  'rawequal',
+  'rawget',
+  'rawset',
+  'select',
+  'setmetatable',
+  'tonumber',
+  'tostring',
+  'type',
+  'unpack',
+  'xpcall',
+  'coroutine',
+  'string',
+  'table',
+  'math',
 ];
 
 /** Makes a guard from the native function that it stands before. */
@@ -120,7 +143,11 @@ export class Sandbox {
     this.pushGlobals(L);
     api.lua_createtable(L, 0, 1);
     lua.pushLatin1(L, '__index');
-    api.lua_pushcclosure(L, lua.addFunction((state) => this.#refuseAbsent(state)), 0);
+    api.lua_pushcclosure(
+      L,
+      lua.addFunction((state) => this.#refuseAbsent(state)),
+      0,
+    );
     api.lua_rawset(L, -3);
     api.lua_setmetatable(L, -2);
     this.#wrap();

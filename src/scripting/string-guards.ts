@@ -12,6 +12,7 @@ import { type Lua, TYPE, upvalue } from './lua.ts';
 import { toInteger64 } from './numbers.ts';
 import { CAPTURE_MARKS, estimateSteps, isPlain, Matcher, PatternError } from './pattern.ts';
 import type { GuardMaker } from './sandbox.ts';
+import { widenIntegers } from './string-format.ts';
 import type { CFunction, LuaState } from './wasm.ts';
 
 const INT32_MAX = 2 ** 31 - 1;
@@ -30,7 +31,10 @@ export function stringGuards(lua: Lua, budget: Budget): Readonly<Record<string, 
     reverse: charged,
     rep: (native) => (L) => strings.rep(L, native),
     sub: (native) => (L) => strings.sub(L, native),
-    format: (native) => (L) => strings.format(L, native),
+    format: (native) => (L) => {
+      widenIntegers(lua, L);
+      return native(L);
+    },
     find: (native) => (L) => strings.find(L, native, true),
     match: (native) => (L) => strings.find(L, native, false),
     gsub: (native) => (L) => strings.gsub(L, native),
@@ -93,45 +97,6 @@ class GuardedStrings {
   }
 
   // -------------------------------------------------------------------------------------------------------------
-  // format
-
-  /** Integers beyond 32 bits are printed here, and the native function gets them as text. */
-  format(L: LuaState, native: CFunction): number {
-    const lua = this.#lua;
-    const count = lua.top(L);
-    let isWide = false;
-    for (let index = 2; index <= count && !isWide; index++) {
-      const type = lua.type(L, index);
-      if (type === TYPE.number) isWide = !isNarrow(lua.numberAt(lua.slot(L, index)));
-      else if (type === TYPE.string) isWide = lua.stringLength(lua.pointerAt(lua.slot(L, index))) > 9;
-    }
-    if (isWide && lua.type(L, 1) === TYPE.string) this.#formatIntegers(L, count);
-    return native(L);
-  }
-
-  #formatIntegers(L: LuaState, count: number): void {
-    const lua = this.#lua;
-    const format = lua.latin1(lua.pointerAt(lua.slot(L, 1)));
-    let argument = 1;
-    const rewritten = format.replace(/%(?:%|([-+ #0]{0,5})(\d{0,2})(\.\d{0,2})?(.))/gs, (spec, flags, width, precision, kind) => {
-      if (kind === undefined) return spec;
-      argument++;
-      if (!'dioux'.includes(kind) && kind !== 'X') return spec;
-      if (argument > count || lua.api.lua_type(L, argument) !== TYPE.number) {
-        // Text is converted only if it is a number; otherwise the native function complains.
-        if (argument > count || !/^\s*[-+]?\d+\s*$/.test(lua.describe(L, argument))) return spec;
-      }
-      const value = lua.checkNumber(L, argument);
-      if (isNarrow(value) || (value < 0 && value >= -INT32_MAX && 'di'.includes(kind))) return spec;
-      lua.pushLatin1(L, formatInteger(BigInt(toInteger64(value)), { flags, width, precision, kind }));
-      lua.api.lua_replace(L, argument);
-      return '%s';
-    });
-    lua.pushLatin1(L, rewritten);
-    lua.api.lua_replace(L, 1);
-  }
-
-  // -------------------------------------------------------------------------------------------------------------
   // Searching
 
   find(L: LuaState, native: CFunction, isFind: boolean): number {
@@ -164,7 +129,11 @@ class GuardedStrings {
     let items = lua.stringStart(pattern);
     const isAnchored = lua.u8[items] === 0x5e;
     if (isAnchored) items++;
-    for (let at = matcher.subjectStart + this.#initialOffset(L, lua.stringLength(subject)); at <= matcher.subjectEnd; at++) {
+    for (
+      let at = matcher.subjectStart + this.#initialOffset(L, lua.stringLength(subject));
+      at <= matcher.subjectEnd;
+      at++
+    ) {
       const end = matcher.matchAt(at, items);
       if (end !== -1) {
         if (!isFind) return this.#pushCaptures(L, matcher, at, end);
@@ -255,7 +224,8 @@ class GuardedStrings {
     this.#budget.charge(L, subjectLength / BYTES_PER_UNIT);
     const textBytes = replacement === TYPE.string ? lua.stringLength(lua.pointerAt(lua.slot(L, 3))) : 0;
     const steps = estimateSteps(lua.u8, lua.stringStart(pattern), lua.stringLength(pattern), subjectLength);
-    if (steps <= NATIVE_PATTERN_STEPS_MAX && (subjectLength + 1) * (textBytes + 1) <= this.#resultBytesMax) return native(L);
+    if (steps <= NATIVE_PATTERN_STEPS_MAX && (subjectLength + 1) * (textBytes + 1) <= this.#resultBytesMax)
+      return native(L);
     return this.#counted(L, () => this.#replaceAll(L, subject, pattern));
   }
 
@@ -374,35 +344,4 @@ class GuardedStrings {
       return this.#lua.raiseAt(L, error.message);
     }
   }
-}
-
-/** Whether 32 bits hold the integer whatever the conversion: negative ones become large when they are unsigned. */
-function isNarrow(value: number): boolean {
-  return value >= 0 && value <= INT32_MAX;
-}
-
-interface IntegerSpec {
-  readonly flags: string;
-  readonly width: string;
-  readonly precision: string | undefined;
-  readonly kind: string;
-}
-
-/** C's printf for one 64-bit integer. */
-function formatInteger(value: bigint, spec: IntegerSpec): string {
-  const isSigned = spec.kind === 'd' || spec.kind === 'i';
-  const magnitude = isSigned ? (value < 0n ? -value : value) : BigInt.asUintN(64, value);
-  const radix = spec.kind === 'o' ? 8 : spec.kind === 'x' || spec.kind === 'X' ? 16 : 10;
-  let digits = magnitude.toString(radix);
-  if (spec.precision !== undefined) digits = digits.padStart(Number(spec.precision.slice(1)), '0');
-  let prefix = '';
-  if (isSigned) prefix = value < 0n ? '-' : spec.flags.includes('+') ? '+' : spec.flags.includes(' ') ? ' ' : '';
-  else if (spec.flags.includes('#') && radix === 16) prefix = '0x';
-  else if (spec.flags.includes('#') && radix === 8 && !digits.startsWith('0')) prefix = '0';
-  const width = spec.width === '' ? 0 : Number(spec.width);
-  if (spec.flags.includes('0') && !spec.flags.includes('-') && spec.precision === undefined) {
-    digits = digits.padStart(width - prefix.length, '0');
-  }
-  const text = spec.kind === 'X' ? (prefix + digits).toUpperCase() : prefix + digits;
-  return spec.flags.includes('-') ? text.padEnd(width) : text.padStart(width);
 }

@@ -258,9 +258,23 @@ export class LuaInstance {
 }
 
 const ABSENT_ENVIRONMENT = [
-  'exit', 'strftime', 'emscripten_date_now', '_emscripten_get_now_is_monotonic', '__syscall_openat', '__syscall_fcntl64',
-  '__syscall_ioctl', '__syscall_dup3', '__syscall_unlinkat', '__syscall_rmdir', '__syscall_renameat', '_emscripten_system',
-  '__syscall_readlinkat', '_tzset_js', '_mktime_js', '_localtime_js', '_gmtime_js',
+  'exit',
+  'strftime',
+  'emscripten_date_now',
+  '_emscripten_get_now_is_monotonic',
+  '__syscall_openat',
+  '__syscall_fcntl64',
+  '__syscall_ioctl',
+  '__syscall_dup3',
+  '__syscall_unlinkat',
+  '__syscall_rmdir',
+  '__syscall_renameat',
+  '_emscripten_system',
+  '__syscall_readlinkat',
+  '_tzset_js',
+  '_mktime_js',
+  '_localtime_js',
+  '_gmtime_js',
 ];
 const ABSENT_SYSTEM = ['fd_write', 'fd_read', 'fd_close', 'fd_seek'];
 
@@ -282,7 +296,19 @@ function trampolineModule(count: number, type: number): Uint8Array {
     exports.push(name.length, ...name, 0, ...unsigned(index));
   }
   const types = [2, FUNC, 1, I32, 1, I32, FUNC, 2, I32, I32, 0];
-  return Uint8Array.from([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, ...section(1, types), ...section(2, imports), ...section(7, exports)]);
+  return Uint8Array.from([
+    0,
+    0x61,
+    0x73,
+    0x6d,
+    1,
+    0,
+    0,
+    0,
+    ...section(1, types),
+    ...section(2, imports),
+    ...section(7, exports),
+  ]);
 }
 
 function section(id: number, content: readonly number[]): number[] {

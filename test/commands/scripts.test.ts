@@ -33,9 +33,15 @@ describe('script commands', () => {
     assert.equal(run('EVAL', 'return 1', 'a'), '-ERR value is not an integer or out of range\r\n');
     assert.equal(run('EVAL', 'return 1', '-1'), "-ERR Number of keys can't be negative\r\n");
     assert.equal(run('EVAL', 'return 1', '1'), "-ERR Number of keys can't be greater than number of args\r\n");
-    assert.equal(run('EVAL', 'return 1', '9223372036854775807'), "-ERR Number of keys can't be greater than number of args\r\n");
+    assert.equal(
+      run('EVAL', 'return 1', '9223372036854775807'),
+      "-ERR Number of keys can't be greater than number of args\r\n",
+    );
     assert.equal(run('EVAL', 'return 1', '-9223372036854775808'), "-ERR Number of keys can't be negative\r\n");
-    assert.equal(run('EVAL', 'return {#KEYS, #ARGV, KEYS[2], ARGV[1]}', '2', 'a', 'b', 'c'), '*4\r\n:2\r\n:1\r\n$1\r\nb\r\n$1\r\nc\r\n');
+    assert.equal(
+      run('EVAL', 'return {#KEYS, #ARGV, KEYS[2], ARGV[1]}', '2', 'a', 'b', 'c'),
+      '*4\r\n:2\r\n:1\r\n$1\r\nb\r\n$1\r\nc\r\n',
+    );
     assert.equal(run('EVAL', 'return #ARGV', '0', 'a', 'b'), ':2\r\n');
   });
 
@@ -57,12 +63,24 @@ describe('script commands', () => {
   it('read-only forms and flags refuse writes', () => {
     const write = "return redis.call('set','a','b')";
     const sha = sha1Hex(Buffer.from(write));
-    assert.equal(run('EVAL_RO', write, '0'), `-ERR Write commands are not allowed from read-only scripts. script: ${sha}, on @user_script:1.\r\n`);
-    assert.equal(run('EVAL_RO', "return redis.pcall('set','a','b')", '0'), '-ERR Write commands are not allowed from read-only scripts.\r\n');
+    assert.equal(
+      run('EVAL_RO', write, '0'),
+      `-ERR Write commands are not allowed from read-only scripts. script: ${sha}, on @user_script:1.\r\n`,
+    );
+    assert.equal(
+      run('EVAL_RO', "return redis.pcall('set','a','b')", '0'),
+      '-ERR Write commands are not allowed from read-only scripts.\r\n',
+    );
     assert.equal(run('EVALSHA_RO', client.load(write), '0'), run('EVAL_RO', write, '0'));
-    assert.equal(run('EVAL_RO', '#!lua\nreturn 1', '0'), '-ERR Can not execute a script with write flag using *_ro command.\r\n');
+    assert.equal(
+      run('EVAL_RO', '#!lua\nreturn 1', '0'),
+      '-ERR Can not execute a script with write flag using *_ro command.\r\n',
+    );
     assert.equal(run('EVAL_RO', '#!lua flags=no-writes\nreturn 1', '0'), ':1\r\n');
-    assert.match(run('EVAL', `#!lua flags=no-writes\n${write}`, '0'), /read-only scripts\. script: [0-9a-f]{40}, on @user_script:2\.\r\n$/);
+    assert.match(
+      run('EVAL', `#!lua flags=no-writes\n${write}`, '0'),
+      /read-only scripts\. script: [0-9a-f]{40}, on @user_script:2\.\r\n$/,
+    );
     assert.equal(run('EVAL_RO', "return redis.call('get','a')", '0'), '$-1\r\n');
     assert.equal(stored('a'), undefined);
     assert.equal(run('EVAL', write, '0'), '+OK\r\n');
@@ -71,7 +89,14 @@ describe('script commands', () => {
   it('have the rows that COMMAND and routing read', () => {
     const rows = createScriptCommands({ host, bodyOf: () => undefined, commandOf: () => undefined });
     assert.deepEqual(
-      rows.map(({ name, arity, keyAccess, flags }) => [name, arity, keyAccess, flags.includes('readonly'), flags.includes('noscript'), flags.includes('movablekeys')]),
+      rows.map(({ name, arity, keyAccess, flags }) => [
+        name,
+        arity,
+        keyAccess,
+        flags.includes('readonly'),
+        flags.includes('noscript'),
+        flags.includes('movablekeys'),
+      ]),
       [
         ['EVAL', -3, 'RW', false, true, true],
         ['EVALSHA', -3, 'RW', false, true, true],
@@ -80,8 +105,9 @@ describe('script commands', () => {
       ],
     );
     const words = (line: string): Buffer[] => line.split(' ').map((word) => Buffer.from(word));
-    assert.deepEqual(rows[0]?.keysOf?.(words('EVAL body 2 a b c')), [3, 4]);
-    assert.deepEqual(rows[0]?.keysOf?.(words('EVAL body 0 a')), []);
+    const keysOf = rows[0]?.keysOf ?? (() => null);
+    assert.deepEqual(keysOf(words('EVAL body 2 a b c')), [3, 4]);
+    assert.deepEqual(keysOf(words('EVAL body 0 a')), []);
   });
 
   it('a command that fails within a script is undone by itself, what went before stays', () => {
@@ -100,11 +126,20 @@ describe('script commands', () => {
         },
       }),
     );
-    assert.equal(evaluate("redis.call('set','a','1') redis.pcall('half','b') redis.call('set','c','2') return 'ok'"), '$2\r\nok\r\n');
+    assert.equal(
+      evaluate("redis.call('set','a','1') redis.pcall('half','b') redis.call('set','c','2') return 'ok'"),
+      '$2\r\nok\r\n',
+    );
     assert.deepEqual([stored('a'), stored('b'), stored('c')], ['1', undefined, '2']);
-    assert.match(evaluate("redis.call('set','d','1') redis.call('half','b') redis.call('set','e','1')"), /^-ERR half way script: /);
+    assert.match(
+      evaluate("redis.call('set','d','1') redis.call('half','b') redis.call('set','e','1')"),
+      /^-ERR half way script: /,
+    );
     assert.deepEqual([stored('d'), stored('b'), stored('e')], ['1', undefined, undefined]);
-    assert.match(evaluate("redis.call('set','f','1') redis.call('incr','f') redis.call('set','f','x') redis.call('incr','f')"), /^-ERR value is not an integer/);
+    assert.match(
+      evaluate("redis.call('set','f','1') redis.call('incr','f') redis.call('set','f','x') redis.call('incr','f')"),
+      /^-ERR value is not an integer/,
+    );
     assert.equal(stored('f'), 'x');
   });
 
@@ -129,7 +164,12 @@ describe('script commands', () => {
 
   it('SELECT holds for the rest of the script', () => {
     client.database = 2;
-    assert.equal(evaluate("redis.call('set','k','two') redis.call('select','5') redis.call('set','k','five') return redis.call('get','k')"), '$4\r\nfive\r\n');
+    assert.equal(
+      evaluate(
+        "redis.call('set','k','two') redis.call('select','5') redis.call('set','k','five') return redis.call('get','k')",
+      ),
+      '$4\r\nfive\r\n',
+    );
     assert.deepEqual([stored('k', 2), stored('k', 5), stored('k', 0)], ['two', 'five', undefined]);
     assert.equal(evaluate("return redis.call('get','k')"), '$3\r\ntwo\r\n');
     assert.match(evaluate("return redis.call('select','16')"), /^-ERR DB index is out of range script/);
@@ -155,7 +195,10 @@ describe('script commands', () => {
     );
     assert.equal(evaluate("return tostring(redis.call('waiting','k'))"), '$5\r\nfalse\r\n');
     assert.equal(evaluate("return redis.call('kahuna.lock','acquire','r','me','px','1000')"), ':1\r\n');
-    assert.equal(evaluate("return tostring(redis.call('kahuna.lock','acquire','r','you','px','1000','wait','500'))"), '$5\r\nfalse\r\n');
+    assert.equal(
+      evaluate("return tostring(redis.call('kahuna.lock','acquire','r','you','px','1000','wait','500'))"),
+      '$5\r\nfalse\r\n',
+    );
   });
 
   it('a command sees the protocol of the script, not that of the session', () => {
@@ -172,7 +215,10 @@ describe('script commands', () => {
         run: (view) => view.protocol,
       }),
     );
-    assert.equal(evaluate("local a = redis.call('protocol') redis.setresp(3) return {a, redis.call('protocol')}"), '*2\r\n:2\r\n:3\r\n');
+    assert.equal(
+      evaluate("local a = redis.call('protocol') redis.setresp(3) return {a, redis.call('protocol')}"),
+      '*2\r\n:2\r\n:3\r\n',
+    );
     assert.equal(evaluate("return redis.call('protocol')"), ':2\r\n');
   });
 
@@ -182,15 +228,45 @@ describe('script commands', () => {
   });
 
   it('commands of the session are answered, refused or unknown', () => {
-    assert.equal(evaluate("return {redis.call('ping'), redis.call('PING','x'), redis.call('echo','y')}"), '*3\r\n+PONG\r\n$1\r\nx\r\n$1\r\ny\r\n');
-    assert.equal(evaluate("return redis.pcall('ping','a','b')"), "-ERR wrong number of arguments for 'ping' command\r\n");
+    assert.equal(
+      evaluate("return {redis.call('ping'), redis.call('PING','x'), redis.call('echo','y')}"),
+      '*3\r\n+PONG\r\n$1\r\nx\r\n$1\r\ny\r\n',
+    );
+    assert.equal(
+      evaluate("return redis.pcall('ping','a','b')"),
+      "-ERR wrong number of arguments for 'ping' command\r\n",
+    );
     assert.match(evaluate("return redis.pcall('publish','c','m')"), /^-ERR PUBLISH is not supported within scripts/);
-    for (const name of ['multi', 'exec', 'subscribe', 'eval', 'evalsha', 'client', 'config', 'script', 'watch', 'auth', 'hello', 'wait']) {
-      assert.match(evaluate(`return redis.pcall('${name}','a','b')`), /^-ERR This Redis command is not allowed from script\r\n|^-ERR Unknown/, name);
+    for (const name of [
+      'multi',
+      'exec',
+      'subscribe',
+      'eval',
+      'evalsha',
+      'client',
+      'config',
+      'script',
+      'watch',
+      'auth',
+      'hello',
+      'wait',
+    ]) {
+      assert.match(
+        evaluate(`return redis.pcall('${name}','a','b')`),
+        /^-ERR This Redis command is not allowed from script\r\n|^-ERR Unknown/,
+        name,
+      );
     }
-    assert.equal(evaluate("return redis.pcall('config')"), '-ERR Wrong number of args calling Redis command from script\r\n');
+    assert.equal(
+      evaluate("return redis.pcall('config')"),
+      '-ERR Wrong number of args calling Redis command from script\r\n',
+    );
     for (const name of ['nosuch', 'constructor', '__proto__', 'toString', '', 'GET|', 'object|encoding']) {
-      assert.match(evaluate(`return redis.pcall('${name}')`), /^-ERR (Unknown Redis command called|Wrong number of args calling Redis command) from script\r\n/, name);
+      assert.match(
+        evaluate(`return redis.pcall('${name}')`),
+        /^-ERR (Unknown Redis command called|Wrong number of args calling Redis command) from script\r\n/,
+        name,
+      );
     }
   });
 
@@ -198,11 +274,17 @@ describe('script commands', () => {
     evaluate("redis.call('set','n','12')");
     assert.equal(evaluate("return redis.call('object','encoding','n')"), '$3\r\nint\r\n');
     assert.equal(evaluate("return redis.call('OBJECT','Encoding','n')"), '$3\r\nint\r\n');
-    assert.equal(evaluate("return redis.pcall('object','nosuch','n')"), '-ERR Unknown Redis command called from script\r\n');
+    assert.equal(
+      evaluate("return redis.pcall('object','nosuch','n')"),
+      '-ERR Unknown Redis command called from script\r\n',
+    );
   });
 
   it('undeclared keys work', () => {
-    assert.equal(evaluate("for i=1,3 do redis.call('set','made:'..i,i) end return redis.call('mget','made:1','made:2','made:3')"), '*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n');
+    assert.equal(
+      evaluate("for i=1,3 do redis.call('set','made:'..i,i) end return redis.call('mget','made:1','made:2','made:3')"),
+      '*3\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n',
+    );
   });
 
   it('an abort by the view ends everything', () => {
@@ -218,7 +300,10 @@ describe('script commands', () => {
         run: (view) => view.abort(new ErrorReply('FENCED newer token')),
       }),
     );
-    assert.equal(evaluate("redis.call('set','a','1') pcall(redis.call,'fenced') redis.call('set','b','1') return OK"), '-FENCED newer token\r\n');
+    assert.equal(
+      evaluate("redis.call('set','a','1') pcall(redis.call,'fenced') redis.call('set','b','1') return OK"),
+      '-FENCED newer token\r\n',
+    );
     assert.deepEqual([stored('a'), stored('b')], [undefined, undefined]);
   });
 

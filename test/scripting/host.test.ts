@@ -14,7 +14,8 @@ import {
   Status,
   VerbatimReply,
 } from '../../src/resp/reply.ts';
-import type { CallMode, ScriptHost, ScriptRun } from '../../src/scripting/host.ts';
+import type { ScriptHost } from '../../src/scripting/host.ts';
+import type { CallMode, ScriptRun } from '../../src/scripting/script-run.ts';
 import { sha1Hex } from '../../src/scripting/sha1.ts';
 import { createTestHost, encode } from './script-client.ts';
 
@@ -35,7 +36,10 @@ describe('script host', () => {
     calls.length = 0;
   });
 
-  function run(script: string | Buffer, options: Partial<ScriptRun> & { answer?: (argv: Buffer[]) => Reply } = {}): Reply {
+  function run(
+    script: string | Buffer,
+    options: Partial<ScriptRun> & { answer?: (argv: Buffer[]) => Reply } = {},
+  ): Reply {
     const body = typeof script === 'string' ? Buffer.from(script, 'latin1') : script;
     return host.run({
       sha: sha1Hex(body),
@@ -75,13 +79,20 @@ describe('script host', () => {
 
     it('of latin1 text replies are kept', () => {
       for (const length of [0, 1, 23, 24, 25, 255, 70_000]) {
-        const text = all.toString('latin1').repeat(Math.ceil(length / 256)).slice(0, length);
+        const text = all
+          .toString('latin1')
+          .repeat(Math.ceil(length / 256))
+          .slice(0, length);
         assert.deepEqual(run('return redis.call("x")', { answer: () => text }), Buffer.from(text, 'latin1'));
       }
     });
 
     it('of the program itself are kept', () => {
-      const body = Buffer.concat([Buffer.from("return '"), all.filter((code) => ![10, 13, 39, 92].includes(code)), Buffer.from("'")]);
+      const body = Buffer.concat([
+        Buffer.from("return '"),
+        all.filter((code) => ![10, 13, 39, 92].includes(code)),
+        Buffer.from("'"),
+      ]);
       assert.deepEqual(run(body), Buffer.from(body.subarray(8, -1)));
     });
 
@@ -93,10 +104,13 @@ describe('script host', () => {
 
     it('memory may grow in the middle of a call', () => {
       const large = Buffer.alloc(3 * 1024 * 1024, 'y');
-      const reply = run('local t = {} for i=1,6 do t[i] = redis.call("x", ("z"):rep(1000000)) end return {#t[6], t[1] == t[6], ARGV[1]}', {
-        args: [large],
-        answer: () => large,
-      });
+      const reply = run(
+        'local t = {} for i=1,6 do t[i] = redis.call("x", ("z"):rep(1000000)) end return {#t[6], t[1] == t[6], ARGV[1]}',
+        {
+          args: [large],
+          answer: () => large,
+        },
+      );
       assert.deepEqual(reply, [large.length, 1, large]);
     });
   });
@@ -116,7 +130,14 @@ describe('script host', () => {
       [[1, 'a', null], '{1,"a",false}', '{1,"a"}'],
       [[[1], []], '{{1},{}}', '{{1},{}}'],
       [[1, new ErrorReply('E inner')], '{1,{err="E inner"}}', '{1,{err="E inner"}}'],
-      [new MapReply([['a', 1], ['b', [2]]]), '{"a",1,"b",{2}}', '{map={a=1,b={2}}}'],
+      [
+        new MapReply([
+          ['a', 1],
+          ['b', [2]],
+        ]),
+        '{"a",1,"b",{2}}',
+        '{map={a=1,b={2}}}',
+      ],
       [new SetReply(['x']), '{"x"}', '{set={x=true}}'],
       [new DoubleReply(0.5), '"0.5"', '{double=0.5}'],
       [new DoubleReply(3), '"3"', '{double=3}'],
@@ -139,7 +160,10 @@ describe('script host', () => {
     for (const [reply, inLua2, inLua3] of TABLE) {
       it(`${JSON.stringify(show(reply))} as ${inLua2}, with setresp(3) as ${inLua3}`, () => {
         assert.deepEqual(run(`${SHOW} return show(redis.call('x'))`, { answer: () => reply }), Buffer.from(inLua2));
-        assert.deepEqual(run(`${SHOW} redis.setresp(3) return show(redis.call('x'))`, { answer: () => reply }), Buffer.from(inLua3));
+        assert.deepEqual(
+          run(`${SHOW} redis.setresp(3) return show(redis.call('x'))`, { answer: () => reply }),
+          Buffer.from(inLua3),
+        );
       });
     }
 
@@ -148,14 +172,38 @@ describe('script host', () => {
       run("redis.call('d')", { readOnly: true });
       assert.deepEqual(
         calls.map(({ argv, mode }) => [argv[0], mode.protocol, mode.readOnly]),
-        [['a', 2, false], ['b', 3, false], ['c', 2, false], ['d', 2, true]],
+        [
+          ['a', 2, false],
+          ['b', 3, false],
+          ['c', 2, false],
+          ['d', 2, true],
+        ],
       );
     });
 
     it('numbers are printed for commands as 7.2 prints them', () => {
-      run("redis.call('x', 1, -1, 0, -0, 1e15, 1e17, 2^53, 2^62, 2^63, 0.1, -0.5, 1e100, 1e-7, 1/0, -1/0, 3.0, 123456.789, 1e21)");
+      run(
+        "redis.call('x', 1, -1, 0, -0, 1e15, 1e17, 2^53, 2^62, 2^63, 0.1, -0.5, 1e100, 1e-7, 1/0, -1/0, 3.0, 123456.789, 1e21)",
+      );
       assert.deepEqual(calls[0]?.argv.slice(1), [
-        '1', '-1', '0', '0', '1000000000000000', '100000000000000000', '9007199254740992', '4611686018427387904', '9223372036854776000', '0.1', '-0.5', '1e+100', '1e-7', 'inf', '-inf', '3', '123456.789', '1e+21',
+        '1',
+        '-1',
+        '0',
+        '0',
+        '1000000000000000',
+        '100000000000000000',
+        '9007199254740992',
+        '4611686018427387904',
+        '9223372036854776000',
+        '0.1',
+        '-0.5',
+        '1e+100',
+        '1e-7',
+        'inf',
+        '-inf',
+        '3',
+        '123456.789',
+        '1e+21',
       ]);
     });
   });
@@ -210,8 +258,14 @@ describe('script host', () => {
 
   describe('errors', () => {
     it('of a text without a code get ERR', () => {
-      assert.deepEqual(run("return redis.pcall('x').err", { answer: () => new ErrorReply('Plain') }), Buffer.from('ERR Plain'));
-      assert.deepEqual(run("return redis.pcall('x').err", { answer: () => new ErrorReply('ERR with end\r\n') }), Buffer.from('ERR with end'));
+      assert.deepEqual(
+        run("return redis.pcall('x').err", { answer: () => new ErrorReply('Plain') }),
+        Buffer.from('ERR Plain'),
+      );
+      assert.deepEqual(
+        run("return redis.pcall('x').err", { answer: () => new ErrorReply('ERR with end\r\n') }),
+        Buffer.from('ERR with end'),
+      );
     });
 
     it('without a text are errors too, where Redis 7.0 crashes', () => {
@@ -224,8 +278,14 @@ describe('script host', () => {
     const good = Buffer.from('return 1');
     const bad = Buffer.from('return (');
     assert.equal(host.compile(sha1Hex(good), good), null);
-    assert.equal(host.compile(sha1Hex(bad), bad)?.text, "ERR Error compiling script (new function): user_script:1: unexpected symbol near '<eof>'");
-    assert.match(host.compile(sha1Hex(Buffer.from('#!bad\n')), Buffer.from('#!bad\n'))?.text ?? '', /Unexpected engine/);
+    assert.equal(
+      host.compile(sha1Hex(bad), bad)?.text,
+      "ERR Error compiling script (new function): user_script:1: unexpected symbol near '<eof>'",
+    );
+    assert.match(
+      host.compile(sha1Hex(Buffer.from('#!bad\n')), Buffer.from('#!bad\n'))?.text ?? '',
+      /Unexpected engine/,
+    );
   });
 
   it('a program that is too long is refused', () => {
@@ -239,17 +299,21 @@ describe('script host', () => {
   });
 
   it('random numbers start from the seed of the run, and follow the seed that the script gives', () => {
-    const draw = (seed: number): string => show(run('return {math.random(1000000), math.random(1000000)}', { randomSeed: () => seed }));
+    const draw = (seed: number): string =>
+      show(run('return {math.random(1000000), math.random(1000000)}', { randomSeed: () => seed }));
     assert.equal(draw(1), draw(1));
     assert.notEqual(draw(1), draw(2));
-    const own = (seed: number): string => show(run('math.randomseed(5) return tostring(math.random())', { randomSeed: () => seed }));
+    const own = (seed: number): string =>
+      show(run('math.randomseed(5) return tostring(math.random())', { randomSeed: () => seed }));
     assert.equal(own(1), own(2));
     assert.equal(own(1), '$16\r\n0.52483957937213\r\n');
   });
 
   it('redis.log hands on level and text', () => {
     const logged: [number, string][] = [];
-    run("redis.log(redis.LOG_WARNING, 'a', 1, true, 'b\\0c')", { log: (level, message) => logged.push([level, message]) });
+    run("redis.log(redis.LOG_WARNING, 'a', 1, true, 'b\\0c')", {
+      log: (level, message) => logged.push([level, message]),
+    });
     assert.deepEqual(logged, [[3, 'a 1 b\0c']]);
   });
 
@@ -263,6 +327,9 @@ describe('script host', () => {
   });
 
   it('os has a clock and nothing else', () => {
-    assert.deepEqual(run("local n = 0 for k in pairs(os) do n = n + 1 end return {n, type(os.clock())}"), [1, Buffer.from('number')]);
+    assert.deepEqual(run('local n = 0 for k in pairs(os) do n = n + 1 end return {n, type(os.clock())}'), [
+      1,
+      Buffer.from('number'),
+    ]);
   });
 });

@@ -28,7 +28,7 @@ const FINGERPRINT = `
   walk('string', getmetatable(''))
   for _, value in ipairs({1, true, print_missing_is_error and 1 or 2}) do lines[#lines+1] = tostring(getmetatable(value)) end
   return lines
-`.replace('print_missing_is_error and 1 or 2', "(function() return 1 end)()");
+`.replace('print_missing_is_error and 1 or 2', '(function() return 1 end)()');
 
 const USES = `
   local s = 'abc'
@@ -40,15 +40,91 @@ const USES = `
 `;
 
 const ATTACKS = [
-  'leak = 1', '_G.leak = 1', "rawset(_G, 'leak', 1)", "getmetatable(_G).__newindex = nil", 'setmetatable(_G, nil)', "setmetatable(_G, {__index={leak=1}})",
-  "getmetatable('').__index = nil", "getmetatable('').leak = 1", "rawset(getmetatable(''), '__index', nil)", "string.upper = string.lower", "rawset(string, 'upper', nil)", 'string.leak = 1',
-  'table.insert(string, 1)', 'table.insert(_G, 1, 1)', 'table.insert(math, 1, 2)', 'table.sort(redis)', 'table.remove(string)', 'table.foreach(_G, function(k, v) _G[k] = nil end)', 'for k in pairs(_G) do _G[k] = nil end', 'for k, v in pairs(string) do string[k] = 1 end',
-  'for k, v in pairs(_G) do if type(v) == "table" then rawset(v, "leak", 1) end end', 'local f, t = pairs(redis) t.call = nil t.leak = 1', 'local f, t = pairs(_G) t.redis = nil rawset(t, "leak", 1)', 'local k, v = next(_G) v.leak = 1', 'redis.call = nil', "redis['call'] = print", 'redis = {}',
-  'cjson.encode_max_depth(3)', 'cjson.encode_number_precision(3)', 'cjson.encode_sparse_array(true, 1, 1)', 'cjson.decode_invalid_numbers(false)', "cjson.encode_invalid_numbers('null')", 'cjson.new().encode_max_depth(1)', 'cjson.null.x = 1', 'cjson.encode = nil', 'cjson.encode_keep_buffer(false)',
-  'math.randomseed(1)', 'math.random()', 'redis.setresp(3)', 'redis.set_repl(0)', 'redis.replicate_commands()', "KEYS = 1", "KEYS.leak = 1", 'ARGV[1] = 1', "setmetatable(KEYS, {__index=function() return 'leak' end})", 'coroutine.wrap(function() leak = 1 end)()', 'coroutine.wrap(function() coroutine.yield() end)()',
-  "collectgarbage('stop')", "collectgarbage('setpause', 1)", 'loadstring("leak = 1")()', "load(function() return nil end)", 'pcall(loadstring("leak = 1"))', "error({err='E', leak=1})", "error(setmetatable({}, {__tostring=function() return 'x' end}))", "error(setmetatable({}, {__index=function() error('deep') end}))", 'while true do end', "local s='x' while true do s=s..s end",
-  "redis.call('boom')", "pcall(redis.call, 'boom')", 'return redis', 'return {redis, _G, string}', "return setmetatable({}, {__index=_G})", 'local t = {} t.t = t return t', 'redis.log(3, "x")', "xpcall(function() error('x') end, function() leak = 1 end)", "assert(loadstring('local a = ... a.leak = 1'))(_G)", 'unpack(_G)', 'table.concat(string)', 'getmetatable(redis).__index.leak = 1',
-  'getfenv(0).leak = 1', 'setfenv(1, {})', 'debug.getregistry()', 'newproxy(true)', 'package.loaded.leak = 1', 'module("leak")', 'require("os")', 'os.execute("true")', 'os.clock = nil', 'io.open("x")', 'string.dump(string.rep)', "loadstring(string.dump(function() leak = 1 end))", '_VERSION = 1', 'bit.leak = 1', 'struct.pack = nil', 'cmsgpack.pack = nil',
+  'leak = 1',
+  '_G.leak = 1',
+  "rawset(_G, 'leak', 1)",
+  'getmetatable(_G).__newindex = nil',
+  'setmetatable(_G, nil)',
+  'setmetatable(_G, {__index={leak=1}})',
+  "getmetatable('').__index = nil",
+  "getmetatable('').leak = 1",
+  "rawset(getmetatable(''), '__index', nil)",
+  'string.upper = string.lower',
+  "rawset(string, 'upper', nil)",
+  'string.leak = 1',
+  'table.insert(string, 1)',
+  'table.insert(_G, 1, 1)',
+  'table.insert(math, 1, 2)',
+  'table.sort(redis)',
+  'table.remove(string)',
+  'table.foreach(_G, function(k, v) _G[k] = nil end)',
+  'for k in pairs(_G) do _G[k] = nil end',
+  'for k, v in pairs(string) do string[k] = 1 end',
+  'for k, v in pairs(_G) do if type(v) == "table" then rawset(v, "leak", 1) end end',
+  'local f, t = pairs(redis) t.call = nil t.leak = 1',
+  'local f, t = pairs(_G) t.redis = nil rawset(t, "leak", 1)',
+  'local k, v = next(_G) v.leak = 1',
+  'redis.call = nil',
+  "redis['call'] = print",
+  'redis = {}',
+  'cjson.encode_max_depth(3)',
+  'cjson.encode_number_precision(3)',
+  'cjson.encode_sparse_array(true, 1, 1)',
+  'cjson.decode_invalid_numbers(false)',
+  "cjson.encode_invalid_numbers('null')",
+  'cjson.new().encode_max_depth(1)',
+  'cjson.null.x = 1',
+  'cjson.encode = nil',
+  'cjson.encode_keep_buffer(false)',
+  'math.randomseed(1)',
+  'math.random()',
+  'redis.setresp(3)',
+  'redis.set_repl(0)',
+  'redis.replicate_commands()',
+  'KEYS = 1',
+  'KEYS.leak = 1',
+  'ARGV[1] = 1',
+  "setmetatable(KEYS, {__index=function() return 'leak' end})",
+  'coroutine.wrap(function() leak = 1 end)()',
+  'coroutine.wrap(function() coroutine.yield() end)()',
+  "collectgarbage('stop')",
+  "collectgarbage('setpause', 1)",
+  'loadstring("leak = 1")()',
+  'load(function() return nil end)',
+  'pcall(loadstring("leak = 1"))',
+  "error({err='E', leak=1})",
+  "error(setmetatable({}, {__tostring=function() return 'x' end}))",
+  "error(setmetatable({}, {__index=function() error('deep') end}))",
+  'while true do end',
+  "local s='x' while true do s=s..s end",
+  "redis.call('boom')",
+  "pcall(redis.call, 'boom')",
+  'return redis',
+  'return {redis, _G, string}',
+  'return setmetatable({}, {__index=_G})',
+  'local t = {} t.t = t return t',
+  'redis.log(3, "x")',
+  "xpcall(function() error('x') end, function() leak = 1 end)",
+  "assert(loadstring('local a = ... a.leak = 1'))(_G)",
+  'unpack(_G)',
+  'table.concat(string)',
+  'getmetatable(redis).__index.leak = 1',
+  'getfenv(0).leak = 1',
+  'setfenv(1, {})',
+  'debug.getregistry()',
+  'newproxy(true)',
+  'package.loaded.leak = 1',
+  'module("leak")',
+  'require("os")',
+  'os.execute("true")',
+  'os.clock = nil',
+  'io.open("x")',
+  'string.dump(string.rep)',
+  'loadstring(string.dump(function() leak = 1 end))',
+  '_VERSION = 1',
+  'bit.leak = 1',
+  'struct.pack = nil',
+  'cmsgpack.pack = nil',
 ] as const;
 
 class Boom extends Error {}
@@ -58,13 +134,24 @@ describe('scripts leave nothing behind', function () {
   let host: ScriptHost;
   let clean: readonly string[];
 
-  const boom = { name: 'BOOM', arity: 1, flags: [] as const, subcommands: [], run: (): never => { throw new Boom('boom'); } };
+  const boom = {
+    name: 'BOOM',
+    arity: 1,
+    flags: [] as const,
+    subcommands: [],
+    run: (): never => {
+      throw new Boom('boom');
+    },
+  };
   const clientOf = (on: ScriptHost): ScriptClient => {
     const client = new ScriptClient(on);
     client.add(boom as never);
     return client;
   };
-  const fingerprint = (client: ScriptClient): readonly string[] => [encode(client.eval(FINGERPRINT)), encode(client.eval(USES))];
+  const fingerprint = (client: ScriptClient): readonly string[] => [
+    encode(client.eval(FINGERPRINT)),
+    encode(client.eval(USES)),
+  ];
   const attack = (client: ScriptClient, script: string): void => {
     try {
       client.eval(script, ['k'], ['a']);
@@ -105,7 +192,11 @@ describe('scripts leave nothing behind', function () {
   it('no attack changes what the rest of its own script sees of the libraries', () => {
     for (const script of ATTACKS) {
       if (/while true|redis\.call\('boom'|'boom'\)|cjson\.\w+\(|random|setresp/.test(script)) continue;
-      const reply = encode(clientOf(host).eval(`pcall(loadstring(${luaString(script)})) return {('a'):upper(), type(redis.call), rawget(_G,'leak') == nil, string.upper('b')}`));
+      const reply = encode(
+        clientOf(host).eval(
+          `pcall(loadstring(${luaString(script)})) return {('a'):upper(), type(redis.call), rawget(_G,'leak') == nil, string.upper('b')}`,
+        ),
+      );
       assert.equal(reply, '*4\r\n$1\r\nA\r\n$8\r\nfunction\r\n:1\r\n$1\r\nB\r\n', script);
     }
   });

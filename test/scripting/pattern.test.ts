@@ -76,11 +76,62 @@ describe('pattern matcher', () => {
   it('agrees with Lua on any pattern', () => {
     const seed = Number(process.env['SEED'] ?? Date.now() & 0x7fffffff);
     const item = fc.constantFrom(
-      'a', 'b', 'c', '.', '%a', '%d', '%s', '%w', '%A', '%p', '%x', '%l', '%u', '%c', '%z', '[ab]', '[^a]', '[a-c]', '[%a-]', '[]]', '[^]]', '[%d%s]', '%%', '%.', '(', ')', '()', '(a)', '(.)', '%1', '%2', '%b()', '%bab', '%f[a]', '%f[%W]', '$', '^', '[', ']', '%', '-', '1', ' ', '(', ')', '\xe9', '%\xe9', '[\x80-\xff]',
+      'a',
+      'b',
+      'c',
+      '.',
+      '%a',
+      '%d',
+      '%s',
+      '%w',
+      '%A',
+      '%p',
+      '%x',
+      '%l',
+      '%u',
+      '%c',
+      '%z',
+      '[ab]',
+      '[^a]',
+      '[a-c]',
+      '[%a-]',
+      '[]]',
+      '[^]]',
+      '[%d%s]',
+      '%%',
+      '%.',
+      '(',
+      ')',
+      '()',
+      '(a)',
+      '(.)',
+      '%1',
+      '%2',
+      '%b()',
+      '%bab',
+      '%f[a]',
+      '%f[%W]',
+      '$',
+      '^',
+      '[',
+      ']',
+      '%',
+      '-',
+      '1',
+      ' ',
+      '(',
+      ')',
+      '\xe9',
+      '%\xe9',
+      '[\x80-\xff]',
     );
-    const suffixed = fc.tuple(item, fc.constantFrom('', '', '', '*', '+', '-', '?')).map(([what, suffix]) => what + suffix);
+    const suffixed = fc
+      .tuple(item, fc.constantFrom('', '', '', '*', '+', '-', '?'))
+      .map(([what, suffix]) => what + suffix);
     const pattern = fc.array(suffixed, { maxLength: 7 }).map((items) => items.join(''));
-    const subject = fc.array(fc.constantFrom('a', 'b', 'c', 'A', '1', ' ', '(', ')', '.', '-', '\xe9', '\0'), { maxLength: 12 }).map((letters) => letters.join(''));
+    const subject = fc
+      .array(fc.constantFrom('a', 'b', 'c', 'A', '1', ' ', '(', ')', '.', '-', '\xe9', '\0'), { maxLength: 12 })
+      .map((letters) => letters.join(''));
     fc.assert(
       fc.property(subject, pattern, (text, items) => {
         // Without special characters `find` does not look at the pattern as one.
@@ -102,12 +153,26 @@ describe('pattern matcher', () => {
         taken += count;
       });
       search(matcher, lua.stringStart(string));
-      const estimated = estimateSteps(lua.u8, lua.stringStart(string), lua.stringLength(string), lua.stringLength(pointer(L)));
+      const estimated = estimateSteps(
+        lua.u8,
+        lua.stringStart(string),
+        lua.stringLength(string),
+        lua.stringLength(pointer(L)),
+      );
       api.lua_settop(L, 0);
       return { taken, estimated };
     };
     const pointer = (L: number): number => lua.pointerAt(lua.slot(L, 1));
-    for (const pattern of ['a*a*a*b', 'a-a-b', '(a?)a?a?a?b', '^a*a*b', '.*.*x', '%b()%b()x', '[ab]*[ab]*c', 'a+a+a+$b']) {
+    for (const pattern of [
+      'a*a*a*b',
+      'a-a-b',
+      '(a?)a?a?a?b',
+      '^a*a*b',
+      '.*.*x',
+      '%b()%b()x',
+      '[ab]*[ab]*c',
+      'a+a+a+$b',
+    ]) {
       for (const subject of ['a'.repeat(60), '('.repeat(60), 'ab'.repeat(40)]) {
         const { taken, estimated } = steps(subject, pattern);
         assert.ok(taken <= estimated, `${pattern} on ${subject.length}: ${taken} > ${estimated}`);

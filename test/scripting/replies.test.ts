@@ -5,12 +5,16 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import type { ScriptHost } from '../../src/scripting/host.ts';
-import { DATA, OTHER_KEY } from './cases.ts';
+import { CASES, DATA, OTHER_KEY } from './cases.ts';
+import { LIBRARY_CASES } from './library-cases.ts';
 import { createTestHost, encode, ScriptClient } from './script-client.ts';
 
 type Row = readonly [script: string, keys: string[], args: string[], resp2: string, resp3?: string];
 
-const golden = JSON.parse(readFileSync(new URL('golden/replies.json', import.meta.url), 'utf8')) as Record<string, readonly Row[]>;
+const golden = JSON.parse(readFileSync(new URL('golden/replies.json', import.meta.url), 'utf8')) as Record<
+  string,
+  readonly Row[]
+>;
 
 const DIFFERENT: Readonly<Record<string, string>> = {
   'return 0x': "the engine's C library reads 0x as 0",
@@ -27,6 +31,17 @@ describe('scripts answer as Redis does', () => {
     host = await createTestHost();
   });
 
+  it('all cases are recorded, and no others', () => {
+    const recorded = Object.entries(golden).map(([group, rows]) => [group, rows.map(([script]) => script)]);
+    const wanted = Object.entries({ ...CASES, ...LIBRARY_CASES }).map(([group, cases]) => [
+      group,
+      [...new Set(cases.map(({ script, args = [], keys = [] }) => JSON.stringify([script, keys, args])))].map(
+        (request) => (JSON.parse(request) as [string])[0],
+      ),
+    ]);
+    assert.deepEqual(recorded, wanted);
+  });
+
   for (const [group, rows] of Object.entries(golden)) {
     it(group, () => {
       const failures: string[] = [];
@@ -36,9 +51,15 @@ describe('scripts answer as Redis does', () => {
         for (const [name, value] of Object.entries(DATA)) client.view.put(0, name, value, 0);
         client.putOther(OTHER_KEY);
         const reply = client.eval(script, keys, args);
-        for (const [protocol, expected] of [[2, resp2], [3, resp3 ?? resp2]] as const) {
+        for (const [protocol, expected] of [
+          [2, resp2],
+          [3, resp3 ?? resp2],
+        ] as const) {
           const actual = encode(reply, protocol);
-          if (actual !== expected) failures.push(`${JSON.stringify(script)} in RESP${protocol}\n  Redis:  ${JSON.stringify(expected)}\n  Kahuna: ${JSON.stringify(actual)}`);
+          if (actual !== expected)
+            failures.push(
+              `${JSON.stringify(script)} in RESP${protocol}\n  Redis:  ${JSON.stringify(expected)}\n  Kahuna: ${JSON.stringify(actual)}`,
+            );
         }
       }
       assert.equal(failures.join('\n'), '');

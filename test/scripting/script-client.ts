@@ -31,12 +31,6 @@ export async function createTestHost(settings: HostSettings = {}, clock = new St
   return createScriptHost({ clock, redisVersion: '7.2.5', ...settings });
 }
 
-export interface EvalRequest {
-  readonly script: string;
-  readonly keys?: readonly string[];
-  readonly args?: readonly string[];
-}
-
 export class ScriptClient {
   view = new MemoryView();
   database = 0;
@@ -72,7 +66,7 @@ export class ScriptClient {
 
   /** A key of another type than string. */
   putOther(key: string): void {
-    this.view.put(this.database, key, new Lock({ owner: 'x', token: 1, ttlMs: 1, acquiredAtMs: 1, expiresAtMs: 0 } as never), 0);
+    this.view.put(this.database, key, new Lock({ token: 1, owner: null, expiresAtMs: 0, acquiredAt: 0 }), 0);
   }
 
   eval(script: string, keys: readonly string[] = [], args: readonly string[] = []): Reply {
@@ -82,8 +76,9 @@ export class ScriptClient {
   /** The reply; an error that undoes the command has undone it. Other exceptions come out, undone too. */
   run(...words: readonly string[]): Reply {
     const argv = words.map((word) => Buffer.from(word, 'latin1'));
-    const row = this.#commands.get((words[0] ?? '').toUpperCase());
-    if (row === undefined) throw new Error(`${words[0]} is not a script command`);
+    const name = (words[0] ?? '').toUpperCase();
+    const row = this.#commands.get(name);
+    if (row === undefined) throw new Error(`${name} is not a script command`);
     const savepoint = this.view.savepoint();
     try {
       return row.run(this.view, this.#args.reset(argv, this.database));

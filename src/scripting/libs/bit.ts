@@ -38,7 +38,10 @@ export function bitLibrary(lua: Lua): LibraryEntries {
     const isUpper = count < 0;
     if (count === INT32_MIN) count++;
     const digits = Math.min(Math.abs(count), HEX_DIGITS);
-    const text = value.toString(16).padStart(HEX_DIGITS, '0').slice(HEX_DIGITS - digits);
+    const text = value
+      .toString(16)
+      .padStart(HEX_DIGITS, '0')
+      .slice(HEX_DIGITS - digits);
     lua.pushLatin1(L, isUpper ? text.toUpperCase() : text);
     return 1;
   };

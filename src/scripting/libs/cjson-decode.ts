@@ -5,7 +5,7 @@
 import type { Budget } from '../budget.ts';
 import type { Lua } from '../lua.ts';
 import type { LuaState } from '../wasm.ts';
-import type { CjsonSettings } from './cjson.ts';
+import type { CjsonSettings } from './cjson-settings.ts';
 
 const SLOTS_FOR_OBJECT = 3;
 const SLOTS_FOR_ARRAY = 2;
@@ -13,8 +13,18 @@ const SLOTS_FOR_ARRAY = 2;
 const DEPTH_MAX = 1_500;
 
 type Token =
-  | 'T_OBJ_BEGIN' | 'T_OBJ_END' | 'T_ARR_BEGIN' | 'T_ARR_END' | 'T_STRING' | 'T_NUMBER' | 'T_BOOLEAN' | 'T_NULL'
-  | 'T_COLON' | 'T_COMMA' | 'T_END' | 'T_ERROR';
+  | 'T_OBJ_BEGIN'
+  | 'T_OBJ_END'
+  | 'T_ARR_BEGIN'
+  | 'T_ARR_END'
+  | 'T_STRING'
+  | 'T_NUMBER'
+  | 'T_BOOLEAN'
+  | 'T_NULL'
+  | 'T_COLON'
+  | 'T_COMMA'
+  | 'T_END'
+  | 'T_ERROR';
 
 const PUNCTUATION: Readonly<Record<string, Token>> = {
   '{': 'T_OBJ_BEGIN',
@@ -38,7 +48,8 @@ const ESCAPES: Readonly<Record<string, string>> = {
 const HEX4 = /[0-9a-fA-F]{4}/y;
 const PLAIN_CHARACTERS = /[^"\\\0]*/y;
 /** What strtod reads, sign included. */
-const NUMBER = /[-+]?(?:0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][-+]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN](?:\([0-9A-Za-z_]*\))?)/y;
+const NUMBER =
+  /[-+]?(?:0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][-+]?\d+)?|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN](?:\([0-9A-Za-z_]*\))?)/y;
 
 export function decodeJson(lua: Lua, budget: Budget, L: LuaState, settings: CjsonSettings): number {
   const text = lua.latin1(lua.checkString(L, 1));
@@ -140,10 +151,7 @@ class Decoder {
     this.#depth++;
     const fits = this.#depth <= DEPTH_MAX && this.#lua.api.lua_checkstack(this.#L, slots) !== 0;
     if (this.#depth > this.#settings.decodeDepthMax || !fits) {
-      this.#lua.raiseAt(
-        this.#L,
-        `Found too many nested data structures (${this.#depth}) at character ${this.#at}`,
-      );
+      this.#lua.raiseAt(this.#L, `Found too many nested data structures (${this.#depth}) at character ${this.#at}`);
     }
   }
 
@@ -174,7 +182,8 @@ class Decoder {
     } else if (text.startsWith('true', this.#at)) this.#word('T_BOOLEAN', 'true');
     else if (text.startsWith('false', this.#at)) this.#word('T_BOOLEAN', 'false');
     else if (text.startsWith('null', this.#at)) this.#word('T_NULL', 'null');
-    else if ('+iInN'.includes(character) && this.#settings.decodeInvalidNumbers && this.#isOddNumber()) this.#readNumber();
+    else if ('+iInN'.includes(character) && this.#settings.decodeInvalidNumbers && this.#isOddNumber())
+      this.#readNumber();
     else this.#fail('invalid token');
   }
 

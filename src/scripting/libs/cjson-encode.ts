@@ -7,7 +7,7 @@ import type { Budget } from '../budget.ts';
 import { type Lua, TYPE } from '../lua.ts';
 import { formatG } from '../numbers.ts';
 import type { LuaState } from '../wasm.ts';
-import { type CjsonSettings, INVALID_NUMBERS } from './cjson.ts';
+import { type CjsonSettings, INVALID_NUMBERS } from './cjson-settings.ts';
 
 /** Nesting that our own recursion stands, whatever the settings allow. */
 const DEPTH_MAX = 1_500;
@@ -22,8 +22,8 @@ const NEEDS_ESCAPE = /[\0-\x1f"\\/\x7f]/;
 const ESCAPES: (string | undefined)[] = [];
 for (let code = 0; code < 0x20; code++) ESCAPES[code] = `\\u${code.toString(16).padStart(4, '0')}`;
 ESCAPES[0x7f] = '\\u007f';
-for (const [character, letter] of ['\bb', '\tt', '\nn', '\ff', '\rr', '""', '\\\\', '//']) {
-  ESCAPES[(character ?? '').charCodeAt(0)] = `\\${letter}`;
+for (const pair of ['\bb', '\tt', '\nn', '\ff', '\rr', '""', '\\\\', '//']) {
+  ESCAPES[pair.charCodeAt(0)] = `\\${pair.charAt(1)}`;
 }
 
 export function encodeJson(lua: Lua, budget: Budget, L: LuaState, settings: CjsonSettings): number {

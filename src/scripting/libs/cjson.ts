@@ -14,24 +14,9 @@ import type { LibraryEntries } from '../sandbox.ts';
 import type { CFunction, LuaState } from '../wasm.ts';
 import { decodeJson } from './cjson-decode.ts';
 import { encodeJson } from './cjson-encode.ts';
+import { CjsonSettings, PRECISION_MAX } from './cjson-settings.ts';
 
 const INT_MAX = 2 ** 31 - 1;
-const PRECISION_MAX = 14;
-
-/** Numbers of `encode_invalid_numbers`. */
-export const INVALID_NUMBERS = { refuse: 0, allow: 1, asNull: 2 } as const;
-
-export class CjsonSettings {
-  convertsSparse = false;
-  sparseRatio = 2;
-  sparseSafe = 10;
-  encodeDepthMax = 1_000;
-  decodeDepthMax = 1_000;
-  encodeInvalidNumbers: number = INVALID_NUMBERS.refuse;
-  decodeInvalidNumbers = true;
-  keepsBuffer = true;
-  numberPrecision = PRECISION_MAX;
-}
 
 type Option = (L: LuaState, settings: CjsonSettings) => number;
 
@@ -55,15 +40,17 @@ export class CjsonLibrary {
 
   /** The global module. Its functions have no upvalue, which reads as module 0. */
   entries(): LibraryEntries {
-    const bound = (option: Option, argumentsMax: number): CFunction => (L) => {
-      if (this.#lua.top(L) > argumentsMax) {
-        return this.#lua.raiseArgument(L, argumentsMax + 1, 'found too many arguments');
-      }
-      if (this.#lua.top(L) > 0) this.#isPristine = false;
-      // Absent arguments read as nil, and results follow them.
-      this.#lua.api.lua_settop(L, argumentsMax);
-      return option(L, this.#settings(L));
-    };
+    const bound =
+      (option: Option, argumentsMax: number): CFunction =>
+      (L) => {
+        if (this.#lua.top(L) > argumentsMax) {
+          return this.#lua.raiseArgument(L, argumentsMax + 1, 'found too many arguments');
+        }
+        if (this.#lua.top(L) > 0) this.#isPristine = false;
+        // Absent arguments read as nil, and results follow them.
+        this.#lua.api.lua_settop(L, argumentsMax);
+        return option(L, this.#settings(L));
+      };
     const functions: Record<string, CFunction> = {
       encode: (L) => {
         if (this.#lua.top(L) !== 1) return this.#lua.raiseArgument(L, 1, 'expected 1 argument');
@@ -96,12 +83,17 @@ export class CjsonLibrary {
         return 1;
       }, 1),
       decode_invalid_numbers: bound((L, settings) => {
-        settings.decodeInvalidNumbers = this.#choiceOption(L, Number(settings.decodeInvalidNumbers), ['off', 'on']) === 1;
+        settings.decodeInvalidNumbers =
+          this.#choiceOption(L, Number(settings.decodeInvalidNumbers), ['off', 'on']) === 1;
         return 1;
       }, 1),
       new: (L) => this.#newModule(L),
     };
-    const entries: Record<string, { index: number } | string | null> = { _NAME: 'cjson', _VERSION: '2.1.0', null: null };
+    const entries: Record<string, { index: number } | string | null> = {
+      _NAME: 'cjson',
+      _VERSION: '2.1.0',
+      null: null,
+    };
     for (const [name, body] of Object.entries(functions)) {
       const index = this.#lua.addFunction(body);
       this.#indices[name] = index;

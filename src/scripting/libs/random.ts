@@ -66,7 +66,10 @@ export class RandomLibrary {
       this.#seed(toInteger32(this.#lua.checkNumber(L, 1)));
       return 0;
     };
-    return { random: { index: this.#lua.addFunction(random) }, randomseed: { index: this.#lua.addFunction(randomseed) } };
+    return {
+      random: { index: this.#lua.addFunction(random) },
+      randomseed: { index: this.#lua.addFunction(randomseed) },
+    };
   }
 
   #seed(seed: number): void {
