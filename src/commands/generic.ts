@@ -332,7 +332,7 @@ const objectCommand = defineContainer(
       name: 'OBJECT|IDLETIME',
       since: '2.2.3',
       summary: 'Returns the time since the last access to an object.',
-      of: (object, view) => Math.max(0, Math.floor((view.nowMs - object.accessedAtMs) / 1000)),
+      of: (object, view) => Math.max(0, Math.floor(view.nowMs / 1000) - object.accessedAtSeconds),
     }),
     defineObject({
       name: 'OBJECT|REFCOUNT',

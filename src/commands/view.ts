@@ -18,8 +18,8 @@ export interface KeyObject {
   readonly version: Timestamp;
   /** Bytes that the resident key is charged for. */
   readonly memoryBytes: number;
-  /** Partition time in ms of the last access before this evaluation (coarse, for OBJECT IDLETIME). */
-  readonly accessedAtMs: number;
+  /** Partition time of the last access before this evaluation, in whole seconds (OBJECT IDLETIME). */
+  readonly accessedAtSeconds: number;
 }
 
 export interface View {

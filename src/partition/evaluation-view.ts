@@ -137,6 +137,8 @@ export class EvaluationView implements View {
   readonly #flushIndex: LogIndex[] = new Array<number>(SPACE_COUNT).fill(0);
   #lastTimestamp: Timestamp = 0;
   #timestamp: Timestamp = 0;
+  /** `nowMs` as an integer that a field holds without a box. */
+  #nowSeconds = 0;
   readonly #undo: UndoRecord[] = [];
   #undoCount = 0;
   #startPosition = 0;
@@ -166,6 +168,7 @@ export class EvaluationView implements View {
 
   begin(nowMs: number, protocol: Protocol): void {
     this.nowMs = nowMs;
+    this.#nowSeconds = Math.floor(nowMs / 1_000);
     this.protocol = protocol;
     this.waits = 0;
     this.firstRunMs = nowMs;
@@ -223,7 +226,7 @@ export class EvaluationView implements View {
     const resident = this.#live(space, key);
     if (resident === undefined) return undefined;
     resident.isReferenced = true;
-    resident.accessedAtMs = this.nowMs;
+    resident.accessedAtSeconds = this.#nowSeconds;
     return isPresent(resident) ? resident : undefined;
   }
 
@@ -303,7 +306,7 @@ export class EvaluationView implements View {
     resident.version = timestamp;
     resident.changedIndex = this.#batch.index;
     resident.isReferenced = true;
-    resident.accessedAtMs = this.nowMs;
+    resident.accessedAtSeconds = this.#nowSeconds;
     this.residents.charge(resident);
     if (expiresAtMs !== 0 && (resident.scheduledAtMs === 0 || expiresAtMs < resident.scheduledAtMs)) {
       this.#context.scheduleExpiry(resident);
@@ -394,7 +397,7 @@ export class EvaluationView implements View {
     resident.value = value;
     resident.expiresAtMs = fields.expiresAtMs;
     resident.version = fields.timestamp;
-    resident.accessedAtMs = this.nowMs;
+    resident.accessedAtSeconds = this.#nowSeconds;
     this.residents.charge(resident);
     if (resident.expiresAtMs !== 0) this.#context.scheduleExpiry(resident);
     return resident;

@@ -13,7 +13,7 @@ export const APPLY_BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** Requests waiting for a key, a load or a range scan in one partition. */
 export const PARKED_REQUESTS_MAX = 100_000;
 /** Bytes of entries of a group since its last checkpoint that start the next one. */
-export const CHECKPOINT_LOG_BYTES = 32 * 1024 * 1024;
+export const CHECKPOINT_LOG_BYTES = 16 * 1024 * 1024;
 /** Log bytes of a group in memory beyond which writes are refused until compaction catches up. */
 export const LOG_BYTES_MAX = 384 * 1024 * 1024;
 /** Keys that one turn of the expiry cycle deletes at most. */

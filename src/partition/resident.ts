@@ -27,7 +27,8 @@ export class ResidentKey {
   /** Log index of the entry that carries the last change; 0 if it was loaded and not changed since. */
   changedIndex: LogIndex = 0;
   memoryBytes = 0;
-  accessedAtMs = 0;
+  /** Partition time in whole seconds: fits where milliseconds would need a boxed number. */
+  accessedAtSeconds = 0;
   /** Used since the clock hand last passed. */
   isReferenced = false;
   /** Time under which the expiry heap holds this key; 0 = not in the heap. */

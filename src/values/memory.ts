@@ -9,8 +9,11 @@ import { Sequence } from './sequence.ts';
 import { PagedString } from './string.ts';
 import type { Value } from './value.ts';
 
-/** The entry in the map of keys, the resident object and its place in the eviction order. */
-const KEY_BYTES = 176;
+/**
+ * The entry in the map of keys (about 60), the resident object and its boxed numbers (about 150), and the share of the
+ * heap that stands free for the collector.
+ */
+const KEY_BYTES = 264;
 /** Header of a string; its characters follow, rounded up to words. */
 const STRING_BYTES = 16;
 const WORD = 8;

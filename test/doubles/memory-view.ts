@@ -44,14 +44,14 @@ class StoredKey implements KeyObject {
   expiresAtMs: number;
   version: Timestamp;
   memoryBytes: number;
-  accessedAtMs: number;
+  accessedAtSeconds: number;
 
   constructor(fields: KeyObject) {
     this.value = fields.value;
     this.expiresAtMs = fields.expiresAtMs;
     this.version = fields.version;
     this.memoryBytes = fields.memoryBytes;
-    this.accessedAtMs = fields.accessedAtMs;
+    this.accessedAtSeconds = fields.accessedAtSeconds;
   }
 
   /** Whoever still looks at it gets what no command can have meant. */
@@ -95,7 +95,7 @@ export class MemoryView implements View {
     const stored = this.#live(space, key);
     if (stored === undefined) return undefined;
     const handedOut = new StoredKey(stored);
-    stored.accessedAtMs = this.nowMs;
+    stored.accessedAtSeconds = this.nowMs;
     return this.#track(space, key, handedOut);
   }
 
@@ -120,7 +120,7 @@ export class MemoryView implements View {
     const memoryBytes = residentBytes(key, value);
     keys.set(
       key,
-      new StoredKey({ value, expiresAtMs, version: this.#lastTimestamp, memoryBytes, accessedAtMs: this.nowMs }),
+      new StoredKey({ value, expiresAtMs, version: this.#lastTimestamp, memoryBytes, accessedAtSeconds: Math.floor(this.nowMs / 1000) }),
     );
   }
 
