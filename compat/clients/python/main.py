@@ -149,17 +149,18 @@ class Failover:
         except Exception as error:  # the run fails with it
             self.failures.append(f"{name}: {error!r}")
 
+    def listen(self):
+        for line in sys.stdin:
+            if line.strip() == "killed":
+                self.killed_at = time.monotonic()
+
     def run(self):
         threads = [
             threading.Thread(target=self.work, args=(port, f"worker {index}"), daemon=True)
             for index, port in enumerate(self.ports * 2)
         ]
-        for thread in threads:
+        for thread in [threading.Thread(target=self.listen, daemon=True), *threads]:
             thread.start()
-        for line in sys.stdin:
-            if line.strip() == "killed":
-                self.killed_at = time.monotonic()
-                break
         for thread in threads:
             thread.join()
         assert not self.failures, self.failures

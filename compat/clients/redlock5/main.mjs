@@ -40,7 +40,7 @@ await run({
       redlock: new Redlock([client], { retryCount: 400, retryDelay: 25, retryJitter: 25 }),
     }));
     const summary = await throughLeaderDeath(workers, async ({ name, redlock }) => {
-      const lock = await redlock.acquire(['locks:failover'], 20_000);
+      const lock = await redlock.acquire(['redlock5:failover'], 20_000);
       // Released outside: another may get it before the answer to this release is back.
       const extended = await exclusion.hold(name, () => lock.extend(20_000));
       await extended.release();
