@@ -117,7 +117,8 @@ export interface LuaModule {
 }
 
 export async function loadLuaModule(): Promise<LuaModule> {
-  const path = createRequire(import.meta.url).resolve('wasmoon-lua5.1/dist/liblua5.1.wasm');
+  const require = createRequire(import.meta.url);
+  const path = require.resolve('wasmoon-lua5.1/dist/liblua5.1.wasm');
   return { module: new WebAssembly.Module(await readFile(path)) };
 }
 
