@@ -7,8 +7,8 @@
  * and is reported. The process's ways out (disk, store, network) are closed in the same way when it dies, so that code
  * which still runs in the turn of its death changes nothing.
  *
- * Each machine has clocks of its own: the monotonic one runs a little fast or slow and starts anywhere, the wall clock is
- * off and may step.
+ * Each machine has clocks of its own: the monotonic one runs a little fast or slow and starts anywhere; the wall clock
+ * is kept by others, is off by a constant, and may step.
  */
 import { crc32 } from '../../src/base/checksum.ts';
 import type {
@@ -135,7 +135,7 @@ export class SimMachine {
   }
 
   wallMs(): number {
-    return Math.floor(WALL_START_MS + this.options.scheduler.nowMs * this.options.clockRate + this.wallOffsetMs);
+    return Math.floor(WALL_START_MS + this.options.scheduler.nowMs + this.wallOffsetMs);
   }
 
   /** Whatever a process of this machine asked for is done for that process only. */

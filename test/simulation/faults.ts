@@ -7,6 +7,7 @@ import type { Fault } from './profile.ts';
 import type { World } from './world.ts';
 
 const HOUR_MS = 3_600_000;
+const SUPERVISOR_MS = 200;
 
 export class Faults {
   readonly #world: World;
@@ -66,6 +67,8 @@ export class Faults {
         return this.#transfer();
       case 'shutdown':
         return this.#shutDown(any);
+      case 'absent':
+        return this.#absent(any);
       case 'stallDisk':
         return this.#stallDisk(any);
       case 'stepClock':
@@ -166,6 +169,15 @@ export class Faults {
     });
   }
 
+  /** Away for so long that the others forget what it misses: it needs a snapshot. */
+  #absent(machine: SimMachine): void {
+    if (machine.boot === null) return;
+    this.#world.kill(machine);
+    this.#later(6_500, 10_000, () => {
+      if (machine.boot === null) this.#world.start(machine);
+    });
+  }
+
   #stallDisk(machine: SimMachine): void {
     const release = machine.disk.holdNext({ kind: 'writeAndSync' });
     this.#world.scheduler.after(100 + this.#random.float() * 3_000, release);
@@ -183,9 +195,15 @@ export class Faults {
     this.#world.isHealed = true;
     this.#world.slowness = 1;
     network.healAll();
-    for (const machine of machines) {
-      if (machine.boot === null) this.#world.start(machine);
-      else if (machine.boot.isPaused) machine.boot.resume();
-    }
+    for (const machine of machines) if (machine.boot?.isPaused === true) machine.boot.resume();
+    this.#keepUp();
+  }
+
+  /** A supervisor: starts what is down, also a node that was told to shut down before all was healed. */
+  #keepUp(): void {
+    for (const machine of this.#world.machines) if (machine.boot === null) this.#world.start(machine);
+    this.#world.scheduler.after(SUPERVISOR_MS, () => {
+      this.#keepUp();
+    });
   }
 }

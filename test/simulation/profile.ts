@@ -20,6 +20,7 @@ export const FAULTS = [
   'slow',
   'transfer',
   'shutdown',
+  'absent',
   'stallDisk',
   'stepClock',
   'checkpoint',
@@ -76,7 +77,7 @@ export function drawProfile(seed: number): Profile {
   const electionTimeoutMs = random.pick([200, 400, 1_000]);
   const partitions = random.pick([1, 1, 1, 4]);
   const drawn = FAULTS.filter(() => random.chance(0.35));
-  const hasRestarts = drawn.some((fault) => /^(kill|powerOff|shutdown)/.test(fault));
+  const hasRestarts = drawn.some((fault) => /^(kill|powerOff|shutdown|absent)/.test(fault));
   // A node that has heard of no leader since its start trusts its wall clock: steps and restarts do not go together.
   const faults = drawn.filter((fault) => fault !== 'stepClock' || !hasRestarts);
   const workloads = WORKLOADS.filter(() => random.chance(0.5));
@@ -88,9 +89,9 @@ export function drawProfile(seed: number): Profile {
     readConsistency: random.pick(['quorum', 'quorum', 'lease']),
     electionTimeoutMs,
     heartbeatMs: Math.floor(electionTimeoutMs / random.pick([5, 10])),
-    commandTimeoutMs: random.pick([500, 2_000, 5_000]),
+    commandTimeoutMs: random.pick([500, 500, 2_000, 5_000]),
     checkpointIntervalMs: random.pick([200, 1_000, 10_000]),
-    logMemoryBytes: random.pick([500, 20_000, 1_000_000]),
+    logMemoryBytes: random.pick([500, 500, 20_000, 1_000_000]),
     residentBytes: random.pick([0, 0, 1, 3_000]),
     latencyMs: { min: random.pick([0.05, 0.5, 2]), max: random.pick([3, 3, 10, 30]) },
     lateChance: random.pick([0, 0, 0.002, 0.02]),
@@ -100,7 +101,7 @@ export function drawProfile(seed: number): Profile {
     drift: random.pick([0, 0.001, 0.03]),
     wallOffsetMs: random.pick([0, 5, CLOCK_OFFSET_MAX_MS / 2]),
     faults: isQuiet ? [] : faults,
-    faultGapMs: random.pick([300, 1_000, 3_000]),
+    faultGapMs: random.pick([500, 1_500, 4_000]),
     faultTimeMs: random.pick([8_000, 12_000, 20_000]),
     workloads: workloads.length === 0 ? ['counter'] : workloads,
     clientCount: random.pick([2, 3, 4]),

@@ -186,7 +186,7 @@ export class World {
           if (machine.boot === boot) this.kill(machine);
         },
         (error: unknown) => {
-          if (!(error instanceof ProcessEnded)) this.violation(`${machine.name}: the shutdown failed: ${String(error)}`);
+          if (!(error instanceof ProcessEnded)) this.violation(`${machine.name}: the shutdown failed: ${error instanceof Error ? (error.stack ?? '') : String(error)}`);
         },
       );
     });

@@ -2,7 +2,7 @@
  * Clients that take turns: fenced locks with and without waiting, and the lock that everybody makes of SET NX PX. A holder
  * sometimes forgets to release, or goes on as if it had died.
  */
-import { checkLock, type Grant } from '../checkers/lock.ts';
+import { type Attempt, checkFairness, checkLock, type Grant } from '../checkers/lock.ts';
 import { CLOCK_OFFSET_MAX_MS } from '../profile.ts';
 import { Actor, mustRead, type Workload } from '../workload.ts';
 import type { World } from '../world.ts';
@@ -11,12 +11,15 @@ const RESOURCES = ['lock:a', 'lock:b'];
 /** SET NX PX: it has no token, so the workload counts its grants. */
 const PLAIN = 'lock:plain';
 const WAITS_MS = [0, 0, 300, 1_500];
+/** Longer than any way to the leader and back. */
+const FAIRNESS_MARGIN_MS = 700;
 
 export class LockWorkload implements Workload {
   readonly name = 'lock';
   okCount = 0;
   readonly #world: World;
   readonly #grants = new Map<string, Grant[]>([...RESOURCES, PLAIN].map((resource) => [resource, []]));
+  readonly #attempts = new Map<string, Attempt[]>(RESOURCES.map((resource) => [resource, []]));
   readonly #finalTokens = new Map<string, number>();
   #owners = 0;
 
@@ -45,9 +48,10 @@ export class LockWorkload implements Workload {
     if (acquired.outcome.kind !== 'ok') return;
     this.okCount++;
     const token = acquired.outcome.reply;
-    if (typeof token !== 'number') return;
     const { startMs, endMs } = acquired;
-    let leaseEndMs = this.#leaseEnd(waitMs === 0 ? startMs : startMs, ttlMs);
+    if (waitMs > 0) this.#attempts.get(resource)?.push({ owner, startMs, endMs, isGranted: token !== null });
+    if (typeof token !== 'number') return;
+    let leaseEndMs = this.#leaseEnd(startMs, ttlMs);
     await actor.world.scheduler.sleep(actor.random.below(ttlMs));
     if (actor.random.chance(0.3)) {
       const extended = await actor.call('KAHUNA.LOCK', 'EXTEND', resource, owner, 'PX', ttlMs);
@@ -109,6 +113,9 @@ export class LockWorkload implements Workload {
         continue;
       }
       broken.push(...checkLock(resource, grants));
+      if (this.#world.profile.faults.length === 0) {
+        broken.push(...checkFairness(resource, this.#attempts.get(resource) ?? [], FAIRNESS_MARGIN_MS));
+      }
       const highest = Math.max(0, ...grants.map(({ token }) => token));
       const final = this.#finalTokens.get(resource) ?? 0;
       if (final < highest) broken.push(`lock ${resource}: token ${highest} was granted, the highest is said to be ${final}`);
