@@ -24,6 +24,11 @@ const WAITING_TIMES: Readonly<Record<string, WaitingTime>> = {
   bzmpop: { in: 'first', unit: 's' },
 };
 
+/** `name` in any case. */
+export function mayWait(name: string): boolean {
+  return Object.hasOwn(WAITING_TIMES, name.toLowerCase());
+}
+
 /** Commands whose answer to "it timed out" is a null array; the others answer null. */
 const NULL_ARRAY_COMMANDS: ReadonlySet<string> = new Set([
   'blpop',

@@ -27,7 +27,7 @@ const FLAG_ORDER = [
   'allow_busy',
 ] as const;
 
-export type KeyAccess = 'RO' | 'RW' | 'OW' | 'RM';
+type KeyAccess = 'RO' | 'RW' | 'OW' | 'RM';
 
 /** What each access means besides its two letters. */
 const ACCESS_FLAGS: Readonly<Record<KeyAccess, readonly string[]>> = {
@@ -37,7 +37,7 @@ const ACCESS_FLAGS: Readonly<Record<KeyAccess, readonly string[]>> = {
   RM: ['RM', 'delete'],
 };
 
-export function keyAccessOf(spec: CommandSpec): KeyAccess {
+function keyAccessOf(spec: CommandSpec): KeyAccess {
   return spec.keyAccess ?? (spec.flags.includes('write') ? 'RW' : 'RO');
 }
 

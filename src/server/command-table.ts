@@ -7,6 +7,7 @@
  */
 import { assert } from '../base/assert.ts';
 import type { CommandFlag, CommandSpec, DataCommand } from '../commands/define.ts';
+import { mayWait } from './blocking.ts';
 import { SPELLINGS_MAX } from './limits.ts';
 import { sessionContainer } from './session-command.ts';
 import type { SessionCommand } from './session-command.ts';
@@ -77,7 +78,6 @@ const FLAG_BITS: Partial<Record<CommandFlag, number>> = {
   skip_monitor: ENTRY.unmonitored,
   admin: ENTRY.unmonitored,
   skip_slowlog: ENTRY.unlogged,
-  blocking: ENTRY.blocking,
 };
 
 /** Commands whose body the script catalogue must hold before they are sent to a leader. */
@@ -92,6 +92,7 @@ const SCRIPT_BITS: Readonly<Record<string, number>> = {
 function bitsOf(spec: CommandSpec, session: SessionCommand | null): number {
   let bits = SCRIPT_BITS[spec.name] ?? 0;
   for (const flag of spec.flags) bits |= FLAG_BITS[flag] ?? 0;
+  if (mayWait(spec.name)) bits |= ENTRY.blocking;
   if (session?.isImmediateInMulti === true) bits |= ENTRY.immediateInMulti;
   if (session?.isAfterEarlier === true) bits |= ENTRY.afterEarlier;
   return bits;

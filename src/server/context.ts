@@ -4,6 +4,7 @@ import type { Platform } from '../base/platform.ts';
 import type { Cluster } from '../cluster/api.ts';
 import type { Settings } from '../config/live.ts';
 import type { DataCommand } from '../commands/define.ts';
+import type { AclLog } from './acl-log.ts';
 import type { Clients } from './clients.ts';
 import type { CommandTable } from './command-table.ts';
 import type { Credentials } from './credentials.ts';
@@ -45,6 +46,7 @@ export interface ServerContext {
   readonly latency: LatencyMonitor;
   readonly stats: ServerStats;
   readonly credentials: Credentials;
+  readonly aclLog: AclLog;
   readonly scriptDigests: ScriptDigests;
   readonly facts: ProcessFacts;
   readonly memoryMarks: MemoryMarks;

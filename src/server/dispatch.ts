@@ -25,13 +25,13 @@ import type { CommandEntry } from './command-table.ts';
 import type { ServerContext } from './context.ts';
 import { type ClusterSlot, CommandWork, Slot } from './pending.ts';
 import { ensureScript, isScriptKnown } from './script-bodies.ts';
-import { GATE, STALL, isErrorReply } from './session.ts';
+import { GATE, STALL, errorOf } from './session.ts';
 import type { Session } from './session.ts';
 import { ANSWERED_LATER, NO_REPLY } from './session-command.ts';
 import type { SessionCommand, SessionReply } from './session-command.ts';
 
 /** Reasons of the server to leave the straight path; disjoint from GATE. */
-export const SERVER_GATE = { loading: 256, paused: 512, monitored: 1024 } as const;
+const SERVER_GATE = { loading: 256, paused: 512, monitored: 1024 } as const;
 
 export class Dispatcher {
   #attached: ServerContext | null = null;
@@ -94,12 +94,12 @@ export class Dispatcher {
 
   /** Counts a command that ran inside EXEC, without a time of its own. */
   recordInExec(entry: CommandEntry, reply: Reply): void {
-    const isFailed = isErrorReply(reply);
     entry.stats.calls++;
     this.#context.stats.commandsProcessed++;
-    if (!isFailed) return;
+    const error = errorOf(reply);
+    if (error === null) return;
     entry.stats.failed++;
-    if (reply instanceof ErrorReply) this.#context.stats.recordError(reply);
+    this.#context.stats.recordError(error);
   }
 
   recordAllInExec(entries: readonly CommandEntry[], replies: readonly Reply[]): void {
@@ -275,10 +275,10 @@ export class Dispatcher {
   #account(session: Session, entry: CommandEntry, argv: readonly Buffer[], startedMs: number, reply: Reply): void {
     const { live, stats, platform } = this.#context;
     const usec = (platform.clock.monotonicMs() - startedMs) * 1000;
-    const isFailed = typeof reply === 'object' && isErrorReply(reply);
+    const error = typeof reply === 'object' ? errorOf(reply) : null;
     stats.commandsProcessed++;
-    entry.stats.recordCall(usec, isFailed);
-    if (isFailed && reply instanceof ErrorReply) stats.recordError(reply);
+    entry.stats.recordCall(usec, error !== null);
+    if (error !== null) stats.recordError(error);
     if (usec < live.slowestOrdinaryUsec) return;
     this.#recordSlow(session, entry, argv, usec);
   }

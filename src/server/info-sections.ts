@@ -311,7 +311,7 @@ export const INFO_SECTIONS: Readonly<Record<string, InfoSection>> = {
 const UNITS = ['B', 'K', 'M', 'G', 'T'] as const;
 
 /** As bytesToHuman of Redis: 1.20M. */
-export function humanBytes(bytes: number): string {
+function humanBytes(bytes: number): string {
   let amount = bytes;
   let unit = 0;
   while (amount >= 1024 && unit < UNITS.length - 1) {

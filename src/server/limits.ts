@@ -58,6 +58,10 @@ export const SLOWLOG_ARGUMENT_BYTES_MAX = 128;
 /** Distinct error prefixes that errorstats counts apart; further ones are counted together as OTHER. */
 export const ERROR_PREFIXES_MAX = 128;
 
+/** Entries of ACL LOG (acllog-max-len of Redis), and how far apart equal failures are still one entry. Milliseconds. */
+export const ACL_LOG_ENTRIES_MAX = 128;
+export const ACL_LOG_MERGE_MS = 60_000;
+
 /** Samples kept for each event of LATENCY HISTORY (LATENCY_TS_LEN of Redis). */
 export const LATENCY_SAMPLES_MAX = 160;
 

@@ -43,7 +43,7 @@ const ESCAPES: Readonly<Record<number, string>> = {
 };
 
 /** As sdscatrepr: printable ASCII stays, the rest is escaped. */
-export function quoted(bytes: Uint8Array): string {
+function quoted(bytes: Uint8Array): string {
   let text = '"';
   for (const byte of bytes) {
     const escape = ESCAPES[byte];

@@ -5,10 +5,11 @@
  *
  * A slot is filled once, in any order; replies leave from the head only.
  */
-import { mustExist } from '../base/assert.ts';
+import { assert, mustExist } from '../base/assert.ts';
 import type { Call, WatchedKey, Work, WriteMark } from '../cluster/api.ts';
 import type { DataCommand } from '../commands/define.ts';
-import { NULL_ARRAY } from '../resp/reply.ts';
+import { decodeReplies } from '../resp/decode.ts';
+import { EncodedReply, NULL_ARRAY } from '../resp/reply.ts';
 import type { Protocol, Reply } from '../resp/reply.ts';
 import type { CommandEntry } from './command-table.ts';
 import type { Session } from './session.ts';
@@ -116,10 +117,22 @@ export class TransactionWork extends ClusterSlot {
   }
 
   override complete(reply: Reply): void {
-    if (Array.isArray(reply)) this.session.context.dispatcher.recordAllInExec(this.#entries, reply);
+    const { dispatcher } = this.session.context;
+    if (Array.isArray(reply)) dispatcher.recordAllInExec(this.#entries, reply);
+    else if (reply instanceof EncodedReply && reply.bytes[0] === ARRAY) dispatcher.recordAllInExec(this.#entries, []);
     // A watched key moved: Redis answers a null array.
-    this.session.completed(this, reply === null ? NULL_ARRAY : reply);
+    this.session.completed(this, isNull(reply) ? NULL_ARRAY : reply);
   }
+}
+
+const ARRAY = 0x2a;
+/** `_` of RESP3; the null bulk string of RESP2 is the only reply of five bytes that begins with `$-`. */
+const RESP3_NULL = 0x5f;
+
+function isNull(reply: Reply): boolean {
+  if (!(reply instanceof EncodedReply)) return reply === null;
+  const { bytes } = reply;
+  return bytes[0] === RESP3_NULL || (bytes[0] === 0x24 && bytes[1] === 0x2d);
 }
 
 /** Work on behalf of a session command (WATCH, EXEC with session commands in it): its reply goes to the command. */
@@ -135,7 +148,7 @@ export class SideWork implements Work {
     this.call = 'calls' in what ? null : what;
     this.transaction = 'calls' in what ? what : null;
     this.protocol = session.protocol;
-    this.deadlineMs = session.nowMs + session.commandTimeoutMs;
+    this.deadlineMs = session.context.platform.clock.monotonicMs() + session.commandTimeoutMs;
     this.mark = session.mark;
     this.#done = done;
   }
@@ -143,6 +156,13 @@ export class SideWork implements Work {
   complete(reply: Reply): void {
     const done = mustExist(this.#done, 'a work was completed twice');
     this.#done = null;
-    done(reply);
+    // A leader elsewhere has encoded it already.
+    done(reply instanceof EncodedReply ? decodeOne(reply) : reply);
   }
+}
+
+function decodeOne(reply: EncodedReply): Reply {
+  const [decoded] = decodeReplies(reply.bytes);
+  assert(decoded !== undefined, 'an encoded reply is one reply');
+  return decoded;
 }

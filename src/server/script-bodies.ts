@@ -58,6 +58,6 @@ export async function ensureScript(
   return true;
 }
 
-export function sha1Hex(bytes: Uint8Array): string {
+function sha1Hex(bytes: Uint8Array): string {
   return createHash('sha1').update(bytes).digest('hex');
 }

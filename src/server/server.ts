@@ -6,6 +6,7 @@ import type { Cluster } from '../cluster/api.ts';
 import type { DataCommand } from '../commands/define.ts';
 import { rewriteConfigFile } from '../config/file.ts';
 import type { Settings } from '../config/live.ts';
+import { AclLog } from './acl-log.ts';
 import { AdminService } from './admin-http.ts';
 import { Clients } from './clients.ts';
 import { CommandTable } from './command-table.ts';
@@ -124,6 +125,7 @@ function buildContext(options: ServerOptions, port: () => number): ServerContext
     latency: new LatencyMonitor(),
     stats: new ServerStats(),
     credentials,
+    aclLog: new AclLog(),
     scriptDigests: new ScriptDigests(),
     facts: options.facts ?? unknownProcess,
     memoryMarks: new MemoryMarks(),

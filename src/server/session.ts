@@ -393,6 +393,15 @@ export class Session implements ConnectionHandler {
 
   /** Sends what is owed, goes on after a wait. True if it may go on again: sending ended the wait. */
   endOfTurn(): boolean {
+    try {
+      return this.#endOfTurn();
+    } catch (error) {
+      this.fail(error);
+      return false;
+    }
+  }
+
+  #endOfTurn(): boolean {
     if (this.#isClosed) return false;
     if (this.#stall === 0 && !this.#isEnding && (this.#parked !== null || this.#reader.isPaused)) {
       this.nowMs = this.context.platform.clock.monotonicMs();
@@ -572,7 +581,12 @@ function bulkBytes(reply: Reply): number {
   return reply instanceof Uint8Array ? reply.byteLength : 0;
 }
 
-/** Whether the reply is an error, also if a leader elsewhere has already encoded it. */
-export function isErrorReply(reply: Reply): boolean {
-  return reply instanceof ErrorReply || (reply instanceof EncodedReply && reply.bytes[0] === 0x2d);
+/** The reply as an error, also if a leader elsewhere has already encoded it; null if it is none. */
+export function errorOf(reply: Reply): ErrorReply | null {
+  if (reply instanceof ErrorReply) return reply;
+  if (!(reply instanceof EncodedReply) || reply.bytes[0] !== MINUS) return null;
+  const { bytes } = reply;
+  return new ErrorReply(Buffer.from(bytes.buffer, bytes.byteOffset + 1, bytes.byteLength - 3).toString('latin1'));
 }
+
+const MINUS = 0x2d;

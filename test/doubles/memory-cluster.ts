@@ -16,7 +16,8 @@ import type {
 } from '../../src/cluster/api.ts';
 import { createHash } from 'node:crypto';
 import type { DataCommand } from '../../src/commands/define.ts';
-import { type Reply, ReplyError } from '../../src/resp/reply.ts';
+import { encodeReply } from '../../src/resp/encode.ts';
+import { EncodedReply, type Reply, ReplyError } from '../../src/resp/reply.ts';
 
 /** What the fake commands see instead of a view. */
 export interface MemoryKeyspace {
@@ -42,6 +43,8 @@ export class MemoryCluster implements Cluster {
   readonly cancelled: Work[] = [];
   submitted = 0;
   isHolding = false;
+  /** Completes with replies in the wire form, as those of a leader on another node are. */
+  isRemote = false;
   /** Replies to every work instead of evaluating it. */
   failure: Reply | null = null;
   /** Thrown by `submit`, once. */
@@ -111,7 +114,8 @@ export class MemoryCluster implements Cluster {
       this.parked.push(work);
       return;
     }
-    const reply = this.failure ?? this.#evaluate(work);
+    const answer = this.failure ?? this.#evaluate(work);
+    const reply = this.isRemote ? new EncodedReply(encodeReply(answer, work.protocol)) : answer;
     if (this.isHolding) this.held.push({ work, reply });
     else work.complete(reply);
   }

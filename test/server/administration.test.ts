@@ -268,6 +268,31 @@ describe('the rest of the server group', () => {
     assert.match(await client.error('ACL', 'GENPASS', '0'), /^ERR ACL GENPASS argument/);
   });
 
+  it('ACL LOG keeps failed authentications, equal ones as one', async () => {
+    const world = await createWorld({ settings: [['requirepass', 'x']] });
+    const client = await world.connect();
+    await client.send('AUTH wrong', 'AUTH wrong', 'HELLO 3 AUTH nobody x', 'AUTH x');
+    await world.time.pass(1500);
+    const log = plain(await client.call('ACL', 'LOG')) as unknown[][];
+    assert.equal(log.length, 2);
+    assert.deepEqual(log[1]?.slice(0, 12), [
+      'count',
+      2,
+      'reason',
+      'auth',
+      'context',
+      'toplevel',
+      'object',
+      'AUTH',
+      'username',
+      'default',
+      'age-seconds',
+      '1.5',
+    ]);
+    assert.equal(plain(await client.call('ACL', 'LOG', 'RESET')), 'OK');
+    assert.deepEqual(await client.call('ACL', 'LOG', '5'), []);
+  });
+
   it('WAIT and WAITAOF wait for the earlier writes of the connection first', async () => {
     const world = await createWorld();
     const client = await world.connect();

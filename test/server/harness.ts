@@ -106,10 +106,11 @@ export interface World {
 
 export interface WorldOptions {
   readonly settings?: readonly (readonly [name: string, text: string])[];
-  readonly start?: Partial<Record<string, unknown>>;
   readonly seed?: number;
   readonly pieceBytesMax?: number;
   readonly isReady?: boolean;
+  /** The leader is another node: its replies arrive encoded. */
+  readonly isRemote?: boolean;
   readonly options?: Partial<ServerOptions>;
   readonly values?: Partial<Settings['values']>;
 }
@@ -126,6 +127,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   });
   const cluster = new MemoryCluster();
   cluster.isReady = options.isReady ?? true;
+  cluster.isRemote = options.isRemote ?? false;
   const settings = new Settings({ ...new Settings().values, bind: [HOST], ...options.values });
   settings.set(options.settings ?? []);
   const log: LogLine[] = [];
@@ -152,6 +154,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   await server.start();
   const connectTo = async (host: string, port: number): Promise<Client> => {
     const connecting = network.host(host).connect({ host: HOST, port, timeoutMs: 1000 });
+    // Rejected within settle(): handled below, a moment later.
+    connecting.catch(() => undefined);
     await time.settle();
     return new Client(await connecting, time);
   };

@@ -119,6 +119,8 @@ const generatePassword = sessionCommand({
   },
 });
 
+const ACL_LOG_DEFAULT_COUNT = 10;
+
 const log = sessionCommand({
   name: 'ACL|LOG',
   group: 'server',
@@ -128,12 +130,14 @@ const log = sessionCommand({
   flags: ['admin', 'noscript', 'loading', 'stale'],
   arity: -2,
   args: [optional(oneOf('operation', integer('count'), token('RESET')))],
-  run: (_session, argv) => {
+  run: ({ context }, argv) => {
     if (argv.length > 3) return fail(unknownSubcommandOrArity('ACL', argv[1] ?? Buffer.alloc(0)));
-    if (argv.length === 3 && upperAt(argv, 2) === 'RESET') return OK;
-    if (argv.length === 3) mustIntegerAt(argv, 2);
-    // Nothing is denied to an authenticated user; failed authentications are in the node's log.
-    return [];
+    if (argv.length === 3 && upperAt(argv, 2) === 'RESET') {
+      context.aclLog.reset();
+      return OK;
+    }
+    const count = argv.length === 3 ? mustIntegerAt(argv, 2) : ACL_LOG_DEFAULT_COUNT;
+    return context.aclLog.reply(Math.max(0, count), context.platform.clock.wallMs());
   },
 });
 

@@ -15,6 +15,7 @@ import {
 import { MapReply, OK, PONG, Status } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
 import { isKeyword, mustDatabase, mustIntegerAt, textAt } from '../arguments.ts';
+import { describeClient } from '../client-line.ts';
 import { REDIS_VERSION } from '../context.ts';
 import { DEFAULT_USER } from '../credentials.ts';
 import { CLIENT_TEXT_BYTES_MAX } from '../limits.ts';
@@ -63,16 +64,24 @@ const auth = sessionCommand({
     if (argv.length > 3) return fail(SYNTAX_ERROR);
     const [, first, second] = argv;
     if (first === undefined) return fail(SYNTAX_ERROR);
-    if (second !== undefined) return authenticate(session, first, second);
+    if (second !== undefined) return authenticate(session, 'AUTH', [first, second]);
     if (!session.context.credentials.isRequired) return fail(AUTH_WITHOUT_PASSWORD);
-    return authenticate(session, Buffer.from(DEFAULT_USER), first);
+    return authenticate(session, 'AUTH', [Buffer.from(DEFAULT_USER), first]);
   },
 });
 
-function authenticate(session: Session, user: Buffer, password: Buffer): Reply {
+type NameAndPassword = readonly [user: Buffer, password: Buffer];
+
+function authenticate(session: Session, by: 'AUTH' | 'hello', [user, password]: NameAndPassword): Reply {
   const { context } = session;
   if (!context.credentials.verify(user, password)) {
     context.stats.authFailures++;
+    context.aclLog.record({
+      object: by,
+      user: textAt([user], 0).slice(0, CLIENT_TEXT_BYTES_MAX),
+      clientInfo: describeClient(session),
+      wallMs: context.platform.clock.wallMs(),
+    });
     context.log.warn('authentication failed', { client: session.id, address: session.connection.remoteAddress });
     return fail(WRONG_PASS);
   }
@@ -81,7 +90,7 @@ function authenticate(session: Session, user: Buffer, password: Buffer): Reply {
 }
 
 interface HelloOptions {
-  readonly credentials: readonly [user: Buffer, password: Buffer] | null;
+  readonly credentials: NameAndPassword | null;
   readonly name: string | null;
 }
 
@@ -115,7 +124,7 @@ const hello = sessionCommand({
       version = asked;
     }
     const options = helloOptions(argv);
-    if (options.credentials !== null) authenticate(session, ...options.credentials);
+    if (options.credentials !== null) authenticate(session, 'hello', options.credentials);
     if (!session.isAuthenticated) return fail(HELLO_NOAUTH);
     if (options.name !== null) session.name = options.name;
     if (version !== null) session.protocol = version;

@@ -3,7 +3,7 @@ import { block, integer, many, oneOf, optional, text, token, after } from '../..
 import { SYNTAX_ERROR, fail, genericError } from '../../resp/errors.ts';
 import { OK, Status, VerbatimReply } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
-import { isKeyword, upperAt } from '../arguments.ts';
+import { isKeyword, mustIntegerAt, upperAt } from '../arguments.ts';
 import { REDIS_VERSION } from '../context.ts';
 import { NO_REPLY, sessionCommand, sessionContainer } from '../session-command.ts';
 import { helpReply } from './help.ts';
@@ -236,8 +236,12 @@ const lolwut = sessionCommand({
   flags: ['readonly', 'fast'],
   arity: -1,
   args: [optional(after('VERSION', integer('version')))],
-  run: (session) =>
-    new VerbatimReply('txt', `${ART.join('\n')}\nRedis ver. ${REDIS_VERSION} (Kahuna ${session.context.version})\n`),
+  run: (session, argv) => {
+    // The numbers behind VERSION shape Redis's drawings; ours has one shape, and checks them all the same.
+    if (upperAt(argv, 1) === 'VERSION') for (let i = 2; i < argv.length; i++) mustIntegerAt(argv, i);
+    const versions = `Redis ver. ${REDIS_VERSION} (Kahuna ${session.context.version})`;
+    return new VerbatimReply('txt', `${ART.join('\n')}\n${versions}\n`);
+  },
 });
 
 const NO_MODULES = genericError('modules cannot be loaded into this server');
