@@ -49,7 +49,7 @@ const acquire = defineCommand({
   since: '1.0.0',
   summary: 'Takes or renews a lock; returns its fencing token, or nil while another owner holds it.',
   complexity: 'O(1)',
-  flags: ['write', 'denyoom'],
+  flags: ['write', 'denyoom', 'blocking'],
   args: [key('resource'), text('owner'), after('PX', integer('ttl')), optional(after('WAIT', integer('milliseconds')))],
   run: (view, args): Reply => {
     const resource = readResource(args);
@@ -67,7 +67,7 @@ const macquire = defineCommand({
   since: '1.0.0',
   summary: 'Takes or renews several locks, all or none; returns their fencing tokens.',
   complexity: 'O(N) where N is the number of resources.',
-  flags: ['write', 'denyoom'],
+  flags: ['write', 'denyoom', 'blocking'],
   args: [
     integer('numkeys'),
     many(key('resource')),
