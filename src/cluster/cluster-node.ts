@@ -170,6 +170,10 @@ export class ClusterNode implements Cluster, ReplicaHost {
       sendCancel: (to, counter) => {
         this.#sendCancel(to, counter);
       },
+      isServingHere: (group) => this.engine.replicas.get(group)?.isServing ?? false,
+      endOfTurn: (callback) => {
+        platform.timers.endOfTurn(callback);
+      },
     });
     this.#forwarder = new Forwarder({
       transport: this.transport,
@@ -249,7 +253,8 @@ export class ClusterNode implements Cluster, ReplicaHost {
         // The others count whole ticks, the first of which may be short.
         leaseMs: ((electionTicks - 1) * heartbeatMs * LEASE_PER_MILLE) / 1_000,
         commandTimeoutMs: this.#options.commandTimeoutMs,
-        requestWindowMs: this.#options.commandTimeoutMs + REQUEST_WINDOW_SLACK_MS,
+        // A node alone repeats nothing: its clients' requests end with it.
+        requestWindowMs: this.#topology.nodes.length === 1 ? 0 : this.#options.commandTimeoutMs + REQUEST_WINDOW_SLACK_MS,
         logMemoryBytes: this.#options.logMemoryBytes,
         applied: stored.applied,
       },

@@ -48,6 +48,8 @@ export class Route {
   leader: NodeId = 0;
   /** Greatest term in which a leader was heard of. */
   term: Term = 0;
+  /** The held requests are tried at the end of this turn. */
+  isDrainDue = false;
   /** Wait for a leader, in order of submission. */
   held: EntryJob[] = [];
   /** Sent to another node and not answered, by their count. */

@@ -30,6 +30,9 @@ export interface RouterHost {
   /** Sends a request; false if there is no connection to the node. */
   sendRequest(to: NodeId, route: Route, job: EntryJob): boolean;
   sendCancel(to: NodeId, counter: number): void;
+  /** True if this node leads the group and takes requests. */
+  isServingHere(group: GroupId): boolean;
+  endOfTurn(callback: () => void): void;
 }
 
 export class Router implements JobOwner {
@@ -100,14 +103,28 @@ export class Router implements JobOwner {
   #send(job: EntryJob): boolean {
     const { route } = job;
     if (route.leader === 0) return false;
-    job.heldSinceMs = 0;
     if (route.leader === this.#host.node) {
+      if (!this.#host.isServingHere(route.group)) return false;
+      job.heldSinceMs = 0;
       this.#host.submitHere(route.group, job);
       return true;
     }
     if (!this.#host.sendRequest(route.leader, route, job)) return false;
+    job.heldSinceMs = 0;
     route.inflight.set(job.counter, job);
     return true;
+  }
+
+  /** What has to wait may find that the next leader is known already: nobody will say so again. */
+  #holdAgain(job: EntryJob): void {
+    const { route } = job;
+    route.hold(job, this.#host.clock.monotonicMs());
+    if (route.isDrainDue) return;
+    route.isDrainDue = true;
+    this.#host.endOfTurn(() => {
+      route.isDrainDue = false;
+      this.#drain(route);
+    });
   }
 
   #drain(route: Route): void {
@@ -154,7 +171,7 @@ export class Router implements JobOwner {
   retry(job: Job): void {
     assert(job instanceof EntryJob, 'the router owns the jobs that it made');
     job.isRetry = true;
-    if (!job.isCancelled) job.route.hold(job, this.#host.clock.monotonicMs());
+    if (!job.isCancelled) this.#holdAgain(job);
   }
 
   #finish(job: EntryJob, reply: Reply, index: LogIndex): void {
@@ -188,7 +205,7 @@ export class Router implements JobOwner {
     route.inflight.delete(counter);
     job.isRetry = true;
     if (route.term === term) route.leader = 0;
-    route.hold(job, this.#host.clock.monotonicMs());
+    this.#holdAgain(job);
   }
 
   /** A node leads a group and serves. */
@@ -222,7 +239,10 @@ export class Router implements JobOwner {
   tick(): void {
     const now = this.#host.clock.monotonicMs();
     for (const route of this.#routes.values()) {
-      if (route.held.length > 0) this.#refuseHeld(route, now);
+      if (route.held.length > 0) {
+        this.#drain(route);
+        this.#refuseHeld(route, now);
+      }
       if (route.inflight.size > 0) this.#refuseInflight(route, now);
     }
   }

@@ -39,6 +39,10 @@ export class ScriptView implements View {
     return this.#view.timestamp;
   }
 
+  version(space: Space, key: string): Timestamp {
+    return this.#view.version(space, key);
+  }
+
   get random(): Random {
     return this.#view.random;
   }

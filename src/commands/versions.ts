@@ -6,7 +6,7 @@ import type { Reply } from '../resp/reply.ts';
 import { defineCommand } from './define.ts';
 import { key, many } from './grammar.ts';
 
-/** Answers with the version of each key, 0 for an absent one. */
+/** Answers with the version of each key, absent ones too. */
 export const watchVersions = defineCommand({
   name: '%WATCH',
   group: 'transactions',
@@ -17,7 +17,7 @@ export const watchVersions = defineCommand({
   args: [many(key())],
   run: (view, args): Reply => {
     const versions: number[] = [];
-    while (args.remaining > 0) versions.push(view.peek(args.database, args.key())?.version ?? 0);
+    while (args.remaining > 0) versions.push(view.version(args.database, args.key()));
     return versions;
   },
 });

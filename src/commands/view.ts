@@ -35,6 +35,8 @@ export interface View {
   find(space: Space, key: string): KeyObject | undefined;
   /** Like `find`, without counting as an access (TTL, OBJECT, TYPE …: Redis's LOOKUP_NOTOUCH). */
   peek(space: Space, key: string): KeyObject | undefined;
+  /** What WATCH remembers: changes whenever the key does, also from absent over present to absent. 0 is possible. */
+  version(space: Space, key: string): Timestamp;
   /** Creates or replaces the key. `expiresAtMs` 0 = no expiry; a time not after `nowMs` deletes the key at once. */
   put(space: Space, key: string, value: Value, expiresAtMs: number): void;
   /** Deletes the key; false if there was none. */

@@ -159,6 +159,7 @@ export class EvaluationView implements View {
       this.#flushIndex[space] = 0;
     }
     this.#lastTimestamp = state.lastTimestamp;
+    this.residents.forgetUpTo(state.lastTimestamp);
     this.#undoCount = 0;
     this.touched = [];
   }
@@ -235,6 +236,13 @@ export class EvaluationView implements View {
     return resident !== undefined && isPresent(resident) ? resident : undefined;
   }
 
+  version(space: Space, key: string): Timestamp {
+    const resident = this.#live(space, key);
+    if (resident !== undefined) return resident.version;
+    // Deleted or expired: the tombstone tells when; never seen: not after what was forgotten.
+    return this.residents.get(space, key)?.version ?? this.residents.forgottenVersion;
+  }
+
   keyCount(space: Space): number {
     this.#observe(this.#batch.index === 0 ? 0 : this.#batch.index - 1);
     if (this.#batch.position > 0) this.#observe(this.#batch.index);
@@ -283,7 +291,7 @@ export class EvaluationView implements View {
 
   put(space: Space, key: string, value: Value, expiresAtMs: number): void {
     if (expiresAtMs !== 0 && expiresAtMs <= this.nowMs) {
-      this.remove(space, key);
+      if (!this.remove(space, key)) this.#touchAbsent(space, key);
       return;
     }
     const resident = this.#resident(space, key) ?? this.residents.add(space, key);
@@ -320,6 +328,14 @@ export class EvaluationView implements View {
     const wasLive = resident.expiresAtMs === 0 || resident.expiresAtMs > this.nowMs;
     this.#delete(resident);
     return wasLive;
+  }
+
+  /** The key came and went within one moment: nothing to write, but whoever watches it shall know. */
+  #touchAbsent(space: Space, key: string): void {
+    const resident = this.residents.get(space, key) ?? this.residents.add(space, key);
+    this.#remember(resident);
+    resident.version = this.timestamp;
+    this.residents.charge(resident);
   }
 
   flush(space: Space | 'all'): void {

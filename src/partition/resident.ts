@@ -71,6 +71,8 @@ class SpaceTable {
 export class ResidentTable {
   readonly #spaces: SpaceTable[] = [];
   readonly #budget: MemoryBudget;
+  /** Greatest version of an absent key that was forgotten: what an absent key that is not here may have had. */
+  #forgottenVersion: Timestamp = 0;
   #handSpace = 0;
   #hand: IterableIterator<ResidentKey> | null = null;
 
@@ -106,9 +108,19 @@ export class ResidentTable {
     resident.memoryBytes = bytes;
   }
 
+  get forgottenVersion(): Timestamp {
+    return this.#forgottenVersion;
+  }
+
+  /** From now on nothing is known of absent keys up to this version: a new leader saw none of them go. */
+  forgetUpTo(version: Timestamp): void {
+    this.#forgottenVersion = Math.max(this.#forgottenVersion, version);
+  }
+
   drop(resident: ResidentKey): void {
     if (resident.isDropped) return;
     resident.isDropped = true;
+    if (resident.value === undefined) this.forgetUpTo(resident.version);
     const space = this.#spaceOf(resident.space);
     space.keys.delete(resident.key);
     this.#account(space, -resident.memoryBytes);

@@ -7,8 +7,7 @@ import type { JobCall, JobTransaction } from './job.ts';
 /** Answers as EXEC does. A command that fails changes nothing and does not undo the others. */
 export function runTransaction(view: EvaluationView, args: Args, transaction: JobTransaction): Reply {
   for (const watched of transaction.watched) {
-    const version = view.peek(watched.database, watched.key.toString('latin1'))?.version ?? 0;
-    if (version !== watched.version) return NULL_ARRAY;
+    if (view.version(watched.database, watched.key.toString('latin1')) !== watched.version) return NULL_ARRAY;
   }
   return transaction.calls.map((call) => runCall(view, args, call));
 }

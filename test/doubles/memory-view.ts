@@ -66,6 +66,7 @@ class StoredKey implements KeyObject {
 type Spaces = readonly Map<string, StoredKey>[];
 
 export class MemoryView implements View {
+  readonly #absentVersions = new Map<string, Timestamp>();
   nowMs = START_MS;
   firstRunMs = START_MS;
   protocol: Protocol = 2;
@@ -95,13 +96,17 @@ export class MemoryView implements View {
     const stored = this.#live(space, key);
     if (stored === undefined) return undefined;
     const handedOut = new StoredKey(stored);
-    stored.accessedAtSeconds = this.nowMs;
+    stored.accessedAtSeconds = Math.floor(this.nowMs / 1000);
     return this.#track(space, key, handedOut);
   }
 
   peek(space: Space, key: string): KeyObject | undefined {
     const stored = this.#live(space, key);
     return stored === undefined ? undefined : this.#track(space, key, new StoredKey(stored));
+  }
+
+  version(space: Space, key: string): Timestamp {
+    return this.#live(space, key)?.version ?? this.#absentVersions.get(`${space}:${key}`) ?? 0;
   }
 
   put(space: Space, key: string, value: Value, expiresAtMs: number): void {
@@ -114,6 +119,7 @@ export class MemoryView implements View {
     this.#lastTimestamp = this.timestamp;
     const keys = this.#space(space);
     if (expiresAtMs !== 0 && expiresAtMs <= this.nowMs) {
+      this.#absentVersions.set(`${space}:${key}`, this.#lastTimestamp);
       keys.delete(key);
       return;
     }
@@ -129,7 +135,10 @@ export class MemoryView implements View {
     if (isLive) this.changeCount += 1;
     this.#spoil(space, key);
     this.#space(space).delete(key);
-    if (isLive) this.#lastTimestamp = this.timestamp;
+    if (isLive) {
+      this.#lastTimestamp = this.timestamp;
+      this.#absentVersions.set(`${space}:${key}`, this.#lastTimestamp);
+    }
     return isLive;
   }
 
