@@ -35,6 +35,7 @@ import type {
   Work,
 } from './api.ts';
 import { WriteMark } from './api.ts';
+import { AppliedBarrier } from './applied-barrier.ts';
 import { fanOut } from './fan-out.ts';
 import { Forwarder } from './forwarder.ts';
 import { internalRows, keyCountRow, timestampRow } from './internal-rows.ts';
@@ -94,6 +95,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   readonly #forwarder: Forwarder;
   readonly #snapshots: Snapshots;
   readonly #replicaWait: ReplicaWait;
+  readonly #appliedBarrier: AppliedBarrier;
   readonly #raftWriter = new WireWriter();
   readonly #bootEpochs = new Map<NodeId, number>();
   readonly #addresses = new Map<NodeId, { readonly host: string; readonly port: number }>();
@@ -198,7 +200,24 @@ export class ClusterNode implements Cluster, ReplicaHost {
       },
     });
     const reader = new RecordReader(data, platform, () => METADATA_SLOT);
-    this.scripts = new ReplicatedScripts(reader, (command, args) => this.#callGroup(METADATA_GROUP, command, args));
+    this.#appliedBarrier = new AppliedBarrier({
+      timers: platform.timers,
+      transport: this.transport,
+      nodes: topology.nodes.map(({ id }) => id).filter((id) => id !== topology.self.id),
+      appliedIndexOf: (group) => this.engine.replicas.get(group)?.appliedIndex ?? Number.POSITIVE_INFINITY,
+      wake: () => {
+        this.#flushSoon();
+      },
+    });
+    this.scripts = new ReplicatedScripts(reader, {
+      call: async (command, args) => {
+        const mark = new WriteMark();
+        const reply = await this.#callGroup(METADATA_GROUP, command, args, { mark });
+        return { reply, index: mark.index };
+      },
+      appliedEverywhere: (index) => this.#appliedBarrier.wait(METADATA_GROUP, index),
+      flushedAt: () => this.engine.replicas.get(METADATA_GROUP)?.applier.state.flushedAt[0] ?? 0,
+    });
     this.dataCommands = options.dataCommands(this.scripts);
     for (const row of [...this.dataCommands, ...internalRows]) {
       this.#commands.set(row.name, row);
@@ -402,7 +421,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
 
   async keyCount(database: number): Promise<number> {
     const counts = await Promise.all(
-      this.#topology.partitions.map(({ id }) => this.#callGroup(id, keyCountRow, [], database)),
+      this.#topology.partitions.map(({ id }) => this.#callGroup(id, keyCountRow, [], { database })),
     );
     return counts.reduce<number>((sum, count) => sum + numberOf(count), 0);
   }
@@ -417,14 +436,19 @@ export class ClusterNode implements Cluster, ReplicaHost {
     return this.#replicaWait.wait(group, mark.index, { count, timeoutMs });
   }
 
-  #callGroup(group: GroupId, command: DataCommand, args: readonly Buffer[], database = 0): Promise<Reply> {
+  #callGroup(
+    group: GroupId,
+    command: DataCommand,
+    args: readonly Buffer[],
+    session: { readonly database?: number; readonly mark?: WriteMark } = {},
+  ): Promise<Reply> {
     return new Promise<Reply>((resolve) => {
       this.#router.submitTo(this.#router.route(group), {
-        call: { command, argv: [Buffer.from(command.name), ...args], database },
+        call: { command, argv: [Buffer.from(command.name), ...args], database: session.database ?? 0 },
         transaction: null,
         protocol: 3,
         deadlineMs: this.#options.platform.clock.monotonicMs() + this.#options.commandTimeoutMs,
-        mark: new WriteMark(),
+        mark: session.mark ?? new WriteMark(),
         complete: (reply) => {
           resolve(reply instanceof EncodedReply ? (decodeReplies(reply.bytes)[0] ?? null) : reply);
         },
@@ -500,7 +524,9 @@ export class ClusterNode implements Cluster, ReplicaHost {
   }
 
   appliedTo(replica: Replica): void {
-    if (replica.group === METADATA_GROUP) this.scripts.invalidate();
+    if (replica.group !== METADATA_GROUP) return;
+    this.scripts.applied();
+    this.#appliedBarrier.applied();
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -538,6 +564,12 @@ export class ClusterNode implements Cluster, ReplicaHost {
         return;
       case MESSAGE_KINDS.waitAnswer:
         this.#replicaWait.answered(payload);
+        return;
+      case MESSAGE_KINDS.appliedQuery:
+        this.#appliedBarrier.queried(from, payload);
+        return;
+      case MESSAGE_KINDS.appliedAnswer:
+        this.#appliedBarrier.answered(payload);
         return;
       case MESSAGE_KINDS.address: {
         const reader = new ByteReader(payload);

@@ -14,6 +14,9 @@ export const MESSAGE_KINDS = {
   waitAnswer: 22,
   /** How clients reach the sender. */
   address: 23,
+  /** Whether the receiver has applied an index of a group, and that it has. */
+  appliedQuery: 24,
+  appliedAnswer: 25,
   snapshotHeader: 32,
   snapshotRecords: 33,
   snapshotEnd: 34,

@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.ts';
+import type { LogIndex, Timestamp } from '../base/ids.ts';
 import { type DataCommand, defineCommand } from '../commands/define.ts';
 import type { RecordReader } from '../partition/record-reader.ts';
 import { SCRIPTS_FULL } from '../resp/errors.ts';
@@ -74,37 +75,53 @@ function asString(value: Value): StringValue {
   return value;
 }
 
-/** Runs an internal command at the leader of the metadata group. */
-export type MetadataCall = (command: DataCommand, args: readonly Buffer[]) => Promise<Reply>;
+/** The metadata group, as the catalogue needs it. */
+export interface MetadataGroup {
+  /** Runs an internal command at its leader. */
+  call(command: DataCommand, args: readonly Buffer[]): Promise<{ readonly reply: Reply; readonly index: LogIndex }>;
+  /** Resolves when every connected node has applied the index. */
+  appliedEverywhere(index: LogIndex): Promise<void>;
+  /** Commit timestamp of the last flush that this node has applied. */
+  flushedAt(): Timestamp;
+}
 
 export class ReplicatedScripts implements ScriptCatalog {
-  readonly #call: MetadataCall;
+  readonly #group: MetadataGroup;
   readonly #reader: RecordReader;
   readonly #bodies = new Map<string, Buffer>();
+  /** Flush up to which `#bodies` is right. */
+  #flushedAt: Timestamp = 0;
 
-  constructor(reader: RecordReader, call: MetadataCall) {
+  constructor(reader: RecordReader, group: MetadataGroup) {
     this.#reader = reader;
-    this.#call = call;
+    this.#group = group;
   }
 
-  /** The metadata group changed on this node: what is remembered may be gone. */
-  invalidate(): void {
+  /** The metadata group was applied further on this node: a flush forgets what is remembered. */
+  applied(): void {
+    const flushedAt = this.#group.flushedAt();
+    if (flushedAt === this.#flushedAt) return;
+    this.#flushedAt = flushedAt;
     this.#bodies.clear();
   }
 
   get(sha: string): Buffer | undefined {
     const known = this.#bodies.get(sha);
     if (known !== undefined) return known;
-    const value = this.#reader.readApplied(SPACE, sha);
-    if (value === undefined) return undefined;
-    return this.#remember(sha, Buffer.from(toBytes(asString(value))));
+    const stored = this.#reader.readKey(SPACE, sha);
+    if (stored === undefined || stored.value === null || stored.timestamp <= this.#group.flushedAt()) return undefined;
+    return this.#remember(sha, Buffer.from(toBytes(asString(stored.value))));
   }
 
   async find(sha: string): Promise<Buffer | undefined> {
     const here = this.get(sha);
     if (here !== undefined) return here;
-    const [body] = await this.#ask(scriptRows.find, [Buffer.from(sha)]);
-    return body instanceof Uint8Array ? this.#remember(sha, Buffer.from(body)) : undefined;
+    const flushedAt = this.#flushedAt;
+    const { replies } = await this.#ask(scriptRows.find, [Buffer.from(sha)]);
+    const [body] = replies;
+    if (!(body instanceof Uint8Array)) return undefined;
+    // Forgotten while the answer was on its way: good for this request, not for the next.
+    return flushedAt === this.#flushedAt ? this.#remember(sha, Buffer.from(body)) : Buffer.from(body);
   }
 
   async load(body: Buffer): Promise<string> {
@@ -116,22 +133,26 @@ export class ReplicatedScripts implements ScriptCatalog {
   }
 
   async exists(shas: readonly string[]): Promise<readonly boolean[]> {
-    const found = await this.#ask(
+    const { replies } = await this.#ask(
       scriptRows.find,
       shas.map((sha) => Buffer.from(sha.toLowerCase(), 'latin1')),
     );
-    return found.map((body) => body !== null);
+    return replies.map((body) => body !== null);
   }
 
   async flush(): Promise<void> {
-    await this.#ask(scriptRows.flush, []);
+    const { index } = await this.#ask(scriptRows.flush, []);
     this.#bodies.clear();
+    await this.#group.appliedEverywhere(index);
   }
 
-  async #ask(command: DataCommand, args: readonly Buffer[]): Promise<readonly Reply[]> {
-    const reply = await this.#call(command, args);
+  async #ask(
+    command: DataCommand,
+    args: readonly Buffer[],
+  ): Promise<{ readonly replies: readonly Reply[]; readonly index: LogIndex }> {
+    const { reply, index } = await this.#group.call(command, args);
     if (reply instanceof ErrorReply) throw new ReplyError(reply);
-    return Array.isArray(reply) ? (reply as readonly Reply[]) : [];
+    return { replies: Array.isArray(reply) ? (reply as readonly Reply[]) : [], index };
   }
 
   #remember(sha: string, body: Buffer): Buffer {
