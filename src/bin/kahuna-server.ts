@@ -1,12 +1,14 @@
 #!/usr/bin/env node
 /** The server program: arguments, exit codes, signals. */
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { KahunaError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
 import { FATAL_EXIT_CODES } from '../base/platform.ts';
 import { helpText } from '../config/describe.ts';
 import { Settings } from '../config/live.ts';
 import { readStartRequest, type StartRequest } from '../config/parse.ts';
-import { startNode } from '../node/compose.ts';
+import { type RunningNode, startNode } from '../node/compose.ts';
 import { createLogger } from '../node/pino-log.ts';
 import { createNodePlatform } from '../node/platform-node.ts';
 import { openPlatformStore } from '../node/platform-store.ts';
@@ -41,13 +43,15 @@ function readRequest(): StartRequest {
 async function serve(request: StartRequest & { readonly kind: 'start' }): Promise<void> {
   const settings = new Settings(request.values);
   const { values } = settings;
-  const { logger, setLevel } = createLogger(values.loglevel);
+  const { logger, setLevel } = createLogger(values.loglevel, { isForPeople: process.stdout.isTTY });
   settings.onChange('loglevel', (changed) => {
     setLevel(changed.loglevel);
   });
   const platform = createNodePlatform(logger);
   process.on('uncaughtException', (error) => platform.process.fatal('invariant', error.message, error));
-  process.on('unhandledRejection', (error) => platform.process.fatal('invariant', 'a rejection was not handled', error));
+  process.on('unhandledRejection', (error) =>
+    platform.process.fatal('invariant', 'a rejection was not handled', error),
+  );
 
   let isClosing = false;
   const stop = (handOverMs: number): void => {
@@ -91,10 +95,33 @@ async function serve(request: StartRequest & { readonly kind: 'start' }): Promis
   }
   try {
     const node = await running;
-    logger.info('ready', { port: node.server.port, node: values['node-id'], version: readVersion() });
+    logger.info('waiting for a leader of each partition', { port: node.server.port });
+    sayWhenReady(node, logger);
   } catch (error) {
-    refuse(error, FATAL_EXIT_CODES.listen);
+    refuse(error, START_EXIT_CODES.get(codeOf(error)) ?? FATAL_EXIT_CODES.configuration);
   }
+}
+
+/** How a start that was refused ends; any other refusal is a matter of settings. */
+const START_EXIT_CODES: ReadonlyMap<unknown, number> = new Map([
+  ['LISTEN', FATAL_EXIT_CODES.listen],
+  ['LOCKED', FATAL_EXIT_CODES.wrongDirectory],
+]);
+
+const READY_CHECK_MS = 20;
+
+/** Clients are accepted before: their commands wait until the leader is known, within their deadlines. */
+function sayWhenReady(node: RunningNode, logger: Logger): void {
+  const timer = setInterval(() => {
+    if (!node.cluster.isReady) return;
+    clearInterval(timer);
+    logger.info('ready', { port: node.server.port });
+  }, READY_CHECK_MS);
+  timer.unref();
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof KahunaError ? error.code : undefined;
 }
 
 /** Says in one line why the server does not start. */
@@ -104,4 +131,6 @@ function refuse(error: unknown, code: number): never {
   process.exit(code);
 }
 
+// The heap grows by a quarter before the next full collection, not up to fourfold: `maxmemory` bounds live values only.
+setFlagsFromString('--heap-growing-percent=25');
 await main();
