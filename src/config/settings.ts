@@ -183,12 +183,14 @@ export const SETTINGS = {
   'initial-cluster': own('cluster', {
     kind: memberList,
     default: [],
-    doc: 'Members of a new cluster, this node among them; the same on all of them. Ignored once data exists.',
+    doc:
+      'All members of the cluster, this node among them, as name=address:cluster-port; the same names on all of them, at ' +
+      'every start. Empty = a cluster of this node alone.',
   }),
   join: own('cluster', {
     kind: hostPortList,
     default: [],
-    doc: 'Cluster addresses of members of an existing cluster that this new node is to join.',
+    doc: 'Cluster addresses of members of an existing cluster to join. Not part of this version, which has static clusters.',
   }),
   'cluster-secret': own('cluster', {
     kind: text({ max: 256 }),
@@ -209,12 +211,12 @@ export const SETTINGS = {
   partitions: own('cluster', {
     kind: integer({ min: 1, max: 1024 }),
     default: 1,
-    doc: 'Partitions of a new cluster; read at its first start only.',
+    doc: 'Partitions of the cluster; the same on all nodes, and fixed once data exists.',
   }),
   'replication-factor': own('cluster', {
     kind: integer({ min: 1, max: 9 }),
     default: 3,
-    doc: 'Replicas of each partition, as far as there are nodes; read at the first start only.',
+    doc: 'Replicas of each partition, as far as there are nodes; the same on all nodes, and fixed once data exists.',
   }),
   'read-consistency': own('cluster', {
     kind: oneOf(['quorum', 'lease']),

@@ -54,8 +54,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   refuseUnsupported(values);
   const topology = topologyOf(values);
   const directory = values.dir;
-  await platform.disk.makeDirectory(directory);
-  const lock = await platform.disk.lock(`${directory}/lock`);
+  const lock = await lockDirectory(platform, directory);
+  log.info('starting', {
+    node: topology.self.name,
+    members: topology.nodes.map(({ name, host, port }) => `${name}=${host}:${port}`),
+    partitions: topology.partitions.length,
+    directory,
+    version,
+  });
   const { raftLog, data } = await openStores(options, topology, directory);
   const host = await (options.createScriptHost ?? createScriptHost)({
     clock: platform.clock,
@@ -68,7 +74,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     budget.limitBytes = residentBytesMax(changed);
   });
   const cluster = createCluster(options, { topology, directory, raftLog, data, host, budget });
-  await cluster.start();
+  await listening(cluster.start());
   const server = createServer({
     platform,
     settings,
@@ -95,6 +101,30 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       await lock.release();
     },
   };
+}
+
+async function lockDirectory(platform: Platform, directory: string): Promise<{ release(): Promise<void> }> {
+  try {
+    await platform.disk.makeDirectory(directory);
+    return await platform.disk.lock(`${directory}/lock`);
+  } catch (error) {
+    if (error instanceof KahunaError) throw error;
+    throw new KahunaError('DIRECTORY', `dir: ${directory} cannot be used as data directory: ${textOf(error)}`, error);
+  }
+}
+
+/** The port for other nodes could not be had: the setting's name tells what to change. */
+async function listening(start: Promise<void>): Promise<void> {
+  try {
+    await start;
+  } catch (error) {
+    if (!(error instanceof Error) || !('syscall' in error) || error.syscall !== 'listen') throw error;
+    throw new KahunaError('LISTEN', `cannot accept other nodes (cluster-port, cluster-host): ${error.message}`, error);
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function openStores(
@@ -216,7 +246,10 @@ function topologyOf(values: SettingValues): Topology {
 
 function refuseUnsupported(values: SettingValues): void {
   if (values.join.length > 0) {
-    throw new KahunaError('UNSUPPORTED', 'join: this version has static clusters only; list all nodes in initial-cluster');
+    throw new KahunaError(
+      'UNSUPPORTED',
+      'join: this version has static clusters only; list all nodes in initial-cluster',
+    );
   }
   if (listenAddresses(values.bind).length === 0) {
     throw new KahunaError('UNSUPPORTED', 'bind: no address is left to accept clients on');

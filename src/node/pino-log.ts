@@ -1,6 +1,8 @@
 /** Log lines through pino: synchronous, so that the last words before an exit are written. */
-import { destination, pino, type Logger as Pino } from 'pino';
+import { writeSync } from 'node:fs';
+import { type DestinationStream, destination, pino, type Logger as Pino } from 'pino';
 import type { LogFields, Logger } from '../base/log.ts';
+import { lineForPeople } from './log-lines.ts';
 
 /** Redis's names for levels, as `loglevel` takes them. */
 const LEVELS: ReadonlyMap<string, string> = new Map([
@@ -45,11 +47,11 @@ class PinoLogger implements Logger {
 
 export interface NodeLogger {
   readonly logger: Logger;
-  setLevel(level: string): void;
+  readonly setLevel: (level: string) => void;
 }
 
-/** Writes to standard output. */
-export function createLogger(level: string): NodeLogger {
+/** Writes to standard output: a line of JSON an event, or a line of text where a person watches. */
+export function createLogger(level: string, { isForPeople }: { readonly isForPeople: boolean }): NodeLogger {
   const base = pino(
     {
       level: levelOf(level),
@@ -58,7 +60,7 @@ export function createLogger(level: string): NodeLogger {
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: pino.stdSerializers.err, cause: pino.stdSerializers.err },
     },
-    destination({ dest: 1, sync: true }),
+    isForPeople ? forPeople : destination({ dest: 1, sync: true }),
   );
   return {
     logger: new PinoLogger(base),
@@ -67,3 +69,9 @@ export function createLogger(level: string): NodeLogger {
     },
   };
 }
+
+const forPeople: DestinationStream = {
+  write: (line) => {
+    writeSync(1, lineForPeople(line));
+  },
+};

@@ -243,7 +243,7 @@ function checkOwner(files: LogFiles, header: SegmentHeader): void {
   if (header.clusterId === clusterId && header.nodeId === nodeId) return;
   throw foreign(
     `${files.directory} belongs to node ${header.nodeId} of cluster ${header.clusterId}, not to node ${nodeId} of cluster ` +
-      `${clusterId}; give this node its own directory, or an empty one`,
+      `${clusterId}; give this node a directory of its own, or the settings that this one was made with`,
   );
 }
 
