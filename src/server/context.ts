@@ -4,6 +4,7 @@ import type { Platform } from '../base/platform.ts';
 import type { Cluster } from '../cluster/api.ts';
 import type { Settings } from '../config/live.ts';
 import type { DataCommand } from '../commands/define.ts';
+import type { ErrorReply } from '../resp/reply.ts';
 import type { AclLog } from './acl-log.ts';
 import type { Clients } from './clients.ts';
 import type { CommandTable } from './command-table.ts';
@@ -28,6 +29,9 @@ export interface ShutdownRequest {
   readonly isImmediate: boolean;
 }
 
+/** Null if the body is a program, else the error that EVAL and SCRIPT LOAD answer. Throws ReplyError if a limit is passed. */
+export type CompileScript = (sha: string, body: Buffer) => ErrorReply | null;
+
 export interface ServerContext {
   readonly platform: Platform;
   readonly settings: Settings;
@@ -48,6 +52,7 @@ export interface ServerContext {
   readonly credentials: Credentials;
   readonly aclLog: AclLog;
   readonly scriptDigests: ScriptDigests;
+  readonly compileScript: CompileScript;
   readonly facts: ProcessFacts;
   readonly memoryMarks: MemoryMarks;
   /** Of the configuration file; empty without one. */

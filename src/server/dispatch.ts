@@ -24,7 +24,7 @@ import { ENTRY } from './command-table.ts';
 import type { CommandEntry } from './command-table.ts';
 import type { ServerContext } from './context.ts';
 import { type ClusterSlot, CommandWork, Slot } from './pending.ts';
-import { ensureScript, isScriptKnown } from './script-bodies.ts';
+import { ensureScript, isScriptKnown, scriptRefusal } from './script-bodies.ts';
 import { GATE, STALL, errorOf } from './session.ts';
 import type { Session } from './session.ts';
 import { ANSWERED_LATER, NO_REPLY } from './session-command.ts';
@@ -225,7 +225,9 @@ export class Dispatcher {
     const { data } = entry;
     assert(data !== null, `${entry.fullName} is no data command`);
     const run = async (): Promise<Reply> => {
-      if (!(await ensureScript(this.#context.cluster.scripts, entry, argv))) return NO_SCRIPT;
+      const refusal = scriptRefusal(this.#context, entry, argv);
+      if (refusal !== null) return refusal;
+      if (!(await ensureScript(this.#context, entry, argv))) return NO_SCRIPT;
       // The client may have gone meanwhile; then nobody waits for the script's effects.
       return session.isClosed ? null : session.submitAside({ command: data, argv, database: session.database });
     };

@@ -249,11 +249,20 @@ function cluster(context: ServerContext): InfoFields {
 /** A partition without a leader must not hold up INFO: what is not counted in time is left out. Milliseconds. */
 const KEYSPACE_TIMEOUT_MS = 500;
 
-async function keyspace(context: ServerContext): Promise<InfoFields> {
-  if (context.dispatcher.isLoading) return [];
-  const deadlineMs = context.platform.clock.monotonicMs() + KEYSPACE_TIMEOUT_MS;
+async function keyspace({ cluster: view, dispatcher, platform }: ServerContext): Promise<InfoFields> {
+  if (dispatcher.isLoading) return [];
+  const deadlineMs = platform.clock.monotonicMs() + KEYSPACE_TIMEOUT_MS;
   const databases = Array.from({ length: DATABASES }, (_, database) => database);
-  const counts = await Promise.allSettled(databases.map((database) => context.cluster.keyCount(database, deadlineMs)));
+  const counting = Promise.allSettled(databases.map((database) => view.keyCount(database, deadlineMs)));
+  const counts = await new Promise<Awaited<typeof counting>>((resolve, reject) => {
+    const timer = platform.timers.after(KEYSPACE_TIMEOUT_MS, () => {
+      resolve([]);
+    });
+    counting.then((settled) => {
+      timer.cancel();
+      resolve(settled);
+    }, reject);
+  });
   return counts.flatMap((count, database) =>
     count.status === 'fulfilled' && count.value > 0
       ? [[`db${database}`, `keys=${count.value},expires=0,avg_ttl=0`] as const]

@@ -21,7 +21,8 @@ import {
   fail,
   genericError,
 } from '../resp/errors.ts';
-import { ErrorReply, NULL_ARRAY, OK } from '../resp/reply.ts';
+import { encodeReply } from '../resp/encode.ts';
+import { EncodedReply, ErrorReply, NULL_ARRAY, OK } from '../resp/reply.ts';
 import type { Reply } from '../resp/reply.ts';
 import { selectedDatabase } from './arguments.ts';
 import { ENTRY } from './command-table.ts';
@@ -29,7 +30,7 @@ import type { CommandEntry } from './command-table.ts';
 import { MULTI_BYTES_MAX, MULTI_COMMANDS_MAX, WATCHED_KEYS_MAX } from './limits.ts';
 import { TransactionWork } from './pending.ts';
 import type { TransactionCalls } from './pending.ts';
-import { ensureScript, isScriptKnown } from './script-bodies.ts';
+import { ensureScript, isScriptKnown, scriptRefusal } from './script-bodies.ts';
 import { ANSWERED_LATER } from './session-command.ts';
 import type { SessionReply } from './session-command.ts';
 import type { Session } from './session.ts';
@@ -147,33 +148,40 @@ async function execInSteps(
   queued: readonly QueuedCommand[],
   transaction: TransactionCalls,
 ): Promise<Reply> {
-  const { cluster, dispatcher } = session.context;
+  const { context } = session;
+  const { dispatcher } = context;
+  // HELLO in between: each reply is in the protocol of its place, and RESP3 keeps the types that both need.
+  const isMixed = queued.some(({ entry }) => entry.fullName === 'hello');
   for (const { entry, argv } of queued) {
-    // A script that nobody knows is an error in its place, which its leader finds; a failing catalogue refuses EXEC.
-    if (isScript(entry) && !isScriptKnown(session.context, entry, argv))
-      await ensureScript(cluster.scripts, entry, argv);
+    if (!isScript(entry) || isScriptKnown(context, entry, argv)) continue;
+    // A script that is refused or that nobody knows is an error in its place, which its leader finds; a failing
+    // catalogue refuses EXEC.
+    if (scriptRefusal(context, entry, argv) === null) await ensureScript(context, entry, argv);
   }
   let answers: readonly Reply[] = [];
   if (transaction.calls.length > 0 || transaction.watched.length > 0) {
     if (session.isClosed) return null;
-    const outcome = await session.submitAside(transaction);
+    const outcome = await session.submitAside(transaction, isMixed ? 3 : session.protocol);
     if (outcome === null) return NULL_ARRAY;
     if (!Array.isArray(outcome)) return outcome;
     answers = outcome;
   }
   assert(answers.length === transaction.calls.length, 'a transaction answers each of its commands');
   const replies: Reply[] = [];
+  const add = (reply: Reply): void => {
+    replies.push(isMixed ? new EncodedReply(encodeReply(reply, session.protocol)) : reply);
+  };
   let answered = 0;
   session.isInExec = true;
   try {
     for (const { entry, argv } of queued) {
       if (entry.data === null) {
-        replies.push(await dispatcher.runInExec(session, entry, argv));
+        add(await dispatcher.runInExec(session, entry, argv));
       } else {
         const reply = answers[answered++] ?? null;
         dispatcher.feedMonitors(session, entry, argv);
         dispatcher.recordInExec(entry, reply);
-        replies.push(reply);
+        add(reply);
       }
     }
   } finally {

@@ -144,10 +144,14 @@ export class SideWork implements Work {
   readonly mark: WriteMark;
   #done: ((reply: Reply) => void) | null;
 
-  constructor(session: Session, what: Call | TransactionCalls, done: (reply: Reply) => void) {
+  constructor(
+    session: Session,
+    { what, protocol }: { readonly what: Call | TransactionCalls; readonly protocol: Protocol },
+    done: (reply: Reply) => void,
+  ) {
     this.call = 'calls' in what ? null : what;
     this.transaction = 'calls' in what ? what : null;
-    this.protocol = session.protocol;
+    this.protocol = protocol;
     this.deadlineMs = session.context.platform.clock.monotonicMs() + session.commandTimeoutMs;
     this.mark = session.mark;
     this.#done = done;

@@ -3,7 +3,8 @@
  * cluster-wide catalogue has the body before the command travels. (Hot path: `isScriptKnown` runs for each of them.)
  */
 import { createHash } from 'node:crypto';
-import type { ScriptCatalog } from '../cluster/api.ts';
+import type { ErrorReply } from '../resp/reply.ts';
+import { ReplyError } from '../resp/reply.ts';
 import { ENTRY } from './command-table.ts';
 import type { CommandEntry } from './command-table.ts';
 import type { ServerContext } from './context.ts';
@@ -41,20 +42,41 @@ export function isScriptKnown(
   return cluster.scripts.get(scriptDigests.of(script)) !== undefined;
 }
 
-/** Loads or finds the script; false if the cluster has none of this digest. Rejects with ReplyError. */
+/**
+ * The error of a command that is refused before its script runs: a bad numkeys, which counts before an unknown digest,
+ * or a body that is no program. Such a body leaves no trace in the catalogue. Null if there is nothing to object to.
+ */
+export function scriptRefusal(
+  { compileScript, scriptDigests }: Pick<ServerContext, 'compileScript' | 'scriptDigests'>,
+  entry: CommandEntry,
+  argv: readonly Buffer[],
+): ErrorReply | null {
+  try {
+    entry.spec.keysOf?.(argv);
+  } catch (error) {
+    if (error instanceof ReplyError) return error.reply;
+    throw error;
+  }
+  const script = argv[1];
+  if (script === undefined || (entry.bits & ENTRY.scriptDigest) !== 0) return null;
+  return compileScript(scriptDigests.of(script), script);
+}
+
+/**
+ * Loads or finds the script of a command that `scriptRefusal` lets pass; false if the cluster has none of this digest.
+ * Rejects with ReplyError.
+ */
 export async function ensureScript(
-  catalog: ScriptCatalog,
+  { cluster }: Pick<ServerContext, 'cluster'>,
   entry: CommandEntry,
   argv: readonly Buffer[],
 ): Promise<boolean> {
   const script = argv[1];
   if (script === undefined) return true;
   if ((entry.bits & ENTRY.scriptDigest) !== 0) {
-    return (await catalog.find(script.toString('latin1').toLowerCase())) !== undefined;
+    return (await cluster.scripts.find(script.toString('latin1').toLowerCase())) !== undefined;
   }
-  // What is refused before it runs (a bad numkeys) leaves no trace in the catalogue.
-  entry.spec.keysOf?.(argv);
-  await catalog.load(script);
+  await cluster.scripts.load(script);
   return true;
 }
 

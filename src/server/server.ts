@@ -10,7 +10,7 @@ import { AclLog } from './acl-log.ts';
 import { AdminService } from './admin-http.ts';
 import { Clients } from './clients.ts';
 import { CommandTable } from './command-table.ts';
-import type { ServerContext, ShutdownRequest } from './context.ts';
+import type { CompileScript, ServerContext, ShutdownRequest } from './context.ts';
 import { Credentials } from './credentials.ts';
 import { Dispatcher } from './dispatch.ts';
 import { unknownProcess } from './facts.ts';
@@ -35,6 +35,8 @@ export interface ServerOptions {
   readonly dataCommands: readonly DataCommand[];
   /** Answers the versions of the keys in argv[1…]: what WATCH remembers. Not callable by clients. */
   readonly watchVersions?: DataCommand;
+  /** Judges a script before the catalogue takes it; absent = whatever runs scripts judges alone. */
+  readonly compileScript?: CompileScript;
   readonly log: Logger;
   /** Of Kahuna. */
   readonly version: string;
@@ -127,6 +129,7 @@ function buildContext(options: ServerOptions, port: () => number): ServerContext
     credentials,
     aclLog: new AclLog(),
     scriptDigests: new ScriptDigests(),
+    compileScript: options.compileScript ?? acceptAnyScript,
     facts: options.facts ?? unknownProcess,
     memoryMarks: new MemoryMarks(),
     configPath: options.configPath ?? '',
@@ -142,6 +145,8 @@ function buildContext(options: ServerOptions, port: () => number): ServerContext
   clients.attach(context);
   return context;
 }
+
+const acceptAnyScript: CompileScript = () => null;
 
 /** CONFIG REWRITE: the file as it is now, with the settings in force. */
 function rewriterOf({ configPath, platform, settings }: ServerOptions): (() => Promise<void>) | null {

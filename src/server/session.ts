@@ -274,10 +274,10 @@ export class Session implements ConnectionHandler {
     }
   }
 
-  /** Submits work on behalf of a session command; cancelled if the client goes. */
-  submitAside(what: Call | TransactionCalls): Promise<Reply> {
+  /** Submits work on behalf of a session command; cancelled if the client goes. `protocol` is what the replies are for. */
+  submitAside(what: Call | TransactionCalls, protocol: Protocol = this.protocol): Promise<Reply> {
     return new Promise((resolve) => {
-      const work = new SideWork(this, what, (reply) => {
+      const work = new SideWork(this, { what, protocol }, (reply) => {
         this.#sideWorks.delete(work);
         // Another node's answer is in wire form; whoever asks here looks into it.
         resolve(reply instanceof EncodedReply ? (decodeReplies(reply.bytes)[0] ?? null) : reply);

@@ -16,7 +16,11 @@ const load = sessionCommand({
   flags: ['noscript', 'stale'],
   arity: 3,
   args: [text('script')],
-  run: ({ context }, argv) => context.cluster.scripts.load(argv[2] ?? Buffer.alloc(0)),
+  run: ({ context }, argv): Reply | Promise<Reply> => {
+    const body = argv[2] ?? Buffer.alloc(0);
+    const refusal = context.compileScript(context.scriptDigests.of(body), body);
+    return refusal ?? context.cluster.scripts.load(body);
+  },
 });
 
 const exists = sessionCommand({

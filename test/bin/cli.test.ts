@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { formatForPeople, formatRaw } from '../../src/bin/cli-format.ts';
+import { readCliOptions } from '../../src/bin/cli-options.ts';
+import {
+  DoubleReply,
+  ErrorReply,
+  MapReply,
+  NULL_ARRAY,
+  OK,
+  type Reply,
+  SetReply,
+  VerbatimReply,
+} from '../../src/resp/reply.ts';
+
+describe('kahuna-cli', () => {
+  it('shows replies to people as redis-cli does', () => {
+    const cases: readonly (readonly [Reply, string])[] = [
+      [OK, 'OK\n'],
+      [Buffer.from('a"\n\x00\xffé', 'latin1'), '"a\\"\\n\\x00\\xff\\xe9"\n'],
+      [5, '(integer) 5\n'],
+      [null, '(nil)\n'],
+      [NULL_ARRAY, '(nil)\n'],
+      [true, '(true)\n'],
+      [new DoubleReply(1.5), '(double) 1.5\n'],
+      [new ErrorReply('ERR x'), '(error) ERR x\n'],
+      [new VerbatimReply('txt', 'a\nb'), 'a\nb\n'],
+      [[], '(empty array)\n'],
+      [['a', [1, []], 'b'], '1) "a"\n2) 1) (integer) 1\n   2) (empty array)\n3) "b"\n'],
+      [
+        new MapReply([
+          ['k', 'v'],
+          ['l', [1]],
+        ]),
+        '1# "k" => "v"\n2# "l" => 1) (integer) 1\n',
+      ],
+      [new SetReply(['x']), '1~ "x"\n'],
+    ];
+    for (const [reply, shown] of cases) assert.equal(formatForPeople(reply), shown);
+  });
+
+  it('shows programs the bytes alone', () => {
+    assert.equal(
+      formatRaw(['a', Buffer.from('\xff', 'latin1'), null, [1, new MapReply([['k', 'v']])]]),
+      'a\n\xff\n\n1\nk\nv\n',
+    );
+  });
+
+  it('reads options up to the command, and the command as it stands', () => {
+    const request = readCliOptions(['-p', '7000', '-n', '3', '-2', '--raw', 'SET', '-p', 'x'], {
+      KAHUNA_CLI_PASSWORD: 'secret',
+    });
+    assert.deepEqual(request, {
+      kind: 'run',
+      options: {
+        host: '127.0.0.1',
+        port: 7000,
+        user: 'default',
+        password: 'secret',
+        database: 3,
+        protocol: 2,
+        output: 'raw',
+        repeat: 1,
+        intervalMs: 0,
+        command: ['SET', '-p', 'x'],
+      },
+    });
+    for (const wrong of [['-p'], ['-p', 'x'], ['-p', '70000'], ['--nope'], ['-n', '16']])
+      assert.throws(() => readCliOptions(wrong, {}), Error);
+    assert.equal(readCliOptions(['--help'], {}).kind, 'help');
+  });
+});
