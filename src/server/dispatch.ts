@@ -288,7 +288,8 @@ export class Dispatcher {
   #recordSlow(session: Session, entry: CommandEntry, argv: readonly Buffer[], usec: number): void {
     const { live, platform, slowLog, latency } = this.#context;
     const wallSeconds = Math.floor(platform.clock.wallMs() / 1000);
-    if (live.slowLogUsec >= 0 && usec >= live.slowLogUsec && (entry.bits & ENTRY.unlogged) === 0) {
+    const isLogged = live.slowLogUsec >= 0 && usec >= live.slowLogUsec && (entry.bits & ENTRY.unlogged) === 0;
+    if (isLogged && slowLog.takes(wallSeconds)) {
       slowLog.record(
         { wallSeconds, usec, argv, clientAddress: session.connection.remoteAddress, clientName: session.name },
         live.slowLogLengthMax,

@@ -82,3 +82,6 @@ export const LINGER_MS = 5000;
 export const HTTP_HEAD_BYTES_MAX = 8 * 1024;
 export const HTTP_HEAD_MS_MAX = 10_000;
 export const HTTP_CONNECTIONS_MAX = 64;
+
+/** Commands that the slow log takes in one second. */
+export const SLOWLOG_RECORDS_PER_SECOND_MAX = 200;

@@ -1,6 +1,6 @@
 /** The slow log: the latest commands that took longer than `slowlog-log-slower-than`, newest first, in memory only. */
 import type { Reply } from '../resp/reply.ts';
-import { SLOWLOG_ARGUMENTS_MAX, SLOWLOG_ARGUMENT_BYTES_MAX } from './limits.ts';
+import { SLOWLOG_ARGUMENTS_MAX, SLOWLOG_ARGUMENT_BYTES_MAX, SLOWLOG_RECORDS_PER_SECOND_MAX } from './limits.ts';
 
 export interface SlowCommand {
   readonly wallSeconds: number;
@@ -23,9 +23,17 @@ export class SlowLog {
   /** Newest first; at most `lengthMax` of the latest call of `record`. */
   #entries: Entry[] = [];
   #nextId = 0;
+  /** The second of the latest record, and how many were kept in it. */
+  #second = 0;
+  #keptInSecond = 0;
 
   get length(): number {
     return this.#entries.length;
+  }
+
+  /** False once SLOWLOG_RECORDS_PER_SECOND_MAX were kept in this second: a node that is slow as a whole stays no slower. */
+  takes(wallSeconds: number): boolean {
+    return wallSeconds !== this.#second || this.#keptInSecond < SLOWLOG_RECORDS_PER_SECOND_MAX;
   }
 
   /** Keeps a cut copy of the arguments. `secrets` are indices of arguments that must not be kept. */
@@ -34,6 +42,9 @@ export class SlowLog {
       this.#entries = [];
       return;
     }
+    if (command.wallSeconds !== this.#second) this.#keptInSecond = 0;
+    this.#second = command.wallSeconds;
+    this.#keptInSecond++;
     this.#entries.unshift({
       id: this.#nextId++,
       wallSeconds: command.wallSeconds,
