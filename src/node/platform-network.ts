@@ -97,7 +97,9 @@ export const nodeNetwork: Network = {
         onConnection(new TcpConnection(socket));
       });
       server.once('error', reject);
-      server.listen({ host: options.host, port: options.port, backlog: BACKLOG }, () => {
+      // Each family on its own: `*` and `::*` are bound beside each other.
+      const ipv6Only = options.host.includes(':');
+      server.listen({ host: options.host, port: options.port, backlog: BACKLOG, ipv6Only }, () => {
         server.off('error', reject);
         // One failing accept (no descriptors) must not end the listener.
         server.on('error', () => undefined);
