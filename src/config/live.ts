@@ -100,24 +100,24 @@ export class Settings {
   }
 
   /**
-   * CONFIG SET name text …: all of it, or nothing and a SettingError that names the first setting at fault. Listeners
-   * of what changed are called before this returns.
+   * CONFIG SET name text …: all of it, or nothing and a SettingError that names the first setting at fault; names are
+   * judged before values (config.c configSetCommand). Listeners of what changed are called before this returns.
    */
   set(changes: readonly (readonly [name: string, text: string])[]): void {
-    const named = new Set<SettingName>();
-    let values = this.current;
+    const named = new Map<SettingName, string>();
     for (const [given, text] of changes) {
       const name = findSetting(given);
       if (name === undefined) throw new SettingError('unknown', given, 'no such setting');
       if (!rowOf(name).isLive) throw new SettingError('immutable', given, "can't set immutable config");
       if (named.has(name)) throw new SettingError('duplicate', given, 'duplicate parameter');
-      named.add(name);
-      values = withText(values, name, text);
+      named.set(name, text);
     }
+    let values = this.current;
+    for (const [name, text] of named) values = withText(values, name, text);
     checkTogether(values);
     const before = this.current;
     this.current = values;
-    for (const name of named) {
+    for (const name of named.keys()) {
       if (textOf(before, name) === textOf(values, name)) continue;
       for (const listener of this.listeners.get(name) ?? []) listener(values);
     }

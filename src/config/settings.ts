@@ -56,6 +56,9 @@ const own = <T>(group: SettingGroup, given: Row<T>): SettingRow<T> => row(group,
 const ownLive = <T>(group: SettingGroup, given: Row<T>): SettingRow<T> => row(group, false, true, given);
 const fact = (value: string, doc: string): SettingRow<string> =>
   row('fixed', true, true, { kind: fixed(value), default: value, doc });
+/** A fact that CONFIG SET does not change in Redis either: it refuses the same value too. */
+const immutableFact = (value: string, doc: string): SettingRow<string> =>
+  row('fixed', true, false, { kind: fixed(value), default: value, doc });
 
 const KB = 1024;
 const MB = 1024 * KB;
@@ -347,14 +350,14 @@ export const SETTINGS = {
   }),
 
   // What clients read, and Kahuna fixes
-  databases: fact('16', 'Databases of SELECT.'),
+  databases: immutableFact('16', 'Databases of SELECT.'),
   save: fact('', 'Nothing is saved at intervals: every acknowledged write is durable.'),
   appendonly: fact('yes', 'Every write goes through the log.'),
   appendfsync: fact('always', 'Every acknowledged write was synced, on a majority of its replicas.'),
   'maxmemory-policy': fact('noeviction', 'Values leave memory, never the database.'),
   'stop-writes-on-bgsave-error': fact('yes', 'A disk that fails stops the node.'),
   rdbcompression: fact('no', 'There are no RDB files.'),
-  rdbchecksum: fact('yes', 'There are no RDB files; all stored records carry checksums.'),
+  rdbchecksum: immutableFact('yes', 'There are no RDB files; all stored records carry checksums.'),
   'replica-read-only': fact('yes', 'All nodes accept writes and route them.'),
   'replica-serve-stale-data': fact('no', 'No read is stale unless it asks for the past.'),
   'min-replicas-to-write': fact('0', 'A write always needs a majority.'),
@@ -376,11 +379,11 @@ export const SETTINGS = {
   'stream-node-max-bytes': fact('4096', 'Read by clients; without effect on how values are stored.'),
   'stream-node-max-entries': fact('100', 'Read by clients; without effect on how values are stored.'),
   activedefrag: fact('no', 'There is nothing to defragment by hand.'),
-  'io-threads': fact('1', 'One thread handles commands.'),
+  'io-threads': immutableFact('1', 'One thread handles commands.'),
   hz: fact('10', 'Read by clients; without effect.'),
-  daemonize: fact('no', 'The server stays in the foreground; a supervisor starts it.'),
-  unixsocket: fact('', 'There is no socket file.'),
-  replicaof: fact('', 'Replication follows the cluster, not REPLICAOF.'),
+  daemonize: immutableFact('no', 'The server stays in the foreground; a supervisor starts it.'),
+  unixsocket: immutableFact('', 'There is no socket file.'),
+  replicaof: immutableFact('', 'Replication follows the cluster, not REPLICAOF.'),
   'tls-port': fact('0', 'Connections of clients are not encrypted.'),
 } as const satisfies Readonly<Record<string, { readonly kind: object; readonly doc: string }>>;
 

@@ -278,6 +278,9 @@ describe('config: live changes', () => {
     fails(settings, 'duplicate', ['timeout', '5'], ['TIMEOUT', '6']);
     fails(settings, 'duplicate', ['loglevel', 'debug'], ['log-level', 'debug']);
     fails(settings, 'invalid', ['appendfsync', 'no']);
+    fails(settings, 'immutable', ['databases', '16']);
+    // Names are judged before values.
+    fails(settings, 'unknown', ['timeout', 'x'], ['foo', '1']);
     settings.set([
       ['TimeOut', '5'],
       ['appendfsync', 'always'],

@@ -14,7 +14,10 @@ describe('CONFIG', () => {
     await client.call('AUTH', 'x');
     assert.deepEqual(plain(await client.call('CONFIG', 'GET', 'maxclients')), ['maxclients', '123']);
     const shown = plain(await client.call('CONFIG', 'GET', 'requirepas?', 'MAXCLIENTS'));
-    assert.deepEqual(shown, ['requirepass', '********', 'maxclients', '123']);
+    assert.deepEqual(shown, ['requirepass', '********', 'MAXCLIENTS', '123']);
+    const once = plain(await client.call('CONFIG', 'GET', 'MaxClients', 'maxclients', 'maxclient*'));
+    assert.deepEqual(once, ['MaxClients', '123']);
+    assert.deepEqual(plain(await client.call('CONFIG', 'GET', 'MAXCLIENT?', 'MaxClients')), ['maxclients', '123']);
     assert.deepEqual(plain(await client.call('CONFIG', 'GET', 'nope')), []);
     const all = plain(await client.call('CONFIG', 'GET', '*'));
     assert.ok(Array.isArray(all) && all.length > 50);

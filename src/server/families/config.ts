@@ -26,13 +26,19 @@ const get = sessionCommand({
   arity: -3,
   args: [many(block('parameter', text('parameter')))],
   run: (session, argv) => {
-    const patterns = argv.slice(2).map((_, i) => textAt(argv, i + 2).toLowerCase());
-    const shown = session.context.settings.shown((name) => patterns.some((pattern) => isMatch(pattern, name)));
-    return new MapReply(shown.map(([name, value]) => [utf8(name), utf8(value)]));
+    const asked = argv.slice(2).map((_, i) => textAt(argv, i + 2));
+    const shown = session.context.settings.shown((name) => asked.some((pattern) => isMatch(pattern, name)));
+    return new MapReply(shown.map(([name, value]) => [utf8(spelling(asked, name)), utf8(value)]));
   },
 });
 
-const isMatch = (pattern: string, name: string): boolean => pattern === '*' || matchesGlob(pattern, name);
+const isMatch = (pattern: string, name: string): boolean => pattern === '*' || matchesGlob(pattern.toLowerCase(), name);
+
+/** A name comes back as it was asked for, if a pattern before it has not met it (config.c configGetCommand). */
+function spelling(asked: readonly string[], name: string): string {
+  const first = asked.find((pattern) => isMatch(pattern, name));
+  return first?.toLowerCase() === name ? first : name;
+}
 
 /** Settings are text; strings of replies are bytes. */
 const utf8 = (value: string): Buffer => Buffer.from(value, 'utf8');
