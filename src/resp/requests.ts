@@ -78,6 +78,7 @@ const EMPTY = Buffer.alloc(0);
 
 const STAR = 0x2a;
 const DOLLAR = 0x24;
+const NUL = 0;
 const CR = 0x0d;
 const LF = 0x0a;
 
@@ -343,13 +344,17 @@ export class RequestReader {
   }
 
   private handleInline(bytes: Buffer, start: number, end: number): number {
-    const found = findByte(bytes, LF, start + this.searched, end);
-    const isComplete = found !== -1;
+    const from = start + this.searched;
+    // C's strchr finds no line end behind a NUL (networking.c processInlineBuffer): such a line never ends.
+    const isStuck = from < end && bytes[from] === NUL;
+    const found = isStuck ? -1 : findByte(bytes, LF, from, end);
+    const nul = isStuck ? from : findByte(bytes, NUL, from, found === -1 ? end : found);
+    const isComplete = found !== -1 && nul === -1;
     let lineEnd = isComplete ? found : end;
     if (isComplete && found > start && bytes[found - 1] === CR) lineEnd--;
     if (lineEnd - start > INLINE_BYTES_MAX) throw new ProtocolError('malformed', 'too big inline request');
     if (!isComplete) {
-      this.searched = end - start;
+      this.searched = (nul === -1 ? end : nul) - start;
       return NOT_COMPLETE;
     }
     this.searched = 0;

@@ -80,7 +80,11 @@ describe('resp/requests: golden cases', () => {
     ["SET 'a\r\n", [], 'ERR Protocol error: unbalanced quotes in request'],
     ['SET "a"b\r\n', [], 'ERR Protocol error: unbalanced quotes in request'],
     ['PING\r\nSET "a\r\nPING\r\n', [['PING']], 'ERR Protocol error: unbalanced quotes in request'],
-    ['PI\0NG\r\n', [], 'ERR Protocol error: unbalanced quotes in request'],
+    // Behind a NUL a line has no end.
+    ['PI\0NG\r\nPING\r\n', [], null],
+    ['\0\r\n*1\r\n$4\r\nPING\r\n', [], null],
+    ['PING\r\nSET "a\0"\r\n', [['PING']], null],
+    ['PING\r\0\n', [], null],
     [frame('GET', 'k'), [['GET', 'k']], null],
     [frame('SET', 'k', ''), [['SET', 'k', '']], null],
     [frame('SET', 'k', '\r\n$3\r\n*1'), [['SET', 'k', '\r\n$3\r\n*1']], null],
@@ -150,6 +154,7 @@ describe('resp/requests: limits', () => {
     }
     const pieces = Array.from({ length: 66 }, () => Buffer.alloc(1024, 'x'));
     assert.equal(readPieces(pieces).error, 'ERR Protocol error: too big inline request');
+    assert.equal(readPieces([bytes('\0\r\n'), ...pieces]).error, 'ERR Protocol error: too big inline request');
   });
 
   it('proto-max-bulk-len counts for each argument and may change under way', () => {
