@@ -104,6 +104,7 @@ export function createScriptCommands(options: ScriptCommandOptions): readonly Da
 const FIRST_KEY = 3;
 const SHA_LENGTH = 40;
 const NO_VALUES: readonly Buffer[] = [];
+const NO_BYTES = Buffer.alloc(0);
 
 class ScriptRunner implements ScriptRun {
   readonly #options: ScriptCommandOptions;
@@ -127,7 +128,7 @@ class ScriptRunner implements ScriptRun {
 
   runBody(view: View, args: Args, readOnly: boolean): Reply {
     const { argv } = args;
-    const keyCount = keyCountOf(argv);
+    const keyCount = scriptKeyCount(argv);
     const body = argv[1] as Buffer;
     return this.#run(view, args.database, { sha: this.#shas.of(body), body, argv, keyCount, readOnly });
   }
@@ -136,7 +137,7 @@ class ScriptRunner implements ScriptRun {
     const { argv } = args;
     const digest = argv[1] as Buffer;
     if (digest.length !== SHA_LENGTH) return NO_SCRIPT;
-    const keyCount = keyCountOf(argv);
+    const keyCount = scriptKeyCount(argv);
     const sha = digest.toString('latin1').toLowerCase();
     const body = this.#options.bodyOf(sha);
     if (body === undefined) return NO_SCRIPT;
@@ -232,8 +233,9 @@ class ScriptRunner implements ScriptRun {
 
 const PUBLISH_REFUSED = new ErrorReply('ERR PUBLISH is not supported within scripts');
 
-function keyCountOf(argv: readonly Buffer[]): number {
-  const count = parseInt64(argv[2] as Buffer);
+/** `numkeys` of EVAL and its kin; what Redis checks before it looks for the script. Throws ReplyError. */
+export function scriptKeyCount(argv: readonly Buffer[]): number {
+  const count = parseInt64(argv[2] ?? NO_BYTES);
   if (count === undefined) return fail(NOT_AN_INTEGER);
   if (count > argv.length - FIRST_KEY) return fail(KEY_COUNT_TOO_BIG);
   if (count < 0) return fail(KEY_COUNT_NEGATIVE);

@@ -81,6 +81,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     cluster,
     dataCommands: cluster.dataCommands,
     watchVersions,
+    compileScript: (sha, body) => host.compile(sha, body),
     log,
     version,
     facts: options.facts,

@@ -3,6 +3,7 @@
  * cluster-wide catalogue has the body before the command travels. (Hot path: `isScriptKnown` runs for each of them.)
  */
 import { createHash } from 'node:crypto';
+import { scriptKeyCount } from '../commands/scripts.ts';
 import type { ErrorReply } from '../resp/reply.ts';
 import { ReplyError } from '../resp/reply.ts';
 import { ENTRY } from './command-table.ts';
@@ -52,7 +53,7 @@ export function scriptRefusal(
   argv: readonly Buffer[],
 ): ErrorReply | null {
   try {
-    entry.spec.keysOf?.(argv);
+    scriptKeyCount(argv);
   } catch (error) {
     if (error instanceof ReplyError) return error.reply;
     throw error;

@@ -92,6 +92,23 @@ for (const isRemote of [false, true]) {
       assert.equal(plain(await client.call('GET', 'a')), '3');
     });
 
+    it('answers each command in the protocol of its place when HELLO stands among them', async () => {
+      const client = await (await createWorld()).connect();
+      const greeting = (received: string): string =>
+        received.replace(/([%*])\d+\r\n\$6\r\nserver.*modules\r\n\*0\r\n/s, '$1…');
+      await client.pipeline([['MULTI'], ['GET', 'a'], ['HELLO', '3'], ['GET', 'a'], ['HELLO', '9']]);
+      assert.equal(
+        greeting(await client.send('EXEC')),
+        '*4\r\n$-1\r\n%…_\r\n-NOPROTO unsupported protocol version\r\n',
+      );
+      assert.equal(await client.send('GET a'), '_\r\n');
+      await client.pipeline([['MULTI'], ['GET', 'a'], ['HELLO', '2'], ['GET', 'a']]);
+      assert.equal(greeting(await client.send('EXEC')), '*3\r\n_\r\n*…$-1\r\n');
+      await client.call('SET', 'a', 'text');
+      await client.pipeline([['MULTI'], ['HELLO', '3'], ['GET', 'a'], ['INCR', 'a']]);
+      assert.match(await client.send('EXEC'), /\$4\r\ntext\r\n-ERR value is not an integer/);
+    });
+
     it('does not apply SELECT if a watched key moved', async () => {
       const world = await createWorld();
       const [client, other] = [await world.connect(), await world.connect()];

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { ErrorReply } from '../../src/resp/reply.ts';
+import type { CompileScript } from '../../src/server/context.ts';
 import { createWorld, plain } from './harness.ts';
 
 const sha1 = (body: string): string => createHash('sha1').update(body).digest('hex');
@@ -53,6 +55,28 @@ describe('scripts at the entry node', () => {
       'NOSCRIPT No matching script. Please use EVAL.',
     ]);
     assert.equal(world.cluster.scriptLoads, 1);
+  });
+
+  it('what is refused before it runs never reaches the catalogue: numkeys before NOSCRIPT, then the body', async () => {
+    const compileError = new ErrorReply('ERR Error compiling script');
+    const compileScript: CompileScript = (sha, body) => {
+      assert.equal(sha, sha1(body.toString()));
+      return body.toString().startsWith('bad') ? compileError : null;
+    };
+    const world = await createWorld({ options: { compileScript } });
+    const client = await world.connect();
+    const unknown = 'f'.repeat(40);
+    assert.match(await client.error('EVALSHA', unknown, 'x'), /^ERR value is not an integer/);
+    assert.match(await client.error('EVALSHA', unknown, '-1'), /^ERR Number of keys can't be negative/);
+    assert.match(await client.error('EVALSHA', unknown, '2', 'a'), /^ERR Number of keys can't be greater/);
+    assert.match(await client.error('EVAL', 'bad', 'x'), /^ERR value is not an integer/);
+    assert.equal(await client.error('EVAL', 'bad', '0'), compileError.text);
+    assert.equal(await client.error('SCRIPT', 'LOAD', 'bad'), compileError.text);
+    await client.pipeline([['MULTI'], ['EVAL', 'bad', '0'], ['EVALSHA', unknown, 'x'], ['SCRIPT', 'LOAD', 'bad']]);
+    const replies = plain(await client.call('EXEC'));
+    assert.equal(Array.isArray(replies) && replies.length, 3);
+    assert.equal(world.cluster.scriptLoads, 0);
+    assert.deepEqual(await client.call('SCRIPT', 'EXISTS', sha1('bad')), [0]);
   });
 
   it('a script whose client went away meanwhile is not run', async () => {
