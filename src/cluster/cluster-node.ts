@@ -467,6 +467,10 @@ export class ClusterNode implements Cluster, ReplicaHost {
     return this.#options.platform.clock;
   }
 
+  get timers(): Platform['timers'] {
+    return this.#options.platform.timers;
+  }
+
   get random(): Platform['random'] {
     return this.#options.platform.random;
   }

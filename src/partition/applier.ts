@@ -2,14 +2,16 @@
  * Takes committed entries to LevelDB, behind everybody's back: no answer waits for it.
  *
  * One atomic batch at a time, of as many whole entries as are there (up to APPLY_BATCH_BYTES_MAX): their record changes,
- * the applied index and the partition's state. While a batch is under way the next one collects.
+ * the applied index and the partition's state. While a batch is under way, and for APPLY_PAUSE_MS after it, the next one
+ * collects: many small entries cost one batch, and an entry that comes alone is applied at once.
  */
 import { assert } from '../base/assert.ts';
 import type { GroupId, LogIndex, Term } from '../base/ids.ts';
+import type { TimerHandle, Timers } from '../base/platform.ts';
 import { type ConfState, ENTRY_TYPES, type Entry } from '../raft/types.ts';
 import type { DataStore, RecordChange } from '../storage/data/types.ts';
 import { decodeEntry } from './entry-format.ts';
-import { APPLY_BATCH_BYTES_MAX } from './limits.ts';
+import { APPLY_BATCH_BYTES_MAX, APPLY_EARLY_BYTES, APPLY_PAUSE_MS } from './limits.ts';
 import { afterEntry, encodePartitionState, type PartitionState } from './partition-state.ts';
 
 export interface ApplierEvents {
@@ -31,8 +33,12 @@ export class Applier {
   #term: Term;
   #state: PartitionState;
   #whenIdle: (() => void) | null = null;
+  readonly #timers: Timers;
+  /** Set while the pause after a batch lasts. */
+  #pause: TimerHandle | null = null;
 
   constructor(fields: {
+    readonly timers: Timers;
     readonly group: GroupId;
     readonly data: DataStore;
     readonly events: ApplierEvents;
@@ -40,6 +46,7 @@ export class Applier {
     readonly term: Term;
     readonly state: PartitionState;
   }) {
+    this.#timers = fields.timers;
     this.#group = fields.group;
     this.#data = fields.data;
     this.#events = fields.events;
@@ -69,12 +76,13 @@ export class Applier {
   enqueue(entry: Entry): void {
     this.#queue.push(entry);
     this.#queuedBytes += entry.data.length;
-    this.#pump();
+    if (this.#pause === null || this.#queuedBytes >= APPLY_EARLY_BYTES) this.#pump();
   }
 
   /** Stops after the batch under way; resolves when LevelDB is left alone. What was queued is forgotten. */
   async suspend(): Promise<void> {
     this.#isSuspended = true;
+    this.#endPause();
     this.#queue = [];
     this.#queuedBytes = 0;
     if (this.#isApplying) {
@@ -96,6 +104,7 @@ export class Applier {
 
   #pump(): void {
     if (this.#isApplying || this.#isSuspended || this.#queue.length === 0) return;
+    this.#endPause();
     const records: RecordChange[] = [];
     let state = this.#state;
     let bytes = 0;
@@ -131,7 +140,21 @@ export class Applier {
         return;
       }
       this.#events.applied(index);
+      if (this.#queuedBytes >= APPLY_EARLY_BYTES) this.#pump();
+      else this.#startPause();
+    });
+  }
+
+  #startPause(): void {
+    this.#endPause();
+    this.#pause = this.#timers.after(APPLY_PAUSE_MS, () => {
+      this.#pause = null;
       this.#pump();
     });
+  }
+
+  #endPause(): void {
+    this.#pause?.cancel();
+    this.#pause = null;
   }
 }

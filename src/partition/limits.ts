@@ -10,6 +10,9 @@ export const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 export const ENTRY_BYTES_MAX = 600 * 1024 * 1024;
 /** Record bytes handed to one LevelDB batch; more wait for the next. */
 export const APPLY_BATCH_BYTES_MAX = 4 * 1024 * 1024;
+/** Pause between LevelDB batches of a group, in ms, and the bytes of waiting entries that end it. */
+export const APPLY_PAUSE_MS = 10;
+export const APPLY_EARLY_BYTES = 512 * 1024;
 /** Requests waiting for a key, a load or a range scan in one partition. */
 export const PARKED_REQUESTS_MAX = 100_000;
 /** Bytes of entries of a group since its last checkpoint that start the next one. */

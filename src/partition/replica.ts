@@ -14,7 +14,7 @@ import { assert, mustExist } from '../base/assert.ts';
 import { msOfTimestamp } from '../base/hlc.ts';
 import type { GroupId, LogIndex, NodeId, Term } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
-import type { Clock, Random } from '../base/platform.ts';
+import type { Clock, Random, Timers } from '../base/platform.ts';
 import type { RaftCore } from '../raft/core.ts';
 import { type ConfState, ENTRY_TYPES, type Entry, MESSAGE_TYPES, type Message, type Ready } from '../raft/types.ts';
 import type { DataStore, RecordRange } from '../storage/data/types.ts';
@@ -39,6 +39,7 @@ const TIMELINE_STEP_MS = 250;
 export interface ReplicaHost {
   readonly node: NodeId;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly log: Logger;
   readonly raftLog: RaftLog;
   readonly data: DataStore;
@@ -122,6 +123,7 @@ export class Replica implements TenureHost {
     this.#term = options.core.term;
     this.#checkpoint = checkpoint;
     this.applier = new Applier({
+      timers: host.timers,
       group: options.group,
       data: host.data,
       events: this,
