@@ -13,7 +13,7 @@ import { Engine } from '../partition/engine.ts';
 import type { Job } from '../partition/job.ts';
 import { RecordReader } from '../partition/record-reader.ts';
 import { Replica, type ReplicaHost } from '../partition/replica.ts';
-import { MemoryBudget } from '../partition/resident.ts';
+import type { MemoryBudget } from '../partition/resident.ts';
 import { Scanner } from '../partition/scanner.ts';
 import { decodeMessage, encodeMessage } from '../raft/codec.ts';
 import type { Message } from '../raft/types.ts';
@@ -26,14 +26,7 @@ import type { DataStore } from '../storage/data/types.ts';
 import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
 import type { Identity } from '../transport/handshake.ts';
 import { Transport } from '../transport/transport.ts';
-import type {
-  Cluster,
-  NodeDescription,
-  PartitionDescription,
-  ReplicaStatus,
-  ScriptCatalog,
-  Work,
-} from './api.ts';
+import type { Cluster, NodeDescription, PartitionDescription, ReplicaStatus, ScriptCatalog, Work } from './api.ts';
 import { WriteMark } from './api.ts';
 import { AppliedBarrier } from './applied-barrier.ts';
 import { fanOut } from './fan-out.ts';
@@ -273,7 +266,8 @@ export class ClusterNode implements Cluster, ReplicaHost {
         leaseMs: ((electionTicks - 1) * heartbeatMs * LEASE_PER_MILLE) / 1_000,
         commandTimeoutMs: this.#options.commandTimeoutMs,
         // A node alone repeats nothing: its clients' requests end with it.
-        requestWindowMs: this.#topology.nodes.length === 1 ? 0 : this.#options.commandTimeoutMs + REQUEST_WINDOW_SLACK_MS,
+        requestWindowMs:
+          this.#topology.nodes.length === 1 ? 0 : this.#options.commandTimeoutMs + REQUEST_WINDOW_SLACK_MS,
         logMemoryBytes: this.#options.logMemoryBytes,
         applied: stored.applied,
       },
@@ -296,7 +290,9 @@ export class ClusterNode implements Cluster, ReplicaHost {
     const { clock, timers } = this.#options.platform;
     const deadline = clock.monotonicMs() + timeoutMs;
     for (;;) {
-      const led = [...this.engine.replicas.values()].filter((replica) => replica.role === 'leader' && !replica.isSoleVoter);
+      const led = [...this.engine.replicas.values()].filter(
+        (replica) => replica.role === 'leader' && !replica.isSoleVoter,
+      );
       if (led.length === 0 || clock.monotonicMs() >= deadline || this.transport.upCount === 0) return;
       for (const replica of led) {
         if (!replica.isServing) continue;
@@ -336,7 +332,9 @@ export class ClusterNode implements Cluster, ReplicaHost {
   }
 
   get isReady(): boolean {
-    return [this.#topology.metadata, ...this.#topology.partitions].every(({ id }) => this.#router.route(id).leader !== 0);
+    return [this.#topology.metadata, ...this.#topology.partitions].every(
+      ({ id }) => this.#router.route(id).leader !== 0,
+    );
   }
 
   nodes(): readonly NodeDescription[] {
@@ -427,7 +425,9 @@ export class ClusterNode implements Cluster, ReplicaHost {
   }
 
   async timestamp(): Promise<Timestamp> {
-    const readings = await Promise.all(this.#topology.partitions.map(({ id }) => this.#callGroup(id, timestampRow, [])));
+    const readings = await Promise.all(
+      this.#topology.partitions.map(({ id }) => this.#callGroup(id, timestampRow, [])),
+    );
     return Math.max(...readings.map(numberOf));
   }
 

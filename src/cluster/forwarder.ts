@@ -20,10 +20,7 @@ class RemoteJob extends Job {
   readonly group: GroupId;
   readonly term: Term;
 
-  constructor(
-    fields: ConstructorParameters<typeof Job>[0],
-    route: { readonly group: GroupId; readonly term: Term },
-  ) {
+  constructor(fields: ConstructorParameters<typeof Job>[0], route: { readonly group: GroupId; readonly term: Term }) {
     super(fields);
     this.group = route.group;
     this.term = route.term;
@@ -72,9 +69,11 @@ export class Forwarder implements JobOwner {
     );
     job.isRetry = request.isRetry;
     this.#jobsOf(from).set(counter, job);
-    if (!this.#host.mustFetchScript(job, () => {
-      this.#submit(job);
-    })) {
+    if (
+      !this.#host.mustFetchScript(job, () => {
+        this.#submit(job);
+      })
+    ) {
       this.#submit(job);
     }
   }
@@ -116,11 +115,7 @@ export class Forwarder implements JobOwner {
     if (job instanceof RemoteJob) this.#answer(job, NO_BYTES, { index: 0, isRepeat: true });
   }
 
-  #answer(
-    job: RemoteJob,
-    reply: Uint8Array,
-    outcome: { readonly index: LogIndex; readonly isRepeat: boolean },
-  ): void {
+  #answer(job: RemoteJob, reply: Uint8Array, outcome: { readonly index: LogIndex; readonly isRepeat: boolean }): void {
     this.#jobs.get(job.node)?.delete(job.counter);
     if (job.isCancelled) return;
     const { transport } = this.#host;

@@ -8,11 +8,7 @@
  */
 import type { GroupId, LogIndex, NodeId, Term } from '../base/ids.ts';
 import type { ProcessControl, Random } from '../base/platform.ts';
-import {
-  decodePartitionState,
-  emptyPartitionState,
-  type PartitionState,
-} from '../partition/partition-state.ts';
+import { decodePartitionState, emptyPartitionState, type PartitionState } from '../partition/partition-state.ts';
 import { RaftCore } from '../raft/core.ts';
 import { ENTRY_TYPES, type ConfState, type Entry, type RaftConfig } from '../raft/types.ts';
 import type { DataStore } from '../storage/data/types.ts';

@@ -46,8 +46,13 @@ export class ReplicaWait {
   }
 
   /** Resolves with the number of voters, when `count` is reached or the time is over; `timeoutMs` 0 waits without end. */
-  async wait(group: GroupId, index: LogIndex, want: { readonly count: number; readonly timeoutMs: number }): Promise<number> {
-    const deadlineMs = want.timeoutMs === 0 ? Number.POSITIVE_INFINITY : this.#host.clock.monotonicMs() + want.timeoutMs;
+  async wait(
+    group: GroupId,
+    index: LogIndex,
+    want: { readonly count: number; readonly timeoutMs: number },
+  ): Promise<number> {
+    const deadlineMs =
+      want.timeoutMs === 0 ? Number.POSITIVE_INFINITY : this.#host.clock.monotonicMs() + want.timeoutMs;
     let best = 0;
     for (;;) {
       const remaining = deadlineMs - this.#host.clock.monotonicMs();
@@ -61,7 +66,13 @@ export class ReplicaWait {
     return new Promise<number>((resolve) => {
       const leader = this.#host.leaderOf(group);
       if (leader === this.#host.node || leader === 0) {
-        this.#add({ group, index, count: want.count, deadlineMs: this.#host.clock.monotonicMs() + want.timeoutMs, done: resolve });
+        this.#add({
+          group,
+          index,
+          count: want.count,
+          deadlineMs: this.#host.clock.monotonicMs() + want.timeoutMs,
+          done: resolve,
+        });
         return;
       }
       this.#lastQuery++;

@@ -78,10 +78,7 @@ function writeCall(writer: ByteWriter, call: JobCall): void {
 }
 
 /** Copies what it keeps. Throws KahunaError 'BYTES_MALFORMED' or 'COMMAND_UNKNOWN'. */
-export function readRequest(
-  payload: Uint8Array,
-  commandOf: (name: string) => DataCommand | undefined,
-): DecodedRequest {
+export function readRequest(payload: Uint8Array, commandOf: (name: string) => DataCommand | undefined): DecodedRequest {
   const own = Buffer.allocUnsafeSlow(payload.length);
   own.set(payload);
   const reader = new ByteReader(own);
@@ -118,11 +115,7 @@ export function readRequest(
   };
 }
 
-function readCall(
-  reader: ByteReader,
-  own: Buffer,
-  commandOf: (name: string) => DataCommand | undefined,
-): JobCall {
+function readCall(reader: ByteReader, own: Buffer, commandOf: (name: string) => DataCommand | undefined): JobCall {
   const database = reader.u8();
   const length = reader.u8();
   reader.skip(length);

@@ -189,7 +189,10 @@ export class Router implements JobOwner {
   // What other nodes say
 
   /** The answer of another node; `reply` is valid during the call only. */
-  answered(group: GroupId, answer: { readonly counter: number; readonly index: LogIndex; readonly reply: Uint8Array }): void {
+  answered(
+    group: GroupId,
+    answer: { readonly counter: number; readonly index: LogIndex; readonly reply: Uint8Array },
+  ): void {
     const route = this.#routes.get(group);
     const job = route?.inflight.get(answer.counter);
     if (route === undefined || job === undefined) return;

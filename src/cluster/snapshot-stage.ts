@@ -16,7 +16,14 @@ import { KahunaError } from '../base/errors.ts';
 import type { GroupId } from '../base/ids.ts';
 import type { Disk } from '../base/platform.ts';
 import type { RawRecord } from '../storage/data/types.ts';
-import { decodeEnd, decodeHeader, decodeRecords, encodeEnd, type SnapshotEnd, type SnapshotHeader } from './snapshot-format.ts';
+import {
+  decodeEnd,
+  decodeHeader,
+  decodeRecords,
+  encodeEnd,
+  type SnapshotEnd,
+  type SnapshotHeader,
+} from './snapshot-format.ts';
 
 const WHOLE = 'whole';
 

@@ -23,7 +23,14 @@ import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
 import type { Channel } from '../transport/channel.ts';
 import type { Transport } from '../transport/transport.ts';
 import { MESSAGE_KINDS } from './message-kinds.ts';
-import { decodeEnd, decodeHeader, encodeEnd, encodeHeader, type SnapshotHeader, writeRecords } from './snapshot-format.ts';
+import {
+  decodeEnd,
+  decodeHeader,
+  encodeEnd,
+  encodeHeader,
+  type SnapshotHeader,
+  writeRecords,
+} from './snapshot-format.ts';
 import { SnapshotStage, type StagedSnapshot } from './snapshot-stage.ts';
 
 const RECORDS_PER_MESSAGE = 2_000;

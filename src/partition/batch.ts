@@ -94,7 +94,8 @@ export class Batch {
     return this.#slice;
   }
 
-  flush(space: Space | typeof ALL_DATABASES, timestamp: Timestamp): void {
+  /** `space` is a space or ALL_DATABASES. */
+  flush(space: number, timestamp: Timestamp): void {
     const at = this.#changes.reserve(10);
     const buffer = this.#changes.buffer;
     buffer[at] = CHANGE_OPS.flush;

@@ -36,7 +36,8 @@ export interface RecordedAnswer extends RequestId {
 }
 
 export interface FlushChange {
-  readonly space: Space | typeof ALL_DATABASES;
+  /** A space, or ALL_DATABASES. */
+  readonly space: number;
   readonly timestamp: Timestamp;
 }
 

@@ -13,10 +13,17 @@ import { assert } from '../base/assert.ts';
 import { nextTimestamp } from '../base/hlc.ts';
 import type { LogIndex, Slot, Timestamp } from '../base/ids.ts';
 import type { Random } from '../base/platform.ts';
-import { type KeyObject, NotResident, type Savepoint, type ScanPage, type ScanRequest, type View } from '../commands/view.ts';
+import {
+  type KeyObject,
+  NotResident,
+  type Savepoint,
+  type ScanPage,
+  type ScanRequest,
+  type View,
+} from '../commands/view.ts';
 import type { ErrorReply, Protocol } from '../resp/reply.ts';
 import { DATABASE_COUNT, SPACE_COUNT, type Space, type Value } from '../values/value.ts';
-import { Batch } from './batch.ts';
+import type { Batch } from './batch.ts';
 import { ALL_DATABASES } from './entry-format.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { RecordReader } from './record-reader.ts';

@@ -156,6 +156,14 @@ export function keyRecordOf(record: RawRecord): ScannedRecord {
     return { recordKey: record.key, isKeyRecord: false, slot, space, key, type: 0, expiresAtMs: 0, timestamp };
   }
   const { type, expiresAtMs } = decodeKeyRecord(payload);
-  return { recordKey: record.key, isKeyRecord: true, slot, space, key, type: VALUE_TYPES[type], expiresAtMs, timestamp };
+  return {
+    recordKey: record.key,
+    isKeyRecord: true,
+    slot,
+    space,
+    key,
+    type: VALUE_TYPES[type],
+    expiresAtMs,
+    timestamp,
+  };
 }
-

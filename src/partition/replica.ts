@@ -108,7 +108,11 @@ export class Replica implements TenureHost {
   #timeline: { readonly appendedMs: number; readonly index: LogIndex }[] = [];
   #isTransferring = false;
 
-  constructor(host: ReplicaHost, options: ReplicaOptions, checkpoint: { readonly index: LogIndex; readonly term: Term }) {
+  constructor(
+    host: ReplicaHost,
+    options: ReplicaOptions,
+    checkpoint: { readonly index: LogIndex; readonly term: Term },
+  ) {
     this.#host = host;
     this.#options = options;
     this.group = options.group;

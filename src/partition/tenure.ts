@@ -19,7 +19,8 @@ import { Args } from '../commands/args.ts';
 import { NotResident, type ScanPage, type ScanRequest } from '../commands/view.ts';
 import { encodeReply } from '../resp/encode.ts';
 import { INTERNAL_ERROR, tryAgain, uncertain } from '../resp/errors.ts';
-import { EncodedReply, ErrorReply, type Reply, ReplyError } from '../resp/reply.ts';
+import type { ErrorReply } from '../resp/reply.ts';
+import { EncodedReply, type Reply, ReplyError } from '../resp/reply.ts';
 import type { DataStore, RecordRange } from '../storage/data/types.ts';
 import type { Space } from '../values/value.ts';
 import { Batch } from './batch.ts';
@@ -164,7 +165,8 @@ export class Tenure implements EvaluationContext, SweepTarget {
     assert(!this.#isOver, 'a tenure that is over takes no requests');
     if (this.#parked.count !== 0 || this.#loading.size !== 0) {
       if (this.#parked.isHeld(job.strand)) {
-        if (this.#parked.count >= PARKED_REQUESTS_MAX) this.#answerError(job, tryAgain('too many requests are waiting'));
+        if (this.#parked.count >= PARKED_REQUESTS_MAX)
+          this.#answerError(job, tryAgain('too many requests are waiting'));
         else this.#parked.enqueueBehind(job);
         return;
       }
@@ -352,8 +354,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     }
     this.#loading.add(job);
     this.#parked.hold(job.strand);
-    const loaded =
-      missing instanceof KeyNotResident ? this.#loadKey(missing) : this.#loadRange(job, missing.request);
+    const loaded = missing instanceof KeyNotResident ? this.#loadKey(missing) : this.#loadRange(job, missing.request);
     loaded.then(
       () => {
         if (this.#isOver || !this.#loading.delete(job)) return;
@@ -377,7 +378,12 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   async #loadRange(job: Job, request: ScanRequest): Promise<void> {
     const appliedIndex = this.#host.appliedIndex;
-    const scans = this.#scans.get(job) ?? { pages: [], position: 0, floor: appliedIndex, randomCursor: this.#randomCursor };
+    const scans = this.#scans.get(job) ?? {
+      pages: [],
+      position: 0,
+      floor: appliedIndex,
+      randomCursor: this.#randomCursor,
+    };
     this.#scans.set(job, scans);
     const page = await this.#host.scanner.scan(request, appliedIndex);
     scans.pages[scans.position] = page;

@@ -181,9 +181,7 @@ export class Channel {
     });
   }
 
-  #handshake<T>(
-    start: (resolve: (value: T) => void) => (kind: number, payload: Buffer) => void,
-  ): Promise<T> {
+  #handshake<T>(start: (resolve: (value: T) => void) => (kind: number, payload: Buffer) => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const timer: TimerHandle = this.#options.timers.after(HANDSHAKE_TIMEOUT_MS, () => {
         this.#fail?.(refused(`no answer within ${HANDSHAKE_TIMEOUT_MS} ms`));

@@ -29,7 +29,12 @@ export interface TransportEvents {
 }
 
 export interface TransportOptions {
-  readonly platform: { readonly clock: Clock; readonly timers: Timers; readonly random: Random; readonly network: Network };
+  readonly platform: {
+    readonly clock: Clock;
+    readonly timers: Timers;
+    readonly random: Random;
+    readonly network: Network;
+  };
   readonly identity: Identity;
   readonly secret: string;
   readonly listen: { readonly host: string; readonly port: number };
@@ -59,7 +64,14 @@ export class Transport {
     this.#options = options;
     for (const peer of options.peers) {
       if (peer.node === options.identity.node) continue;
-      const link: Link = { peer, channel: null, lastHeardMs: 0, lastSentMs: 0, reconnectMs: RECONNECT_MIN_MS, timer: null };
+      const link: Link = {
+        peer,
+        channel: null,
+        lastHeardMs: 0,
+        lastSentMs: 0,
+        reconnectMs: RECONNECT_MIN_MS,
+        timer: null,
+      };
       this.#links.set(peer.node, link);
     }
   }
@@ -193,7 +205,10 @@ export class Transport {
         },
         (error: unknown) => {
           const { remoteAddress } = connection;
-          this.#options.log.warn('a connection to the cluster port was refused', { remoteAddress, error: messageOf(error) });
+          this.#options.log.warn('a connection to the cluster port was refused', {
+            remoteAddress,
+            error: messageOf(error),
+          });
         },
       )
       .finally(() => this.#handshaking.delete(channel));

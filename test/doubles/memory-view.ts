@@ -126,7 +126,13 @@ export class MemoryView implements View {
     const memoryBytes = residentBytes(key, value);
     keys.set(
       key,
-      new StoredKey({ value, expiresAtMs, version: this.#lastTimestamp, memoryBytes, accessedAtSeconds: Math.floor(this.nowMs / 1000) }),
+      new StoredKey({
+        value,
+        expiresAtMs,
+        version: this.#lastTimestamp,
+        memoryBytes,
+        accessedAtSeconds: Math.floor(this.nowMs / 1000),
+      }),
     );
   }
 
