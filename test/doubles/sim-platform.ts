@@ -50,6 +50,10 @@ export interface SimMachineOptions {
   readonly wallOffsetMs: number;
   /** A planted fault: writes report before they are durable. */
   readonly isDiskLying?: boolean;
+  /** A planted fault: the files of the ordered store are not synced when that is asked for. */
+  readonly isStoreLying?: boolean;
+  /** A planted fault: the monotonic clock is the wall clock. */
+  readonly hasOnlyWallClock?: boolean;
   readonly onEvent: (machine: SimMachine, kind: number, payload: number) => void;
   /** After each thing that the process did. */
   readonly onStep: (machine: SimMachine) => void;
@@ -131,6 +135,7 @@ export class SimMachine {
   }
 
   monotonicMs(): number {
+    if (this.options.hasOnlyWallClock === true) return this.wallMs();
     return this.#monotonicStartMs + this.options.scheduler.nowMs * this.options.clockRate;
   }
 
@@ -302,7 +307,10 @@ class BootDisk implements Disk {
   }
 
   syncFile(path: string): Promise<void> {
-    return this.#ask(path, (disk) => disk.syncFile(path), (store) => store.syncFile(path));
+    const isLying = this.#boot.machine.options.isStoreLying === true;
+    return this.#ask(path, (disk) => disk.syncFile(path), async (store) => {
+      if (!isLying) await store.syncFile(path);
+    });
   }
 
   syncDirectory(path: string): Promise<void> {

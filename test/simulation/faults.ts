@@ -59,6 +59,8 @@ export class Faults {
         return this.#pause(any);
       case 'pauseLeader':
         return this.#pause(this.#leader());
+      case 'freezeAlone':
+        return this.#freezeAlone(this.#leader());
       case 'reset':
         return this.#world.network.reset(any.name, this.#random.pick(this.#world.machines).name);
       case 'slow':
@@ -111,18 +113,23 @@ export class Faults {
 
   /** Nothing passes between `side` and the others; clients reach everybody. */
   #split(side: readonly SimMachine[]): void {
+    this.#later(200, 6_000, this.#cut(side));
+  }
+
+  /** Returns how to heal it. */
+  #cut(side: readonly SimMachine[]): () => void {
     const { network, machines } = this.#world;
     const paths = side.flatMap((a) => machines.filter((b) => !side.includes(b)).map((b) => [a.name, b.name] as const));
     for (const [a, b] of paths) {
       network.cut(a, b);
       network.cut(b, a);
     }
-    this.#later(200, 6_000, () => {
+    return () => {
       for (const [a, b] of paths) {
         network.heal(a, b);
         network.heal(b, a);
       }
-    });
+    };
   }
 
   #oneWay(machine: SimMachine): void {
@@ -142,6 +149,18 @@ export class Faults {
     boot.pause();
     this.#later(50, this.#random.pick([500, 8_000]), () => {
       boot.resume();
+    });
+  }
+
+  /** A leader that sleeps while the others go on, and wakes before it can hear them. */
+  #freezeAlone(machine: SimMachine): void {
+    const { boot } = machine;
+    if (boot === null || boot.isPaused) return;
+    const heal = this.#cut([machine]);
+    boot.pause();
+    this.#later(400, 3_000, () => {
+      boot.resume();
+      this.#later(50, 1_500, heal);
     });
   }
 

@@ -16,6 +16,7 @@ export const FAULTS = [
   'halves',
   'pause',
   'pauseLeader',
+  'freezeAlone',
   'reset',
   'slow',
   'transfer',
@@ -63,6 +64,8 @@ export interface Profile {
   /** Clients of each workload, and the mean pause of a client between two requests, ms. */
   readonly clientCount: number;
   readonly thinkMs: number;
+  /** Share of reads among the operations of counters. */
+  readonly readChance: number;
   /** Clients stay with one node; otherwise they choose a node at each connection. */
   readonly isPinned: boolean;
 }
@@ -107,5 +110,6 @@ export function drawProfile(seed: number): Profile {
     clientCount: random.pick([2, 3, 4]),
     thinkMs: random.pick([20, 60, 150]),
     isPinned: random.chance(0.5),
+    readChance: random.pick([0.1, 0.3, 0.7]),
   };
 }

@@ -24,6 +24,9 @@ export interface Operation {
   readonly outcome: Outcome;
 }
 
+/** How often a client comes afresh, to another node if it may. */
+const RECONNECT_CHANCE = 0.03;
+
 /** A client with a random stream of its own, and the pauses between its requests. */
 export class Actor {
   readonly name: string;
@@ -52,6 +55,10 @@ export class Actor {
 
   /** Sends one request; after an unknown outcome the next one goes over a new connection. */
   async call(...argv: readonly (string | number)[]): Promise<Operation> {
+    if (this.random.chance(RECONNECT_CHANCE)) {
+      this.client.disconnect();
+      this.client = this.#newClient();
+    }
     const startMs = this.nowMs;
     const outcome = await this.client.call(...argv);
     const operation = { client: this.name, startMs, endMs: this.nowMs, outcome };

@@ -37,6 +37,8 @@ export interface WorldOptions {
   readonly onTrace?: (line: string) => void;
   /** Planted faults. */
   readonly isDiskLying?: boolean;
+  readonly isStoreLying?: boolean;
+  readonly hasOnlyWallClock?: boolean;
   readonly onBoot?: (node: RunningNode) => void;
 }
 
@@ -59,6 +61,7 @@ export class World {
   /** Clients start nothing new. */
   isStopping = false;
   readonly #running = new Map<SimMachine, RunningNode>();
+  readonly #closing = new WeakSet<object>();
   readonly #clientRandom: SeededRandom;
   #hash = 0x811c_9dc5;
 
@@ -103,6 +106,8 @@ export class World {
       clockRate: 1 + (random.float() * 2 - 1) * profile.drift,
       wallOffsetMs: Math.round((random.float() * 2 - 1) * profile.wallOffsetMs),
       isDiskLying: this.options.isDiskLying === true,
+      isStoreLying: this.options.isStoreLying === true,
+      hasOnlyWallClock: this.options.hasOnlyWallClock === true,
       onEvent: (machine, kind, payload) => {
         this.#note(kind, machine.name.charCodeAt(1), payload);
       },
@@ -178,7 +183,8 @@ export class World {
   shutDown(machine: SimMachine, handOverMs: number): void {
     const { boot } = machine;
     const running = this.#running.get(machine);
-    if (boot === null || running === undefined) return;
+    if (boot === null || running === undefined || this.#closing.has(boot)) return;
+    this.#closing.add(boot);
     this.trace(`${machine.name} is shut down`);
     boot.enter(() => {
       running.close(handOverMs).then(

@@ -23,7 +23,7 @@ export class CounterWorkload implements Workload {
   async #run(actor: Actor): Promise<void> {
     while (await actor.think()) {
       const key = actor.random.pick(KEYS);
-      if (actor.random.chance(0.2)) this.#note(key, 'read', await actor.call('GET', key));
+      if (actor.random.chance(this.#world.profile.readChance)) this.#note(key, 'read', await actor.call('GET', key));
       else if (actor.random.chance(0.2)) await this.#pipeline(actor, key);
       else this.#note(key, 'increment', await actor.call('INCR', key));
     }
