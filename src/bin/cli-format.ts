@@ -1,4 +1,4 @@
-/** Replies as redis-cli shows them: for people with types and numbering, raw for programs. */
+/** Replies as redis-cli shows them: for people with types and numbering, raw for programs, and as JSON. */
 import {
   BigNumberReply,
   DoubleReply,
@@ -22,6 +22,35 @@ export function formatForPeople(reply: Reply): string {
 export function formatRaw(reply: Reply): string {
   const items = itemsOf(reply);
   return items === null ? `${rawScalar(reply)}\n` : items.map(formatRaw).join('');
+}
+
+/**
+ * One line of JSON with a line end; an error is `{"error": text}`. Bytes that are UTF-8 are read as such, others as one
+ * character a byte. The result holds one byte a character, as the other formats do.
+ */
+export function formatJson(reply: Reply): string {
+  return `${Buffer.from(json(reply), 'utf8').toString('latin1')}\n`;
+}
+
+function json(reply: Reply): string {
+  if (typeof reply === 'number' || typeof reply === 'bigint' || typeof reply === 'boolean') return String(reply);
+  if (reply === null || reply instanceof NullArray) return 'null';
+  if (reply instanceof ErrorReply) return `{"error":${jsonText(reply.text)}}`;
+  // JSON has neither infinity nor NaN: those are strings.
+  if (reply instanceof DoubleReply && Number.isFinite(reply.value)) return String(reply.value);
+  if (reply instanceof BigNumberReply) return reply.digits;
+  if (reply instanceof MapReply) {
+    return `{${reply.entries.map(([name, value]) => `${jsonText(rawScalar(name))}:${json(value)}`).join(',')}}`;
+  }
+  const items = itemsOf(reply);
+  return items === null
+    ? jsonText(typeof reply === 'string' ? reply : rawScalar(reply))
+    : `[${items.map(json).join(',')}]`;
+}
+
+function jsonText(bytes: string): string {
+  const text = Buffer.from(bytes, 'latin1').toString('utf8');
+  return JSON.stringify(Buffer.from(text, 'utf8').toString('latin1') === bytes ? text : bytes);
 }
 
 /** `prefix` is what the lines after the first one begin with. */

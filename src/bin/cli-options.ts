@@ -7,8 +7,8 @@ export interface CliOptions {
   readonly password: string;
   readonly database: number;
   readonly protocol: 2 | 3;
-  /** 'auto' is for people on a terminal and raw in a pipe. */
-  readonly output: 'auto' | 'raw' | 'people';
+  /** 'auto' is for people on a terminal and raw in a pipe; 'json' is one line a reply. */
+  readonly output: 'auto' | 'raw' | 'people' | 'json';
   readonly repeat: number;
   readonly intervalMs: number;
   /** Commands to send, or nothing: then they are read from standard input. */
@@ -22,10 +22,11 @@ export const CLI_HELP = `kahuna-cli [options] [command [argument…]]
   --user name  user (default)             -n db     database (0)
   -2, -3       protocol (3)               -r count  send the command so often
   -i seconds   pause between them         --raw, --no-raw   output for programs, for people
-  --help, --version
+  --json       one line of JSON a reply   --help, --version
 
 Without a command, commands are read from standard input, one a line, quoted as in redis-cli.
 Besides the server's commands:  status   nodes and partitions of the cluster     help [command]     exit
+Exit code: 0; 1 if a command was answered with an error; 2 without a connection; 64 for wrong options.
 `;
 
 export type CliRequest = { readonly kind: 'run'; readonly options: CliOptions } | { readonly kind: 'help' | 'version' };
@@ -91,6 +92,9 @@ export function readCliOptions(
         break;
       case '--raw':
         options.output = 'raw';
+        break;
+      case '--json':
+        options.output = 'json';
         break;
       case '--no-raw':
         options.output = 'people';

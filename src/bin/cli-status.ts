@@ -1,12 +1,12 @@
 /** `kahuna-cli status`: nodes and partitions as two tables. */
+import type { CommandClient } from '../node/command-client.ts';
 import { ErrorReply, MapReply, type Reply } from '../resp/reply.ts';
-import type { CliConnection } from './cli-connection.ts';
 import { formatRaw } from './cli-format.ts';
 
 /** Throws an Error if the server does not know the commands. */
-export async function clusterStatus(connection: CliConnection): Promise<string> {
-  const nodes = rowsOf(await connection.send(['KAHUNA.CLUSTER', 'NODES']));
-  const partitions = rowsOf(await connection.send(['KAHUNA.CLUSTER', 'PARTITIONS']));
+export async function clusterStatus(connection: CommandClient): Promise<string> {
+  const nodes = rowsOf(await connection.call(['KAHUNA.CLUSTER', 'NODES']));
+  const partitions = rowsOf(await connection.call(['KAHUNA.CLUSTER', 'PARTITIONS']));
   const nodeTable = table(
     ['node', 'client', 'link', 'leads'],
     nodes.map((node) => [

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { formatForPeople, formatRaw } from '../../src/bin/cli-format.ts';
+import { formatForPeople, formatJson, formatRaw } from '../../src/bin/cli-format.ts';
 import { readCliOptions } from '../../src/bin/cli-options.ts';
 import {
   DoubleReply,
@@ -43,6 +43,24 @@ describe('kahuna-cli', () => {
       formatRaw(['a', Buffer.from('\xff', 'latin1'), null, [1, new MapReply([['k', 'v']])]]),
       'a\n\xff\n\n1\nk\nv\n',
     );
+  });
+
+  it('shows each reply as one line of JSON', () => {
+    const text = Buffer.from('"é→\n', 'utf8').toString('latin1');
+    const cases: readonly (readonly [Reply, string])[] = [
+      [OK, '"OK"'],
+      [text, JSON.stringify('"é→\n')],
+      ['\xff', '"ÿ"'],
+      [9223372036854775807n, '9223372036854775807'],
+      [null, 'null'],
+      [NULL_ARRAY, 'null'],
+      [new DoubleReply(Number.POSITIVE_INFINITY), '"Infinity"'],
+      [new ErrorReply('ERR x'), '{"error":"ERR x"}'],
+      [['a', [1, true], new MapReply([['k', ['v']]])], '["a",[1,true],{"k":["v"]}]'],
+    ];
+    for (const [reply, shown] of cases) {
+      assert.equal(Buffer.from(formatJson(reply), 'latin1').toString('utf8'), `${shown}\n`);
+    }
   });
 
   it('reads options up to the command, and the command as it stands', () => {
