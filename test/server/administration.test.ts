@@ -34,6 +34,7 @@ describe('CONFIG', () => {
       await client.error('CONFIG', 'SET', 'timeout'),
       "ERR wrong number of arguments for 'config|set' command",
     );
+    assert.equal(await client.error('CONFIG', 'SET', 'timeout', '9', 'maxclients'), 'ERR syntax error');
     assert.equal(
       await client.error('CONFIG', 'SET', 'timeout', '9', 'maxclients', 'x'),
       "ERR CONFIG SET failed (possibly related to argument 'maxclients') - argument couldn't be parsed into an integer",

@@ -79,6 +79,14 @@ describe('scripts at the entry node', () => {
     assert.deepEqual(await client.call('SCRIPT', 'EXISTS', sha1('bad')), [0]);
   });
 
+  it('SCRIPT DEBUG is refused while replies are owed, as in Redis', async () => {
+    const client = await (await createWorld()).connect();
+    const refusal = '-ERR SCRIPT DEBUG must be called outside a pipeline\r\n';
+    assert.equal(await client.send('SCRIPT DEBUG NO'), '+OK\r\n');
+    assert.equal(await client.send('PING', 'SCRIPT DEBUG NO'), `+PONG\r\n${refusal}`);
+    assert.equal(await client.send('MULTI', 'SCRIPT DEBUG NO', 'EXEC'), `+OK\r\n+QUEUED\r\n*1\r\n${refusal}`);
+  });
+
   it('a script whose client went away meanwhile is not run', async () => {
     const world = await createWorld();
     const client = await world.connect();

@@ -3,11 +3,11 @@ import { block, many, text } from '../../commands/grammar.ts';
 import { SettingError } from '../../config/live.ts';
 import {
   CONFIG_NO_FILE,
+  SYNTAX_ERROR,
   configRewriteFailed,
   configSetFailed,
   configUnknown,
   fail,
-  wrongArity,
 } from '../../resp/errors.ts';
 import type { ErrorReply, Reply } from '../../resp/reply.ts';
 import { MapReply, OK } from '../../resp/reply.ts';
@@ -54,7 +54,7 @@ const set = sessionCommand({
   args: [many(block('parameter_value', text('parameter'), text('value')))],
   secretsOf: (argv) => argv.flatMap((_, i) => (isSecretValue(argv, i) ? [i] : [])),
   run: (session, argv) => {
-    if (argv.length % 2 !== 0) return fail(wrongArity('config|set'));
+    if (argv.length % 2 !== 0) return fail(SYNTAX_ERROR);
     const changes: [string, string][] = [];
     for (let i = 2; i < argv.length; i += 2) {
       changes.push([textAt(argv, i), argv[i + 1]?.toString('utf8') ?? '']);

@@ -80,7 +80,10 @@ const debug = sessionCommand({
   flags: ['noscript'],
   arity: 3,
   args: [oneOf('mode', token('YES'), token('SYNC'), token('NO'))],
-  run: (_session, argv) => {
+  run: (session, argv) => {
+    if (session.isInExec || session.hasUnanswered || session.outputBytes > 0) {
+      return fail(genericError('SCRIPT DEBUG must be called outside a pipeline'));
+    }
     const mode = upperAt(argv, 2);
     if (mode === 'NO') return OK;
     if (mode === 'YES' || mode === 'SYNC') return fail(genericError('SCRIPT DEBUG is not supported by this server'));
