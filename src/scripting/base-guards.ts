@@ -129,7 +129,7 @@ export function tableGuards(lua: Lua, budget: Budget): Readonly<Record<string, G
   return { insert: chargedWithin(3), remove: chargedWithin(2), sort: charged, concat: charged };
 }
 
-/** `os` as 7.2 has it: processor time in seconds, from an arbitrary origin. */
+/** `os` as Redis has it since 7.4, which the TCL suite uses: processor time in seconds, from an arbitrary origin. */
 export function osLibrary(lua: Lua, budget: Budget): LibraryEntries {
   const clock = (L: LuaState): number => {
     lua.api.lua_pushnumber(L, budget.nowMs() / 1_000);
