@@ -81,9 +81,14 @@ export class Faults {
     }
   }
 
+  /** Seldom that of the metadata: clients notice little of it. */
+  #group(): number {
+    const { groups } = this.#world;
+    return this.#random.chance(0.15) ? 0 : this.#random.pick(groups.slice(1));
+  }
+
   #leader(): SimMachine {
-    const group = this.#random.pick(this.#world.groups);
-    return this.#world.leaderOf(group)?.machine ?? this.#random.pick(this.#world.machines);
+    return this.#world.leaderOf(this.#group())?.machine ?? this.#random.pick(this.#world.machines);
   }
 
   #later(minMs: number, maxMs: number, work: () => void): void {
@@ -172,7 +177,7 @@ export class Faults {
   }
 
   #transfer(): void {
-    const found = this.#world.leaderOf(this.#random.pick(this.#world.groups));
+    const found = this.#world.leaderOf(this.#group());
     if (found === undefined) return;
     const { machine, replica } = found;
     const to = this.#random.pick(replica.core.confState.voters);

@@ -141,7 +141,9 @@ const counting = { workloads: ['counter', 'register'] as const, clientCount: 4, 
 /** Leaders that stand still while others go on, and clients that come to them afresh. */
 const stale = {
   ...counting,
-  faults: ['pauseLeader', 'freezeAlone'] as const,
+  faults: ['freezeAlone'] as const,
+  clientCount: 8,
+  readChance: 0.7,
   commandTimeoutMs: 500,
   electionTimeoutMs: 200,
   heartbeatMs: 20,
@@ -181,7 +183,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'a leader serves before an entry of its own term is applied',
     plant: servesTooEarly,
     options: aimed({ ...counting, faults: ['killLeader', 'transfer'], storeMs: { min: 0, max: 40 } }),
-    firstSeed: 3,
+    firstSeed: 1,
     seedsMax: 25,
   },
   {
@@ -200,7 +202,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'reads are answered without a confirmation of leadership',
     plant: () => method(ReadRounds.prototype, 'add', () => ReadRounds.prototype.addConfirmed),
     options: aimed({ ...stale, readConsistency: 'quorum' }),
-    firstSeed: 10,
+    firstSeed: 1,
     seedsMax: 25,
   },
   {
@@ -229,7 +231,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       thinkMs: 5,
       readChance: 0.8,
     }),
-    firstSeed: 11,
+    firstSeed: 9,
     seedsMax: 25,
   },
   {
@@ -264,7 +266,7 @@ export const plantedBugs: readonly PlantedBug[] = [
         };
       }),
     options: aimed({ ...counting, workloads: ['counter'], faults: ['killLeader', 'transfer'], faultGapMs: 500 }),
-    firstSeed: 3,
+    firstSeed: 1,
     seedsMax: 25,
   },
   {
