@@ -6,7 +6,7 @@
 import { assert } from './assert.ts';
 import type { Timestamp } from './ids.ts';
 
-export const HLC_COUNTER_RANGE = 4096;
+const HLC_COUNTER_RANGE = 4096;
 
 export function timestampFromMs(ms: number): Timestamp {
   return Math.floor(ms) * HLC_COUNTER_RANGE;

@@ -136,7 +136,7 @@ function readBuffer(reader: ByteReader, own: Buffer): Buffer {
   return own.subarray(start, start + length);
 }
 
-export const OUTCOMES = { reply: 0, repeat: 1 } as const;
+const OUTCOMES = { reply: 0, repeat: 1 } as const;
 
 export interface DecodedAnswer {
   readonly counter: number;

@@ -284,7 +284,7 @@ export class Router implements JobOwner {
 }
 
 /** Keys of a call, one character a byte. Throws ReplyError if the arguments are malformed. */
-export function keysOf(call: Call): readonly string[] {
+function keysOf(call: Call): readonly string[] {
   const { command, argv } = call;
   if (command.keysOf !== null) return command.keysOf(argv).map((i) => textAt(argv, i));
   const { first, last, step } = command.keys;

@@ -16,7 +16,7 @@ import type { StringValue, Value } from '../values/value.ts';
 import type { ScriptCatalog } from './api.ts';
 
 /** Scripts in the cluster, and bytes of one script. */
-export const SCRIPTS_MAX = 100_000;
+const SCRIPTS_MAX = 100_000;
 /** Bodies kept in the memory of a node; more are read from its disk. */
 const CACHED_BODIES_MAX = 1_000;
 const SPACE = 0;

@@ -9,7 +9,7 @@
 import { putU32, putU64 } from '../base/bytes.ts';
 import type { LogIndex, Timestamp } from '../base/ids.ts';
 import { SPACE_COUNT, type Space } from '../values/value.ts';
-import { ALL_DATABASES, CHANGE_OPS, ENTRY_FORMAT, type RequestId } from './entry-format.ts';
+import { CHANGE_OPS, ENTRY_FORMAT, type RequestId } from './entry-format.ts';
 import type { Job } from './job.ts';
 
 /** Scratch memory beyond this is given back after a batch. */

@@ -6,8 +6,6 @@ export const UNCOMMITTED_BYTES_MAX = 64 * 1024 * 1024;
 export const UNAPPLIED_BYTES_MAX = 96 * 1024 * 1024;
 /** One open batch is closed early at this size, so that one entry stays far below frame and flush limits. */
 export const BATCH_BYTES_MAX = 4 * 1024 * 1024;
-/** Largest entry that one request may produce (a 512 MB value and its key fit). */
-export const ENTRY_BYTES_MAX = 600 * 1024 * 1024;
 /** Record bytes handed to one LevelDB batch; more wait for the next. */
 export const APPLY_BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** Pause between LevelDB batches of a group, in ms, and the bytes of waiting entries that end it. */
@@ -21,8 +19,6 @@ export const CHECKPOINT_LOG_BYTES = 16 * 1024 * 1024;
 export const LOG_BYTES_MAX = 384 * 1024 * 1024;
 /** Keys that one turn of the expiry cycle deletes at most. */
 export const EXPIRY_KEYS_PER_CYCLE_MAX = 1_000;
-/** Pause between turns of the expiry cycle, in ms. */
-export const EXPIRY_CYCLE_MS = 100;
 /** Resident keys looked at by one turn of eviction. */
 export const EVICTION_STEPS_PER_TURN = 20_000;
 /** Pages of a long string that are loaded synchronously within an evaluation; longer ones are loaded aside. */

@@ -66,7 +66,7 @@ export function afterEntry(state: PartitionState, data: Uint8Array, entry: Decod
   };
 }
 
-export function isFlushed(space: number, flushed: number): boolean {
+function isFlushed(space: number, flushed: number): boolean {
   return flushed === ALL_DATABASES ? space < DATABASE_COUNT : flushed === space;
 }
 
@@ -105,14 +105,14 @@ export function decodePartitionState(bytes: Uint8Array): PartitionState {
   return { timeMs, lastTimestamp, rollingHash, confState, keyCounts, flushedAt };
 }
 
-export function writeConfState(writer: ByteWriter, confState: ConfState): void {
+function writeConfState(writer: ByteWriter, confState: ConfState): void {
   for (const nodes of [confState.voters, confState.votersOutgoing, confState.learners, confState.learnersNext]) {
     writer.u8(nodes.length);
     for (const node of nodes) writer.u32(node);
   }
 }
 
-export function readConfState(reader: ByteReader): ConfState {
+function readConfState(reader: ByteReader): ConfState {
   const list = (): NodeId[] => {
     const nodes: NodeId[] = [];
     for (let left = reader.u8(); left > 0; left--) nodes.push(reader.u32());

@@ -12,7 +12,7 @@ import { crc32 } from '../base/checksum.ts';
 import { KahunaError } from '../base/errors.ts';
 
 export const FRAME_HEADER_BYTES = 8;
-export const MESSAGE_HEADER_BYTES = 5;
+const MESSAGE_HEADER_BYTES = 5;
 
 /** Kinds of messages that the link itself handles: append-only. */
 export const LINK_KINDS = { hello: 1, challenge: 2, proof: 3, welcome: 4 } as const;

@@ -16,7 +16,7 @@ import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { KahunaError } from '../base/errors.ts';
 import type { NodeId } from '../base/ids.ts';
 
-export const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 1;
 const NONCE_BYTES = 32;
 const PROOF_BYTES = 32;
 const TEXT_BYTES_MAX = 256;

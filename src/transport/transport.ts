@@ -277,7 +277,7 @@ export class Transport {
 }
 
 /** A message without meaning: the link's owner ignores its kind. */
-export const KEEP_ALIVE_KIND = 15;
+const KEEP_ALIVE_KIND = 15;
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -69,7 +69,7 @@ export class Client {
 }
 
 /** The row that a dispatcher finds for these words. */
-export function findRow(argv: readonly Buffer[]): DataCommand {
+function findRow(argv: readonly Buffer[]): DataCommand {
   const name = (argv[0] ?? Buffer.alloc(0)).toString('latin1').toUpperCase();
   const subcommand =
     argv[1] === undefined ? undefined : dataCommandsByName.get(`${name}|${argv[1].toString('latin1').toUpperCase()}`);
@@ -78,7 +78,7 @@ export function findRow(argv: readonly Buffer[]): DataCommand {
   return row;
 }
 
-export function showReply(reply: Reply): string {
+function showReply(reply: Reply): string {
   if (reply === null) return 'nil';
   if (typeof reply === 'string') return showBulk(reply);
   if (typeof reply === 'number') {
