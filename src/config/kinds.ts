@@ -299,25 +299,6 @@ function writeOutputLimit({ hardBytes, softBytes, softSeconds }: OutputLimit): s
   return `${hardBytes} ${softBytes} ${softSeconds}`;
 }
 
-/** Flags of notify-keyspace-events, in Redis's order (src/notify.c); `A` stands for all classes but m and n. */
-const EVENT_CLASSES = ['g', '$', 'l', 's', 'h', 'z', 'x', 'e', 't', 'd'];
-const EVENT_FLAGS = ['K', 'E', 'm', 'n'];
-
-export const eventClasses: ValueKind<string> = {
-  description: 'letters of KEA$lshzxegtdmn',
-  read: (value) => {
-    if (/[^AKEg$lshzxetdmn]/.test(value)) {
-      throw new InvalidValue("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
-    }
-    const has = (char: string): boolean =>
-      value.includes(char) || (value.includes('A') && EVENT_CLASSES.includes(char));
-    const all = EVENT_CLASSES.every(has);
-    const classes = all ? 'A' : EVENT_CLASSES.filter(has).join('');
-    return classes + EVENT_FLAGS.filter((char) => value.includes(char)).join('');
-  },
-  write: (value) => value,
-};
-
 /** A fact that clients read and nobody can change; giving the same value again is no error. */
 export function fixed(value: string): ValueKind<string> {
   return {

@@ -7,7 +7,6 @@
 import {
   addressList,
   duration,
-  eventClasses,
   fixed,
   hostPortList,
   integer,
@@ -101,16 +100,6 @@ export const SETTINGS = {
     kind: integer({ min: 0, max: INT32_MAX }, 's'),
     default: 0,
     doc: 'A client that is idle for this long is closed; 0 = never.',
-  }),
-  'tcp-keepalive': redisLive('network', {
-    kind: integer({ min: 0, max: INT32_MAX }, 's'),
-    default: 300,
-    doc: 'Interval of TCP keep-alive probes to clients; 0 = none.',
-  }),
-  'tcp-backlog': redis('network', {
-    kind: integer({ min: 0, max: 65_535 }),
-    default: 511,
-    doc: 'Connections that the system may queue before they are accepted.',
   }),
   'proto-max-bulk-len': redisLive('network', {
     kind: memory({ min: MB, max: 512 * MB }),
@@ -243,11 +232,6 @@ export const SETTINGS = {
     default: 100,
     doc: 'Interval of a leader’s signs of life; at most a third of election-timeout.',
   }),
-  'clock-offset-max': own('cluster', {
-    kind: duration({ min: 10, max: MINUTE }),
-    default: 500,
-    doc: 'How far clocks of nodes may be apart; a peer whose clock is further ahead is refused.',
-  }),
 
   // Storage
   dir: redis('storage', {
@@ -260,12 +244,12 @@ export const SETTINGS = {
     default: 64 * MB,
     doc: 'Size of one file of the log.',
   }),
-  'log-memory-size': ownLive('storage', {
+  'log-memory-size': own('storage', {
     kind: memory({ min: MB, max: 16 * GB }),
     default: 64 * MB,
     doc: 'Log of a partition that is kept, in memory and on disk, for nodes that come back; one that missed more gets a snapshot.',
   }),
-  'checkpoint-interval': ownLive('storage', {
+  'checkpoint-interval': own('storage', {
     kind: duration({ min: SECOND, max: HOUR }),
     default: MINUTE,
     doc: 'Longest time between checkpoints: what the log must replay after a power cut.',
@@ -287,20 +271,15 @@ export const SETTINGS = {
       'How long older versions of a value are kept after it changed; 0 = none are. Commands that read them are not ' +
       'part of this version.',
   }),
-  'idempotency-retention': ownLive('storage', {
-    kind: duration({ min: HOUR, max: 365 * DAY }),
-    default: DAY,
-    doc: 'How long the idempotency ids of KAHUNA.SEQ are remembered.',
-  }),
 
   // Scripts
-  'lua-time-limit': redisLive('scripts', {
+  'lua-time-limit': redis('scripts', {
     kind: integer({ min: 0, max: INT32_MAX }, 'ms'),
     default: 5000,
     aliases: ['busy-reply-threshold'],
     doc: 'A script that runs longer is stopped, and nothing of it is applied; 0 = no limit.',
   }),
-  'lua-memory-limit': ownLive('scripts', {
+  'lua-memory-limit': own('scripts', {
     kind: memory({ min: MB, max: GB }),
     default: 64 * MB,
     doc: 'Memory of one script; beyond it the script fails, and nothing of it is applied.',
@@ -342,11 +321,6 @@ export const SETTINGS = {
     kind: integer({ min: 0, max: Number.MAX_SAFE_INTEGER }, 'ms'),
     default: 0,
     doc: 'Events that take longer are kept for LATENCY; 0 = none.',
-  }),
-  'notify-keyspace-events': redisLive('monitoring', {
-    kind: eventClasses,
-    default: '',
-    doc: 'Classes of keyspace events that are published.',
   }),
 
   // What clients read, and Kahuna fixes

@@ -2,6 +2,9 @@
 import { createServer, connect as connectSocket, type Server, type Socket } from 'node:net';
 import type { Connection, ConnectionHandler, Listener, ListenOptions, Network } from '../base/platform.ts';
 
+/** Idle time after which TCP asks whether the other side is still there, in ms (as `tcp-keepalive` tells clients). */
+const KEEP_ALIVE_MS = 300_000;
+
 class TcpConnection implements Connection {
   readonly remoteAddress: string;
   readonly localAddress: string;
@@ -12,6 +15,7 @@ class TcpConnection implements Connection {
     this.remoteAddress = `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`;
     this.localAddress = `${socket.localAddress ?? '?'}:${socket.localPort ?? 0}`;
     socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
   }
 
   get bufferedBytes(): number {

@@ -33,8 +33,8 @@ import { ErrorReply } from './reply.ts';
 export const INLINE_BYTES_MAX = 64 * 1024;
 export const ARGUMENT_COUNT_MAX = 1024 * 1024;
 /** Before authentication, as Redis since CVE-2021-32675 and CVE-2025-21605. */
-export const UNAUTHENTICATED_ARGUMENT_COUNT_MAX = 10;
-export const UNAUTHENTICATED_BULK_BYTES_MAX = 16_384;
+const UNAUTHENTICATED_ARGUMENT_COUNT_MAX = 10;
+const UNAUTHENTICATED_BULK_BYTES_MAX = 16_384;
 export const UNAUTHENTICATED_BUFFER_BYTES_MAX = 1024 * 1024;
 
 /** Read at every use, so that CONFIG SET takes effect on open connections. */

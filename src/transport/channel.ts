@@ -6,6 +6,7 @@
  */
 import { ByteWriter } from '../base/bytes.ts';
 import { crc32 } from '../base/checksum.ts';
+import { KahunaError } from '../base/errors.ts';
 import type { Connection, Random, TimerHandle, Timers } from '../base/platform.ts';
 import { FRAME_HEADER_BYTES, FrameReader, LINK_KINDS, malformed } from './frames.ts';
 import {
@@ -236,9 +237,10 @@ export class Channel {
         else this.#early.push({ kind, payload: Buffer.from(payload) });
       });
     } catch (error) {
-      const cause = error instanceof Error ? error : new Error(String(error));
-      this.#fail?.(cause);
-      this.#closed(cause);
+      // What a peer sent costs its own connection; our own mistakes are not hidden behind one.
+      if (!(error instanceof KahunaError)) throw error;
+      this.#fail?.(error);
+      this.#closed(error);
       this.close();
     }
   }

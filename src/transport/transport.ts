@@ -77,6 +77,8 @@ export class Transport {
   }
 
   async start(): Promise<void> {
+    // A node alone needs no port for others.
+    if (this.#links.size === 0) return;
     const { network } = this.#options.platform;
     this.#listener = await network.listen(this.#options.listen, (connection) => {
       this.#accept(connection);

@@ -80,8 +80,6 @@ describe('config: the table', () => {
       ['loglevel', 'INFO', 'notice'],
       ['log-level', 'warn', 'warning'],
       ['read-consistency', 'Lease', 'lease'],
-      ['notify-keyspace-events', 'KEA', 'AKE'],
-      ['notify-keyspace-events', 'xKg', 'gxK'],
       ['bind', '127.0.0.1  -::1', ['127.0.0.1', '-::1']],
       [
         'join',
@@ -140,7 +138,6 @@ describe('config: the table', () => {
         'normal x 1 1',
         'Error in hard, soft or soft_seconds setting in buffer limit configuration.',
       ],
-      ['notify-keyspace-events', '@', "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."],
       ['requirepass', 'a\nb', 'argument must not contain control characters'],
       ['node-id', '../x', 'argument must be 1 to 64 letters, digits, points, dashes or underscores'],
       ['appendonly', 'no', 'is always "yes" in Kahuna'],
