@@ -2,9 +2,10 @@
  * A node's part in the cluster: its replicas, its links, the way of requests to their leaders. This is where the rooms
  * below meet; it holds no algorithm of its own.
  */
-import { assert, mustExist } from '../base/assert.ts';
+import { mustExist } from '../base/assert.ts';
 import { type GroupId, METADATA_GROUP, type NodeId, type Slot, type Timestamp } from '../base/ids.ts';
 import { ByteReader } from '../base/bytes.ts';
+import { KahunaError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Platform, TimerHandle } from '../base/platform.ts';
 import { slotOfKey } from '../base/slots.ts';
@@ -539,21 +540,20 @@ export class ClusterNode implements Cluster, ReplicaHost {
   #received(from: NodeId, kind: number, payload: Buffer): void {
     switch (kind) {
       case MESSAGE_KINDS.raft: {
-        const group = payload.readUInt32LE(0);
+        const group = new ByteReader(payload).u32();
         const message = decodeMessage(payload.subarray(4));
-        assert(message.from === from, `node ${from} sent a message of node ${message.from}`);
+        if (message.from !== from) {
+          throw new KahunaError('MESSAGE_MALFORMED', `node ${from} sent a message of node ${message.from}`);
+        }
         this.engine.step(group, message);
         return;
       }
       case MESSAGE_KINDS.request:
         this.#forwarder.received(from, payload);
         return;
-      case MESSAGE_KINDS.answer: {
-        const answer = readAnswer(payload);
-        if (answer.isRepeat) this.#router.refused(answer.group, answer.counter, answer.term);
-        else this.#router.answered(answer.group, answer);
+      case MESSAGE_KINDS.answer:
+        this.#router.answered(from, readAnswer(payload));
         return;
-      }
       case MESSAGE_KINDS.cancel:
         this.#forwarder.cancelled(from, new ByteReader(payload).u64());
         return;

@@ -116,7 +116,9 @@ export class Forwarder implements JobOwner {
   }
 
   #answer(job: RemoteJob, reply: Uint8Array, outcome: { readonly index: LogIndex; readonly isRepeat: boolean }): void {
-    this.#jobs.get(job.node)?.delete(job.counter);
+    const jobs = this.#jobs.get(job.node);
+    // After a broken link the same request may be here again, as another job.
+    if (jobs?.get(job.counter) === job) jobs.delete(job.counter);
     if (job.isCancelled) return;
     const { transport } = this.#host;
     const writer = transport.begin(job.node, MESSAGE_KINDS.answer, false);

@@ -16,6 +16,9 @@ export class EntryJob extends Job {
   readonly route: Route;
   /** Monotonic ms since which it waits for a leader; 0 while it is under way. */
   heldSinceMs = 0;
+  /** The other node that it was sent to last, and the term of that node's leadership: only its answer counts. */
+  sentTo: NodeId = 0;
+  sentTerm: Term = 0;
 
   constructor(
     work: Work,
@@ -66,12 +69,13 @@ export class Route {
     if (last !== undefined && last.counter > job.counter) this.held.sort((a, b) => a.counter - b.counter);
   }
 
-  /** Whatever was sent and not answered waits again: it may or may not have been applied. */
-  recallInflight(nowMs: number): void {
+  /** Whatever was sent (to `node`, if given) and not answered waits again: it may or may not have been applied. */
+  recallInflight(nowMs: number, node: NodeId = 0): void {
     for (const job of this.inflight.values()) {
+      if (node !== 0 && job.sentTo !== node) continue;
+      this.inflight.delete(job.counter);
       job.isRetry = true;
       this.hold(job, nowMs);
     }
-    this.inflight.clear();
   }
 }

@@ -16,6 +16,7 @@ import type { Job, JobOwner } from '../partition/job.ts';
 import { clusterDown, crossPartition, tryAgain, uncertain } from '../resp/errors.ts';
 import { type ErrorReply, EncodedReply, type Reply, ReplyError } from '../resp/reply.ts';
 import type { Call, Work } from './api.ts';
+import type { DecodedAnswer } from './request-codec.ts';
 import { EntryJob, Route } from './route.ts';
 import { partitionOfSlot, type Topology } from './topology.ts';
 
@@ -91,7 +92,7 @@ export class Router implements JobOwner {
     this.#blocking.delete(work);
     job.isCancelled = true;
     const { route } = job;
-    if (route.inflight.delete(job.counter)) this.#host.sendCancel(route.leader, job.counter);
+    if (route.inflight.delete(job.counter)) this.#host.sendCancel(job.sentTo, job.counter);
     else this.#host.cancelHere(route.group, job);
   }
 
@@ -111,6 +112,8 @@ export class Router implements JobOwner {
     }
     if (!this.#host.sendRequest(route.leader, route, job)) return false;
     job.heldSinceMs = 0;
+    job.sentTo = route.leader;
+    job.sentTerm = route.term;
     route.inflight.set(job.counter, job);
     return true;
   }
@@ -188,26 +191,23 @@ export class Router implements JobOwner {
   // -------------------------------------------------------------------------------------------------------------
   // What other nodes say
 
-  /** The answer of another node; `reply` is valid during the call only. */
-  answered(
-    group: GroupId,
-    answer: { readonly counter: number; readonly index: LogIndex; readonly reply: Uint8Array },
-  ): void {
-    const route = this.#routes.get(group);
+  /**
+   * What another node says of a request. It is the outcome, or, if `isRepeat`, the node no longer leads in `term` and the
+   * request waits for the next leader. The reply is valid during the call only.
+   */
+  answered(from: NodeId, answer: DecodedAnswer): void {
+    const route = this.#routes.get(answer.group);
     const job = route?.inflight.get(answer.counter);
     if (route === undefined || job === undefined) return;
+    // It was sent again since: the later copy, which another leader may hold or wait with, gives the one answer.
+    if (job.sentTo !== from || job.sentTerm !== answer.term) return;
     route.inflight.delete(answer.counter);
-    this.#finish(job, new EncodedReply(Uint8Array.from(answer.reply)), answer.index);
-  }
-
-  /** Another node no longer leads in `term`: the request waits for the next leader. */
-  refused(group: GroupId, counter: number, term: Term): void {
-    const route = this.#routes.get(group);
-    const job = route?.inflight.get(counter);
-    if (route === undefined || job === undefined) return;
-    route.inflight.delete(counter);
+    if (!answer.isRepeat) {
+      this.#finish(job, new EncodedReply(Uint8Array.from(answer.reply)), answer.index);
+      return;
+    }
     job.isRetry = true;
-    if (route.term === term) route.leader = 0;
+    if (route.term === answer.term) route.leader = 0;
     this.#holdAgain(job);
   }
 
@@ -229,9 +229,8 @@ export class Router implements JobOwner {
 
   nodeLost(node: NodeId): void {
     for (const route of this.#routes.values()) {
-      if (route.leader !== node) continue;
-      route.leader = 0;
-      route.recallInflight(this.#host.clock.monotonicMs());
+      if (route.leader === node) route.leader = 0;
+      route.recallInflight(this.#host.clock.monotonicMs(), node);
     }
   }
 
