@@ -51,7 +51,10 @@ export class ExpiryHeap {
     if (this.#heap.length < 1_024 || this.#heap.length < residentCount * 2) return;
     const live = this.#heap.filter((resident, i) => !resident.isDropped && resident.scheduledAtMs === this.#times[i]);
     this.clear();
-    for (const resident of live) if (resident.expiresAtMs !== 0) this.add(resident);
+    for (const resident of live) {
+      if (resident.expiresAtMs === 0) resident.scheduledAtMs = 0;
+      else this.add(resident);
+    }
   }
 
   #pop(): ResidentKey {

@@ -107,6 +107,8 @@ export class Replica implements TenureHost {
    */
   #timeline: { readonly appendedMs: number; readonly index: LogIndex }[] = [];
   #isTransferring = false;
+  /** Monotonic ms of the start or of the last snapshot: the carried answers are no younger. */
+  #carriedSinceMs: number;
 
   constructor(
     host: ReplicaHost,
@@ -125,6 +127,7 @@ export class Replica implements TenureHost {
     this.time.logged(options.applied.state.timeMs);
     this.time.logged(msOfTimestamp(options.applied.state.lastTimestamp));
     this.#term = options.core.term;
+    this.#carriedSinceMs = host.clock.monotonicMs();
     this.#checkpoint = checkpoint;
     this.applier = new Applier({
       timers: host.timers,
@@ -211,11 +214,17 @@ export class Replica implements TenureHost {
   }
 
   fillLedger(ledger: RequestLedger): void {
-    for (const answer of this.reader.carriedAnswers(this.group)) ledger.add(answer, 0);
+    for (const answer of this.#carriedAnswers()) ledger.add(answer, 0);
     for (let index = this.#windowStart(); index <= this.core.lastIndex; index++) {
       const { type, data } = this.#entry(index);
       if (type === ENTRY_TYPES.normal && data.length > 0) ledger.addAll(data, answersOf(data), index);
     }
+  }
+
+  /** What the last snapshot brought along, for as long as it may still be asked for: later ones need not pass it on. */
+  #carriedAnswers(): readonly RecordedAnswer[] {
+    const ageMs = this.#host.clock.monotonicMs() - this.#carriedSinceMs;
+    return ageMs > this.#options.requestWindowMs ? [] : this.reader.carriedAnswers(this.group);
   }
 
   /** First entry whose answers may still be asked for. */
@@ -536,6 +545,7 @@ export class Replica implements TenureHost {
       this.#checkpoint = checkpoint;
       this.#timeline = [];
       this.#notedIndex = 0;
+      this.#carriedSinceMs = this.#host.clock.monotonicMs();
       this.time.logged(state.timeMs);
       this.core.snapshotInstalled(checkpoint.index);
       this.applier.resume(checkpoint.index, checkpoint.term, state);
@@ -547,7 +557,7 @@ export class Replica implements TenureHost {
 
   /** Answers that a repeated request may still ask for, in entries up to `index`. */
   answersUpTo(index: LogIndex): readonly RecordedAnswer[] {
-    const answers = [...this.reader.carriedAnswers(this.group)];
+    const answers = [...this.#carriedAnswers()];
     for (let at = this.#windowStart(); at <= index; at++) {
       const entry = this.#entry(at);
       if (entry.type === ENTRY_TYPES.normal && entry.data.length > 0) answers.push(...decodeAnswers(entry.data));

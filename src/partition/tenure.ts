@@ -358,6 +358,10 @@ export class Tenure implements EvaluationContext, SweepTarget {
     loaded.then(
       () => {
         if (this.#isOver || !this.#loading.delete(job)) return;
+        if (job.isCancelled) {
+          this.#finish(job);
+          return;
+        }
         this.#nowMs = 0;
         this.#evaluate(job);
       },
