@@ -72,6 +72,8 @@ export class RequestAborted {
   }
 }
 
+/** Keys that a flush turns into tombstones one by one. */
+const FLUSH_TOMBSTONES_MAX = 10_000;
 /** Keys that RANDOMKEY chooses from, from a random place on. */
 const RANDOM_PAGE_KEYS = 64;
 
@@ -165,8 +167,9 @@ export class EvaluationView implements View {
       this.#flushedAt[space] = state.flushedAt[space] ?? 0;
       this.#flushIndex[space] = 0;
     }
-    this.#lastTimestamp = state.lastTimestamp;
-    this.residents.forgetUpTo(state.lastTimestamp);
+    // No record carries this one: what WATCH is told of a forgotten key is no version that a key ever had.
+    this.#lastTimestamp = state.lastTimestamp + 1;
+    this.residents.forgetUpTo(this.#lastTimestamp);
     this.#undoCount = 0;
     this.touched = [];
   }
@@ -354,16 +357,35 @@ export class EvaluationView implements View {
     for (let flushed = first; flushed <= last; flushed++) {
       const undo = this.#nextUndo();
       const keyCount = this.#keyCounts[flushed] ?? 0;
+      const table = this.residents.takeOut(flushed);
       undo.flushed = {
         space: flushed,
-        table: this.residents.takeOut(flushed),
+        table,
         flushedAt: this.#flushedAt[flushed] ?? 0,
         flushIndex: this.#flushIndex[flushed] ?? 0,
         keyCount,
       };
+      this.#leaveTombstones(table, timestamp);
       this.#flushedAt[flushed] = timestamp;
       this.#flushIndex[flushed] = this.#batch.index;
       this.#count(flushed, -keyCount);
+    }
+  }
+
+  /**
+   * WATCH notices that a flush took a key, and only that: keys that were there are absent since now, others since when
+   * they were. Of very many keys only the whole is remembered; then a watch on an absent key may fail in vain.
+   */
+  #leaveTombstones(table: SpaceTable, timestamp: Timestamp): void {
+    if (table.keys.size > FLUSH_TOMBSTONES_MAX) {
+      this.residents.forgetUpTo(timestamp);
+      return;
+    }
+    for (const taken of table.keys.values()) {
+      const tombstone = this.residents.add(taken.space, taken.key);
+      tombstone.version = taken.value === undefined ? taken.version : timestamp;
+      tombstone.changedIndex = this.#batch.index;
+      this.residents.charge(tombstone);
     }
   }
 

@@ -24,7 +24,7 @@ export const EVICTION_STEPS_PER_TURN = 20_000;
 /** Pages of a long string that are loaded synchronously within an evaluation; longer ones are loaded aside. */
 export const SYNCHRONOUS_PAGES_MAX = 16;
 /** Evaluations of one request that ended in "not resident" before it is refused. */
-export const LOAD_ROUNDS_MAX = 10_000;
+export const LOAD_ROUNDS_MAX = 1_000;
 /** Scan positions remembered so that SCAN resumes in O(1). */
 export const SCAN_CURSORS_MAX = 4_096;
 /** The ledger of repeated requests is kept this long after the last repetition, in ms. */

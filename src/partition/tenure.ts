@@ -406,8 +406,10 @@ export class Tenure implements EvaluationContext, SweepTarget {
   }
 
   randomCursor(): bigint {
-    this.#randomCursor = this.#activeScans?.randomCursor ?? this.#host.scanner.randomCursor(this.random);
-    return this.#randomCursor;
+    const drawn = this.#activeScans?.randomCursor ?? this.#randomCursor ?? this.#host.scanner.randomCursor(this.random);
+    if (this.#activeScans !== null) this.#activeScans.randomCursor = drawn;
+    this.#randomCursor = drawn;
+    return drawn;
   }
 
   isCursorHere(cursor: bigint): boolean {
