@@ -21,8 +21,10 @@ import { sealRecord } from '../storage/data/records.ts';
 import type { DataStore } from '../storage/data/types.ts';
 import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
 import type { Channel } from '../transport/channel.ts';
+import { KEEP_ALIVE_KIND } from '../transport/frames.ts';
 import type { Transport } from '../transport/transport.ts';
 import { MESSAGE_KINDS } from './message-kinds.ts';
+import { Pulse } from './pulse.ts';
 import {
   decodeEnd,
   decodeHeader,
@@ -107,7 +109,7 @@ export class Snapshots {
       const channel = await this.#options.transport().openSnapshotConnection(message.to);
       log.info('sending a snapshot', { group: replica.group, to: message.to, index });
       this.#channels.add(channel);
-      const sender = new Sender(channel);
+      const sender = new Sender(channel, this.#options.platform);
       try {
         await sender.send(MESSAGE_KINDS.snapshotHeader, (writer) => {
           writer.bytes(encodeHeader(header));
@@ -133,6 +135,7 @@ export class Snapshots {
         });
         return await sender.result();
       } finally {
+        sender.stop();
         this.#channels.delete(channel);
         channel.close();
       }
@@ -146,12 +149,16 @@ export class Snapshots {
 
   receive(from: NodeId, channel: Channel): void {
     this.#channels.add(channel);
+    const pulse = new Pulse(channel, this.#options.platform);
     const waiting: { readonly kind: number; readonly payload: Buffer }[] = [];
     let isWorking = false;
     let receiver: Receiver | null = null;
     const work = async (): Promise<void> => {
       for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        if (waiting.length < UNSTAGED_MESSAGES_MAX) channel.resume();
+        if (waiting.length < UNSTAGED_MESSAGES_MAX) {
+          channel.resume();
+          pulse.isDeaf = false;
+        }
         if (next.kind === MESSAGE_KINDS.snapshotHeader && receiver === null) {
           receiver = await this.#beginReceiving(next.payload);
           if (receiver === null) {
@@ -185,11 +192,17 @@ export class Snapshots {
     };
     channel.attach({
       message: (kind, payload) => {
+        pulse.heard();
+        if (kind === KEEP_ALIVE_KIND) return;
         waiting.push({ kind, payload: Buffer.from(payload) });
-        if (waiting.length >= UNSTAGED_MESSAGES_MAX) channel.pause();
+        if (waiting.length >= UNSTAGED_MESSAGES_MAX) {
+          channel.pause();
+          pulse.isDeaf = true;
+        }
         pump();
       },
       closed: () => {
+        pulse.stop();
         this.#channels.delete(channel);
         if (receiver !== null) this.#receiving.delete(receiver.header.group);
       },
@@ -362,11 +375,14 @@ class Sender {
   #wake: (() => void) | null = null;
   #result: boolean | null = null;
   #error: Error | null = null;
+  readonly #pulse: Pulse;
 
-  constructor(channel: Channel) {
+  constructor(channel: Channel, platform: Platform) {
     this.#channel = channel;
+    this.#pulse = new Pulse(channel, platform);
     channel.attach({
       message: (kind, payload) => {
+        this.#pulse.heard();
         if (kind === MESSAGE_KINDS.snapshotResult) this.#result = payload[0] === 1;
         this.#wake?.();
       },
@@ -390,6 +406,10 @@ class Sender {
   async result(): Promise<boolean> {
     await this.#until(() => this.#result !== null);
     return this.#result === true;
+  }
+
+  stop(): void {
+    this.#pulse.stop();
   }
 
   async #until(condition: () => boolean): Promise<void> {

@@ -16,6 +16,8 @@ const MESSAGE_HEADER_BYTES = 5;
 
 /** Kinds of messages that the link itself handles: append-only. */
 export const LINK_KINDS = { hello: 1, challenge: 2, proof: 3, welcome: 4 } as const;
+/** A message without meaning: its receiver ignores the kind. */
+export const KEEP_ALIVE_KIND = 15;
 
 /** Splits a byte stream into frames. Hands out views that are valid during the call only. */
 export class FrameReader {

@@ -10,6 +10,7 @@ import type { NodeId } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import type { Clock, Connection, Listener, Network, Random, TimerHandle, Timers } from '../base/platform.ts';
 import { Channel } from './channel.ts';
+import { KEEP_ALIVE_KIND } from './frames.ts';
 import { type Identity, PURPOSES } from './handshake.ts';
 import { BACKLOG_BYTES_MAX, KEEP_ALIVE_MS, RECONNECT_MAX_MS, RECONNECT_MIN_MS, SILENCE_MAX_MS } from './limits.ts';
 
@@ -277,9 +278,6 @@ export class Transport {
     });
   }
 }
-
-/** A message without meaning: the link's owner ignores its kind. */
-const KEEP_ALIVE_KIND = 15;
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
