@@ -133,6 +133,7 @@ function makeCore(
     inflightBytesMax: INFLIGHT_BYTES_MAX,
     // The partition bounds what is uncommitted before it evaluates.
     uncommittedBytesMax: Number.MAX_SAFE_INTEGER,
+    holdsCommitNotices: true,
     randomU32: () => random.u32(),
     ...(options.usesLeases ? { voteDelayTicks: options.electionTicks } : {}),
   };

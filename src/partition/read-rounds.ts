@@ -1,14 +1,14 @@
 /**
  * Answers that wait until leadership is confirmed and until what they observed has committed.
  *
- * All reads that arrive between two rounds share the next one; at most ROUNDS_IN_FLIGHT_MAX rounds are under way, so that
- * a busy leader sends few rounds for many reads (thesis §6.4). With a lease, a read that finds it valid after its
+ * All reads that arrive while a round is under way share the next one, so that a busy leader sends few rounds for many
+ * reads (thesis §6.4). With a lease, a read that finds it valid after its
  * evaluation needs no round (thesis §6.4.1).
  */
 import type { LogIndex } from '../base/ids.ts';
 import type { Job } from './job.ts';
 
-const ROUNDS_IN_FLIGHT_MAX = 2;
+const ROUNDS_IN_FLIGHT_MAX = 1;
 
 interface Round {
   readonly context: number;

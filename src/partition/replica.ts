@@ -22,7 +22,7 @@ import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
 import { Applier } from './applier.ts';
 import { answersOf, decodeAnswers, decodeHeader, type RecordedAnswer } from './entry-format.ts';
 import type { Job } from './job.ts';
-import { LOG_BYTES_MAX, UNAPPLIED_BYTES_MAX } from './limits.ts';
+import { INFLIGHT_BATCHES_MAX, LOG_BYTES_MAX, UNAPPLIED_BYTES_MAX } from './limits.ts';
 import { encodePartitionState, type PartitionState } from './partition-state.ts';
 import { PartitionTime } from './partition-time.ts';
 import { partitionRange } from './ranges.ts';
@@ -329,7 +329,7 @@ export class Replica implements TenureHost {
   turn(isLogBusy: boolean): Ready | null {
     const tenure = this.#activeTenure();
     if (tenure !== null) {
-      if (!isLogBusy) tenure.closeBatch();
+      if (!isLogBusy && (this.isSoleVoter || tenure.inflightBatches < INFLIGHT_BATCHES_MAX)) tenure.closeBatch();
       this.#startReadRound(tenure);
     }
     if (!this.core.hasReady()) return null;
@@ -391,6 +391,8 @@ export class Replica implements TenureHost {
         this.#leaseUntilMs = Math.max(this.#leaseUntilMs, startedMs + this.#options.leaseMs);
       }
     }
+    // A batch that committed makes room for the one that collects.
+    if (tenure !== null && ready.committed.length > 0) this.#host.wake(this);
     tenure?.releaseReads();
     // A round that ended makes room for the next.
     if (ready.readStates.length > 0 && tenure?.reads.hasWaiting === true) this.#host.wake(this);

@@ -461,6 +461,11 @@ export class Tenure implements EvaluationContext, SweepTarget {
   // -------------------------------------------------------------------------------------------------------------
   // The log
 
+  /** Batches that were proposed and have not committed. */
+  get inflightBatches(): number {
+    return this.#inflight.length;
+  }
+
   /** Proposes what was collected; at the end of a turn, or earlier if much was. */
   closeBatch(): void {
     this.#nowMs = 0;

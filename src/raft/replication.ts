@@ -46,7 +46,9 @@ function pumpPeer(s: RaftState, peer: Progress, isRoundStarting: boolean): void 
     sendAppend(s, peer, s.log.slice(peer.next, s.config.appendBytesMax));
   }
   if (isRoundStarting) sendHeartbeat(s, peer, s.reads.round);
-  else if (Math.min(peer.match, s.log.commit) > peer.sentCommit) sendHeartbeat(s, peer, 0);
+  else if (s.config.holdsCommitNotices !== true && Math.min(peer.match, s.log.commit) > peer.sentCommit) {
+    sendHeartbeat(s, peer, 0);
+  }
 }
 
 function sendAppend(s: RaftState, peer: Progress, entries: readonly Entry[]): void {

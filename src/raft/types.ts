@@ -150,6 +150,11 @@ export interface RaftConfig {
   /** Uniform in 0 … 2^32 - 1; used for election jitter and to tell this start's forwarded reads from an earlier one's. */
   readonly randomU32: () => number;
   /**
+   * True: followers learn of a new commit index with the next append or heartbeat, not by a message of its own. It saves a
+   * message a follower for each batch, and costs followers a heartbeat of delay in applying.
+   */
+  readonly holdsCommitNotices?: boolean;
+  /**
    * Ticks after the start in which no (pre)vote is granted; 0 if absent. Set it to `electionTicks` where leaders serve
    * reads under a lease: a voter that restarts has forgotten that it promised to hold still.
    */
