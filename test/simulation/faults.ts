@@ -70,6 +70,7 @@ export class Faults {
       case 'shutdown':
         return this.#shutDown(any);
       case 'absent':
+      case 'killInstalling':
         return this.#absent(any);
       case 'stallDisk':
         return this.#stallDisk(any);
@@ -85,6 +86,18 @@ export class Faults {
   #group(): number {
     const { groups } = this.#world;
     return this.#random.chance(0.15) ? 0 : this.#random.pick(groups.slice(1));
+  }
+
+  /** A node says something of itself: some faults wait for that. */
+  heard(machine: SimMachine, event: string, to: unknown): void {
+    const { profile, machines } = this.#world;
+    if (event !== 'sending a snapshot' || !profile.faults.includes('killInstalling') || this.#world.isHealed) return;
+    const victim = this.#random.chance(0.8) && typeof to === 'number' ? (machines[to - 1] ?? machine) : machine;
+    this.#later(0, this.#random.pick([20, 200]), () => {
+      this.#world.mark('killed around a snapshot');
+      if (this.#random.chance(0.5)) this.#kill(victim);
+      else this.#powerOff(victim);
+    });
   }
 
   #leader(): SimMachine {

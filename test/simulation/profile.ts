@@ -22,13 +22,24 @@ export const FAULTS = [
   'transfer',
   'shutdown',
   'absent',
+  'killInstalling',
   'stallDisk',
   'stepClock',
   'checkpoint',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
-export const WORKLOADS = ['counter', 'register', 'lock', 'sequence', 'expiry', 'transaction'] as const;
+export const WORKLOADS = [
+  'counter',
+  'register',
+  'lock',
+  'sequence',
+  'expiry',
+  'transaction',
+  'scan',
+  'longString',
+  'script',
+] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];
 
 export interface Profile {
@@ -71,19 +82,48 @@ export interface Profile {
 }
 
 /** Largest difference between two wall clocks that the design promises to bear, ms. */
-export const CLOCK_OFFSET_MAX_MS = 500;
+const CLOCK_OFFSET_MAX_MS = 500;
+
+/**
+ * Until when a lease that was asked for at `startMs` surely lasts, in simulated time. Leaders count it by their monotonic
+ * clocks, which drift; and one that has heard of no other since its start by its wall clock, from which the former leader's
+ * time may have drifted since the beginning.
+ */
+export function surelyUntil({ drift, wallOffsetMs }: Profile, startMs: number, ttlMs: number): number {
+  const offsetMs = (wallOffsetMs > 0 ? CLOCK_OFFSET_MAX_MS : 0) + startMs * drift * 2;
+  return startMs + ttlMs * (1 - drift * 3) - offsetMs - 5;
+}
 
 export function drawProfile(seed: number): Profile {
   const random = new SeededRandom(seed).fork('profile');
+  const profile = drawMixed(seed, random);
+  return random.chance(0.2) ? withSnapshots(profile, random) : profile;
+}
+
+/** Nodes are away for longer than the others remember, and die while they are brought up to date. */
+function withSnapshots(profile: Profile, random: SeededRandom): Profile {
+  return {
+    ...profile,
+    nodeCount: Math.max(3, profile.nodeCount),
+    commandTimeoutMs: 500,
+    logMemoryBytes: 500,
+    checkpointIntervalMs: 200,
+    faultTimeMs: 30_000,
+    faultGapMs: 4_000,
+    faults: ['absent', 'killInstalling', ...profile.faults.filter(() => random.chance(0.3))],
+  };
+}
+
+function drawMixed(seed: number, random: SeededRandom): Profile {
   const isQuiet = random.chance(0.1);
   const nodeCount = random.pick([1, 3, 3, 3, 3, 3, 3, 3, 4, 5]);
   const electionTimeoutMs = random.pick([200, 400, 1_000]);
   const partitions = random.pick([1, 1, 1, 4]);
   const drawn = FAULTS.filter(() => random.chance(0.35));
-  const hasRestarts = drawn.some((fault) => /^(kill|powerOff|shutdown|absent)/.test(fault));
+  const hasRestarts = drawn.some((fault) => /^(kill|powerOff|shutdown|absent|killInstalling)/.test(fault));
   // A node that has heard of no leader since its start trusts its wall clock: steps and restarts do not go together.
   const faults = drawn.filter((fault) => fault !== 'stepClock' || !hasRestarts);
-  const workloads = WORKLOADS.filter(() => random.chance(0.5));
+  const workloads = WORKLOADS.filter(() => random.chance(0.35));
   return {
     seed,
     nodeCount,

@@ -73,6 +73,9 @@ class Run {
   constructor(world: World) {
     this.#world = world;
     this.#faults = new Faults(world);
+    world.onEvent = (machine, event, fields) => {
+      this.#faults.heard(machine, event, fields?.['to']);
+    };
     this.#workloads = world.profile.workloads.map((name) => createWorkload(name, world));
   }
 

@@ -60,6 +60,8 @@ export class World {
   isHealed = false;
   /** Clients start nothing new. */
   isStopping = false;
+  /** Told of each log line of a node. */
+  onEvent: (machine: SimMachine, event: string, fields: LogFields | undefined) => void = () => undefined;
   readonly #running = new Map<SimMachine, RunningNode>();
   readonly #closing = new WeakSet<object>();
   readonly #clientRandom: SeededRandom;
@@ -263,6 +265,7 @@ export class World {
       (level: string) =>
       (event: string, fields?: LogFields): void => {
         this.mark(`log: ${event}`);
+        this.onEvent(machine, event, fields);
         const error = fields?.['error'];
         const cause = error instanceof Error ? ` ${error.stack ?? error.message}` : '';
         this.trace(`${machine.name} ${level} ${event} ${fields === undefined ? '' : JSON.stringify(fields)}${cause}`);

@@ -1,6 +1,6 @@
 /** Clients that set keys with a time to live and look when they go. */
 import { checkExpiry, type ExpiringKey, type KeyRead } from '../checkers/expiry.ts';
-import { CLOCK_OFFSET_MAX_MS } from '../profile.ts';
+import { surelyUntil } from '../profile.ts';
 import { Actor, mustRead, type Workload } from '../workload.ts';
 import type { World } from '../world.ts';
 
@@ -38,13 +38,11 @@ export class ExpiryWorkload implements Workload {
     const key = `expiring:${this.#nextKey++}`;
     const ttlMs = 100 + actor.random.below(4_000);
     const { startMs, endMs, outcome } = await actor.call('SET', key, 'x', 'PX', ttlMs);
-    const { drift, wallOffsetMs } = this.#world.profile;
-    const bound = wallOffsetMs > 0 ? CLOCK_OFFSET_MAX_MS : 0;
     this.#keys.push({
       key,
       startMs,
       endMs: outcome.kind === 'ok' ? endMs : Number.POSITIVE_INFINITY,
-      earliestEndMs: startMs + ttlMs * (1 - drift * 3) - bound - 5,
+      earliestEndMs: surelyUntil(this.#world.profile, startMs, ttlMs),
       isFailed: outcome.kind === 'failed',
       reads: [],
     });

@@ -5,7 +5,10 @@ import type { World } from '../world.ts';
 import { CounterWorkload } from './counter.ts';
 import { ExpiryWorkload } from './expiry.ts';
 import { LockWorkload } from './lock.ts';
+import { LongStringWorkload } from './long-string.ts';
 import { RegisterWorkload } from './register.ts';
+import { ScanWorkload } from './scan.ts';
+import { ScriptWorkload } from './script.ts';
 import { SequenceWorkload } from './sequence.ts';
 import { TransactionWorkload } from './transaction.ts';
 
@@ -16,6 +19,9 @@ const CREATE: Readonly<Record<WorkloadName, new (world: World) => Workload>> = {
   sequence: SequenceWorkload,
   expiry: ExpiryWorkload,
   transaction: TransactionWorkload,
+  scan: ScanWorkload,
+  longString: LongStringWorkload,
+  script: ScriptWorkload,
 };
 
 export function createWorkload(name: WorkloadName, world: World): Workload {

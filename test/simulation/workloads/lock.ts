@@ -3,7 +3,7 @@
  * sometimes forgets to release, or goes on as if it had died.
  */
 import { type Attempt, checkFairness, checkLock, type Grant } from '../checkers/lock.ts';
-import { CLOCK_OFFSET_MAX_MS } from '../profile.ts';
+import { surelyUntil } from '../profile.ts';
 import { Actor, mustRead, type Workload } from '../workload.ts';
 import type { World } from '../world.ts';
 
@@ -21,6 +21,8 @@ export class LockWorkload implements Workload {
   readonly #grants = new Map<string, Grant[]>([...RESOURCES, PLAIN].map((resource) => [resource, []]));
   readonly #attempts = new Map<string, Attempt[]>(RESOURCES.map((resource) => [resource, []]));
   readonly #finalTokens = new Map<string, number>();
+  /** When an owner was told that it does not get the lock. */
+  readonly #refused = new Map<string, number>();
   #owners = 0;
 
   constructor(world: World) {
@@ -33,7 +35,8 @@ export class LockWorkload implements Workload {
 
   async #run(actor: Actor): Promise<void> {
     while (await actor.think()) {
-      if (actor.random.chance(0.3)) await this.#plain(actor);
+      if (actor.random.chance(0.2)) await this.#look(actor, actor.random.pick(RESOURCES));
+      else if (actor.random.chance(0.3)) await this.#plain(actor);
       else await this.#fenced(actor, actor.random.pick(RESOURCES));
     }
   }
@@ -45,12 +48,16 @@ export class LockWorkload implements Workload {
     const wait = waitMs === 0 ? [] : ['WAIT', waitMs];
     if (actor.random.chance(0.05)) this.#leaveSoon(actor);
     const acquired = await actor.call('KAHUNA.LOCK', 'ACQUIRE', resource, owner, 'PX', ttlMs, ...wait);
+    if (acquired.outcome.kind === 'failed') this.#refused.set(owner, acquired.endMs);
     if (acquired.outcome.kind !== 'ok') return;
     this.okCount++;
     const token = acquired.outcome.reply;
     const { startMs, endMs } = acquired;
     if (waitMs > 0) this.#attempts.get(resource)?.push({ owner, startMs, endMs, isGranted: token !== null });
-    if (typeof token !== 'number') return;
+    if (typeof token !== 'number') {
+      this.#refused.set(owner, endMs);
+      return;
+    }
     let leaseEndMs = this.#leaseEnd(startMs, ttlMs);
     await actor.world.scheduler.sleep(actor.random.below(ttlMs));
     if (actor.random.chance(0.3)) {
@@ -65,6 +72,18 @@ export class LockWorkload implements Workload {
     this.#grants.get(resource)?.push({ owner, token, startMs, endMs, leaseEndMs, releaseMs });
     if (releaseMs === Number.POSITIVE_INFINITY) return;
     await actor.call('KAHUNA.LOCK', 'RELEASE', resource, owner);
+  }
+
+  /** Who was told that it does not get the lock shall not be seen with it. */
+  async #look(actor: Actor, resource: string): Promise<void> {
+    const { startMs, outcome } = await actor.call('KAHUNA.LOCK', 'INFO', resource);
+    if (outcome.kind !== 'ok' || !Array.isArray(outcome.reply)) return;
+    this.okCount++;
+    const owner = String(outcome.reply[1]);
+    const refusedMs = this.#refused.get(owner);
+    if (refusedMs !== undefined && refusedMs < startMs) {
+      this.#world.violation(`lock ${resource}: ${owner} holds it, but was told at ${refusedMs.toFixed(1)} ms that it does not`);
+    }
   }
 
   /** The client ends its connection while it waits: it must leave the queue. */
@@ -92,9 +111,7 @@ export class LockWorkload implements Workload {
 
   /** Simulated time until which the lease surely lasts. */
   #leaseEnd(startMs: number, ttlMs: number): number {
-    const { drift, wallOffsetMs } = this.#world.profile;
-    const bound = wallOffsetMs > 0 ? CLOCK_OFFSET_MAX_MS : 0;
-    return startMs + ttlMs * (1 - drift * 3) - bound - 5;
+    return surelyUntil(this.#world.profile, startMs, ttlMs);
   }
 
   async finish(): Promise<void> {
