@@ -166,7 +166,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     if (this.#parked.count !== 0 || this.#loading.size !== 0) {
       if (this.#parked.isHeld(job.strand)) {
         if (this.#parked.count >= PARKED_REQUESTS_MAX)
-          this.#answerError(job, tryAgain('too many requests are waiting'));
+          this.#answerError(job, refusalOf(job, 'too many requests are waiting'));
         else this.#parked.enqueueBehind(job);
         return;
       }
@@ -337,7 +337,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
       return;
     }
     if (job.waits === 0 && this.#parked.count >= PARKED_REQUESTS_MAX) {
-      this.#answerError(job, tryAgain('too many requests are waiting'));
+      this.#answerError(job, refusalOf(job, 'too many requests are waiting'));
       return;
     }
     job.waits++;
@@ -582,7 +582,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     }
     if (this.reads.isEmpty) return;
     for (const job of this.reads.remove(isLate)) {
-      this.#answerError(job, tryAgain('no majority confirmed the read in time'));
+      this.#answerError(job, refusalOf(job, 'no majority confirmed the read in time'));
     }
   }
 
@@ -643,6 +643,11 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.#view.residents.clear();
     return jobs.filter((job) => !job.isCancelled);
   }
+}
+
+/** A repeated write may have been applied by an earlier attempt: then nobody may say that it was not. */
+function refusalOf(job: Job, reason: string): ErrorReply {
+  return job.isRetry && job.mayWrite ? uncertain(reason) : tryAgain(reason);
 }
 
 function completeRead(job: Job): void {
