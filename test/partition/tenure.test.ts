@@ -1,0 +1,344 @@
+/** A leader's tenure: what is answered when, who is served first, what a repetition gets, and what is left at the end. */
+import { strict as assert } from 'node:assert';
+import { TestLeader } from './leader.ts';
+
+const HOLD = ['KAHUNA.LOCK', 'ACQUIRE', 'r', 'holder', 'PX', '60000'];
+const wait = (owner: string, ms = 50_000, ttl = 60_000): string[] => [
+  'KAHUNA.LOCK',
+  'ACQUIRE',
+  'r',
+  owner,
+  'PX',
+  String(ttl),
+  'WAIT',
+  String(ms),
+];
+const release = (owner: string): string[] => ['KAHUNA.LOCK', 'RELEASE', 'r', owner];
+
+describe('tenure', () => {
+  it('answers a write when its entry has committed, not before', async () => {
+    const leader = await TestLeader.create();
+    leader.submit('set', ['SET', 'k', 'v']);
+    leader.endTurn();
+    assert.deepEqual(leader.answers, []);
+    leader.commit();
+    assert.deepEqual(leader.answers, ['set: +OK']);
+  });
+
+  it('answers a read when leadership is confirmed and what it saw has committed', async () => {
+    const leader = await TestLeader.create();
+    leader.submit('set', ['SET', 'k', 'v']);
+    leader.submit('get', ['GET', 'k']);
+    leader.endTurn();
+    assert.deepEqual(leader.answers, [], 'the write that it saw is not committed');
+    leader.commit();
+    assert.deepEqual(leader.answers, ['set: +OK', 'get: $1 v']);
+  });
+
+  it('answers a read of an absent key only when its deletion has committed', async () => {
+    const leader = await TestLeader.create();
+    await leader.ask('SET', 'k', 'v');
+    leader.submit('del', ['DEL', 'k']);
+    leader.submit('get', ['GET', 'k']);
+    leader.endTurn();
+    assert.deepEqual(leader.answers, []);
+    leader.commit();
+    assert.deepEqual(leader.answers, ['del: :1', 'get: $-1']);
+  });
+
+  it('answers at once under a lease, unless what was seen is not committed', async () => {
+    const leader = await TestLeader.create();
+    await leader.ask('SET', 'k', 'v');
+    leader.isLeaseValid = true;
+    leader.submit('get', ['GET', 'k']);
+    assert.deepEqual(leader.answers, ['get: $1 v']);
+    leader.submit('set', ['SET', 'k', 'w']);
+    leader.submit('get', ['GET', 'k']);
+    assert.equal(leader.answers.length, 1);
+    await leader.settle();
+    assert.deepEqual(leader.answers.slice(1), ['set: +OK', 'get: $1 w']);
+  });
+
+  it('puts all writes of a turn into one entry', async () => {
+    const leader = await TestLeader.create();
+    for (let i = 0; i < 5; i++) leader.submit(`${i}`, ['INCR', 'k']);
+    leader.endTurn();
+    assert.equal(leader.entries.length, 1);
+    leader.commit();
+    assert.deepEqual(leader.answers, ['0: :1', '1: :2', '2: :3', '3: :4', '4: :5']);
+  });
+
+  it('leaves nothing of a request that failed in the entry', async () => {
+    const leader = await TestLeader.create();
+    await leader.ask('SET', 'k', 'text');
+    leader.submit('incr', ['INCR', 'k']);
+    await leader.settle();
+    assert.deepEqual(leader.answers, ['incr: -ERR value is not an integer or out of range']);
+    assert.equal(leader.entries.length, 1);
+  });
+
+  it('reads keys again that have left memory, long ones aside', async () => {
+    const leader = await TestLeader.create();
+    await leader.ask('SETRANGE', 'long', '399999', 'x');
+    await leader.ask('SET', 'short', 's');
+    leader.evictAll();
+    assert.equal(leader.tenure.residentKeys, 0);
+    assert.equal(await leader.ask('GET', 'short'), '$1 s');
+    assert.equal(await leader.ask('STRLEN', 'long'), ':400000');
+    leader.evictAll();
+    leader.submit('append', ['APPEND', 'long', 'y'], { strand: 7 });
+    leader.submit('behind', ['STRLEN', 'long'], { strand: 7 });
+    leader.submit('other', ['GET', 'short'], { strand: 8 });
+    await leader.settle();
+    assert.deepEqual(leader.answers, ['other: $1 s', 'append: :400001', 'behind: :400001']);
+  });
+
+  it('runs nothing for a client that went while its key was loaded', async () => {
+    const leader = await TestLeader.create();
+    await leader.ask('SETRANGE', 'long', '399999', 'x');
+    leader.evictAll();
+    const job = leader.submit('append', ['APPEND', 'long', 'y'], { strand: 7 });
+    leader.submit('behind', ['STRLEN', 'long'], { strand: 7 });
+    leader.tenure.cancel(job);
+    await leader.settle();
+    assert.deepEqual(leader.answers, ['behind: :400000']);
+  });
+
+  describe('waiting', () => {
+    it('serves those who wait first come first served', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('holder', HOLD);
+      for (const owner of ['a', 'b', 'c']) leader.submit(owner, wait(owner));
+      await leader.settle();
+      for (const owner of ['holder', 'a', 'b']) {
+        leader.submit(`${owner} releases`, release(owner));
+        await leader.settle();
+      }
+      assert.deepEqual(leader.answers, [
+        'holder: :1',
+        'holder releases: :1',
+        'a: :2',
+        'a releases: :1',
+        'b: :3',
+        'b releases: :1',
+        'c: :4',
+      ]);
+    });
+
+    it('lets nobody overtake who waits', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('holder', HOLD);
+      leader.submit('a', wait('a'));
+      leader.submit('release', release('holder'));
+      leader.submit('late', wait('late', 0));
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['holder: :1', 'release: :1', 'a: :2', 'late: $-1']);
+    });
+
+    it('takes a client that is gone out of the queue', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('holder', HOLD);
+      const gone = leader.submit('gone', wait('gone'));
+      leader.submit('next', wait('next'));
+      leader.tenure.cancel(gone);
+      leader.submit('release', release('holder'));
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['holder: :1', 'release: :1', 'next: :2']);
+    });
+
+    it('lets go on what was held behind a client that is gone', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('holder', HOLD);
+      const gone = leader.submit('gone', wait('gone'), { strand: 5 });
+      leader.submit('behind', ['SET', 'k', 'v'], { strand: 5 });
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['holder: :1']);
+      leader.tenure.cancel(gone);
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['holder: :1', 'behind: +OK']);
+    });
+
+    it('answers nil when the time to wait is over', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('holder', HOLD);
+      leader.submit('a', wait('a', 100));
+      await leader.settle();
+      leader.pass(99);
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['holder: :1']);
+      leader.pass(1);
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['holder: :1', 'a: $-1']);
+    });
+
+    it('serves a waiter when the lease of the holder ends, once', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('holder', wait('holder', 0, 100));
+      leader.submit('a', wait('a'));
+      leader.submit('b', wait('b'));
+      await leader.settle();
+      leader.pass(100);
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['holder: :1', 'a: :2']);
+      assert.equal(leader.entries.length, 2);
+    });
+  });
+
+  describe('repetition', () => {
+    it('gets the recorded answer, also before the entry has committed, and changes nothing', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('first', ['INCR', 'k'], { counter: 50 });
+      leader.submit('again', ['INCR', 'k'], { counter: 50, isRetry: true });
+      leader.submit('new', ['INCR', 'k'], { counter: 51, isRetry: true });
+      await leader.settle();
+      leader.submit('late', ['INCR', 'k'], { counter: 50, isRetry: true });
+      await leader.settle();
+      assert.deepEqual([...leader.answers].sort(), ['again: :1', 'first: :1', 'late: :1', 'new: :2']);
+      assert.equal(await leader.ask('GET', 'k'), '$1 2');
+    });
+
+    it('is found by the next leader', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('first', ['INCR', 'k'], { counter: 50 });
+      await leader.settle();
+      leader.begin();
+      leader.submit('again', ['INCR', 'k'], { counter: 50, isRetry: true });
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['first: :1', 'again: :1']);
+    });
+  });
+
+  it('returns everything that waits when it ends, and forgets what was not committed', async () => {
+    const leader = await TestLeader.create();
+    await leader.ask('SET', 'k', 'old');
+    await leader.ask('SETRANGE', 'long', '399999', 'x');
+    leader.evictAll();
+    const jobs = [
+      leader.submit('in flight', ['SET', 'k', 'new']),
+      leader.submit('holder', HOLD),
+    ];
+    leader.tenure.closeBatch();
+    jobs.push(
+      leader.submit('in the batch', ['INCR', 'n']),
+      leader.submit('read', ['GET', 'k']),
+      leader.submit('waiting', wait('a'), { strand: 9 }),
+      leader.submit('behind', ['GET', 'k'], { strand: 9 }),
+      leader.submit('loading', ['STRLEN', 'long']),
+    );
+    leader.entries.length = leader.commitIndex;
+    const returned = leader.begin();
+    assert.deepEqual(new Set(returned), new Set(jobs));
+    assert.equal(returned.length, jobs.length, 'each once');
+    await leader.settle();
+    assert.deepEqual(leader.answers, []);
+    assert.equal(await leader.ask('GET', 'k'), '$3 old');
+    assert.equal(await leader.ask('GET', 'n'), '$-1');
+  });
+
+  it('says of a write past its deadline that its outcome is unknown, of a read that it was not answered', async () => {
+    const leader = await TestLeader.create();
+    leader.submit('write', ['SET', 'k', 'v']);
+    leader.submit('read', ['GET', 'k']);
+    leader.tenure.closeBatch();
+    leader.pass(leader.commandTimeoutMs);
+    assert.deepEqual(leader.answers.map((answer) => answer.split(' ').slice(0, 2).join(' ')), [
+      'write: -UNCERTAIN',
+      'read: -TRYAGAIN',
+    ]);
+    leader.commit();
+    assert.equal(leader.answers.length, 2);
+  });
+
+  it('refuses writes while the log or the data store lag, and still reads', async () => {
+    const leader = await TestLeader.create();
+    await leader.ask('SET', 'k', 'v');
+    leader.isBackedUp = true;
+    assert.match(await leader.ask('SET', 'k', 'w'), /^-TRYAGAIN /);
+    assert.equal(await leader.ask('GET', 'k'), '$1 v');
+  });
+
+  describe('expiry', () => {
+    it('shows no key whose time has come, and logs its deletion before the answer leaves', async () => {
+      const leader = await TestLeader.create();
+      await leader.ask('SET', 'k', 'v', 'PX', '100');
+      leader.nowMs += 100;
+      const before = leader.entries.length;
+      leader.tenure.closeBatch();
+      leader.submit('get', ['GET', 'k']);
+      leader.endTurn();
+      assert.deepEqual(leader.answers, []);
+      assert.equal(leader.entries.length, before + 1);
+      leader.commit();
+      assert.deepEqual(leader.answers, ['get: $-1']);
+    });
+
+    it('logs the deletion that a failing command has seen', async () => {
+      const leader = await TestLeader.create();
+      await leader.ask('SET', 'gone', 'v', 'PX', '100');
+      await leader.ask('SET', 'there', 'text');
+      leader.nowMs += 100;
+      leader.tenure.closeBatch();
+      leader.submitTransaction('exec', [['GET', 'gone'], ['INCR', 'there']]);
+      leader.submit('rename', ['RENAME', 'gone', 'x']);
+      await leader.settle();
+      assert.deepEqual(leader.answers, [
+        'exec: *2 $-1 -ERR value is not an integer or out of range',
+        'rename: -ERR no such key',
+      ]);
+      leader.begin();
+      leader.nowMs -= 100;
+      assert.equal(await leader.ask('GET', 'gone'), '$-1');
+    });
+
+    it('deletes keys that nobody asks for', async () => {
+      const leader = await TestLeader.create();
+      for (let i = 0; i < 10; i++) await leader.ask('SET', `k${i}`, 'v', 'PX', String(100 + i));
+      leader.pass(105);
+      await leader.settle();
+      assert.equal(await leader.ask('DBSIZE'), ':4');
+    });
+  });
+
+  describe('transactions', () => {
+    it('are one entry, in which a failing command undoes only itself', async () => {
+      const leader = await TestLeader.create();
+      await leader.ask('SET', 'text', 'x');
+      const before = leader.entries.length;
+      leader.submitTransaction('exec', [['INCR', 'a'], ['MSET', 'b', '1', 'c', '2'], ['INCR', 'text'], ['INCR', 'a']]);
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['exec: *4 :1 +OK -ERR value is not an integer or out of range :2']);
+      assert.equal(leader.entries.length, before + 1);
+    });
+
+    it('do nothing if a watched key moved, from absent over present to absent too', async () => {
+      const leader = await TestLeader.create();
+      await leader.ask('SET', 'k', 'v');
+      const version = 0;
+      leader.submitTransaction('exec', [['SET', 'done', '1']], [{ key: 'k', version }]);
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['exec: *-1']);
+      assert.equal(await leader.ask('EXISTS', 'done'), ':0');
+    });
+
+    it('of which nothing may happen leave nothing behind', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('a', ['KAHUNA.LOCK', 'ACQUIRE', 'r', 'a', 'PX', '10']);
+      await leader.settle();
+      leader.pass(20);
+      leader.submit('b', ['KAHUNA.LOCK', 'ACQUIRE', 'r', 'b', 'PX', '10']);
+      await leader.settle();
+      leader.submitTransaction('exec', [['SET', 'k', 'v'], ['KAHUNA.FENCE', 'r', '1']]);
+      await leader.settle();
+      assert.match(leader.answers[2] ?? '', /^exec: -FENCED/);
+      assert.equal(await leader.ask('EXISTS', 'k'), ':0');
+    });
+
+    it('never wait', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('holder', HOLD);
+      leader.submitTransaction('exec', [wait('a'), ['SET', 'k', 'v']]);
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['holder: :1', 'exec: *2 $-1 +OK']);
+    });
+  });
+});
