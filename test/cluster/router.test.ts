@@ -84,7 +84,10 @@ class World {
     for (const callback of due) callback();
   }
 
-  answer(sent: Sent | undefined, fields: { readonly text?: string; readonly isRepeat?: boolean; readonly term: number }): void {
+  answer(
+    sent: Sent | undefined,
+    fields: { readonly text?: string; readonly isRepeat?: boolean; readonly term: number },
+  ): void {
     if (sent === undefined) throw new Error('nothing was sent');
     const { text = '', isRepeat = false, term } = fields;
     const reply = Buffer.from(text);
@@ -105,7 +108,7 @@ class World {
 
 function told(reply: Reply): string {
   if (reply instanceof EncodedReply) return Buffer.from(reply.bytes).toString('latin1');
-  return reply instanceof ErrorReply ? reply.text.split(' ', 1).join() : String(reply);
+  return reply instanceof ErrorReply ? reply.text.split(' ', 1).join() : JSON.stringify(reply);
 }
 
 describe('router', () => {
@@ -241,7 +244,10 @@ describe('router', () => {
     world.router.leaderServes(GROUP, SELF, 2);
     const local = world.submit('KAHUNA.LOCK|ACQUIRE');
     world.router.cancel(local);
-    assert.deepEqual(world.here.map(({ counter }) => counter), [3]);
+    assert.deepEqual(
+      world.here.map(({ counter }) => counter),
+      [3],
+    );
     assert.ok(world.cancelled.includes('2 1') && world.cancelled.includes('here 3'));
     world.pass(TIMEOUT_MS * 2);
     assert.deepEqual(world.replies, []);

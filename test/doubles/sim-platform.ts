@@ -279,7 +279,11 @@ class BootDisk implements Disk {
     this.#boot = boot;
   }
 
-  #ask<T>(path: string, onDisk: (disk: MemoryDisk) => Promise<T>, onStore?: (disk: StoreDisk) => Promise<T>): Promise<T> {
+  #ask<T>(
+    path: string,
+    onDisk: (disk: MemoryDisk) => Promise<T>,
+    onStore?: (disk: StoreDisk) => Promise<T>,
+  ): Promise<T> {
     if (!this.#boot.isAlive) return never();
     const { machine } = this.#boot;
     const isStore = onStore !== undefined && (path + '/').startsWith(`${machine.options.storeDirectory}/`);
@@ -291,7 +295,11 @@ class BootDisk implements Disk {
   }
 
   list(path: string): Promise<string[]> {
-    return this.#ask(path, (disk) => disk.list(path), (store) => store.list(path));
+    return this.#ask(
+      path,
+      (disk) => disk.list(path),
+      (store) => store.list(path),
+    );
   }
 
   readFile(path: string): Promise<Buffer> {
@@ -308,13 +316,21 @@ class BootDisk implements Disk {
 
   syncFile(path: string): Promise<void> {
     const isLying = this.#boot.machine.options.isStoreLying === true;
-    return this.#ask(path, (disk) => disk.syncFile(path), async (store) => {
-      if (!isLying) await store.syncFile(path);
-    });
+    return this.#ask(
+      path,
+      (disk) => disk.syncFile(path),
+      async (store) => {
+        if (!isLying) await store.syncFile(path);
+      },
+    );
   }
 
   syncDirectory(path: string): Promise<void> {
-    return this.#ask(path, (disk) => disk.syncDirectory(path), (store) => store.syncDirectory(path));
+    return this.#ask(
+      path,
+      (disk) => disk.syncDirectory(path),
+      (store) => store.syncDirectory(path),
+    );
   }
 
   lock(path: string): Promise<{ release(): Promise<void> }> {

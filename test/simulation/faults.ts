@@ -154,7 +154,9 @@ export class Faults {
     const { network, machines } = this.#world;
     const others = machines.filter((other) => other !== machine);
     const isDeaf = this.#random.chance(0.5);
-    const paths = others.map((other) => (isDeaf ? [other.name, machine.name] : [machine.name, other.name]) as [string, string]);
+    const paths = others.map((other) =>
+      isDeaf ? ([other.name, machine.name] as const) : ([machine.name, other.name] as const),
+    );
     for (const [from, to] of paths) network.cut(from, to);
     this.#later(200, 6_000, () => {
       for (const [from, to] of paths) network.heal(from, to);

@@ -105,7 +105,8 @@ export class Ghost {
     for (const { node, epoch, counter } of decodeAnswers(entry.data)) {
       const id = `${node}:${epoch}:${counter}`;
       const known = group.answered.get(id);
-      if (known !== undefined) this.#violation(`${where}: request ${id} is applied by entries ${known} and ${entry.index}`);
+      if (known !== undefined)
+        this.#violation(`${where}: request ${id} is applied by entries ${known} and ${entry.index}`);
       group.answered.set(id, entry.index);
     }
   }
@@ -114,7 +115,8 @@ export class Ghost {
     const { index, state } = replica.applier;
     const known = group.hashes.get(index);
     if (known === undefined) group.hashes.set(index, state.rollingHash);
-    else if (known !== state.rollingHash) this.#violation(`${where}: another state than elsewhere is applied at ${index}`);
+    else if (known !== state.rollingHash)
+      this.#violation(`${where}: another state than elsewhere is applied at ${index}`);
   }
 
   #group(id: number): GhostGroup {

@@ -12,7 +12,8 @@ describe('the simulation finds planted bugs', function () {
         for (let seed = firstSeed; seed < firstSeed + seedsMax; seed++) {
           const { violations } = await runSeed(seed, options ?? {});
           if (violations.length === 0) continue;
-          if (process.env['SHOW'] !== undefined) console.log(`      seed ${seed}: ${violations[0]?.slice(0, 300) ?? ''}`);
+          if (process.env['SHOW'] !== undefined)
+            console.log(`      seed ${seed}: ${violations[0]?.slice(0, 300) ?? ''}`);
           return;
         }
         throw new Error(`not found by seeds ${firstSeed} to ${firstSeed + seedsMax - 1}`);

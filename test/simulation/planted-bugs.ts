@@ -35,7 +35,11 @@ function method<T extends object, K extends keyof T>(prototype: T, name: K, make
   };
 }
 
-function getter(prototype: object, name: string, make: (original: (this: object) => unknown) => (this: object) => unknown): Undo {
+function getter(
+  prototype: object,
+  name: string,
+  make: (original: (this: object) => unknown) => (this: object) => unknown,
+): Undo {
   const descriptor = Object.getOwnPropertyDescriptor(prototype, name);
   if (descriptor?.get === undefined) throw new Error(`${name} is no getter`);
   Object.defineProperty(prototype, name, { ...descriptor, get: make(descriptor.get as (this: object) => unknown) });
@@ -68,7 +72,7 @@ function withinReplica(enter: (replica: Replica) => void, leave: () => void, nam
           leave();
         }
       };
-      return wrapped as unknown as typeof original;
+      return wrapped;
     }),
   );
   return all(...undos);
@@ -79,15 +83,11 @@ function keepsResidents(): Undo {
   let replica: Replica | null = null;
   let isEnding = false;
   return all(
-    withinReplica(
-      (entered) => {
-        replica = entered;
-      },
-      () => {
-        replica = null;
-      },
-      ['turn', 'applied', 'submit', 'cancel', 'tick'],
-    ),
+    withinReplica((entered) => {
+      replica = entered;
+    }, () => {
+      replica = null;
+    }, ['turn', 'applied', 'submit', 'cancel', 'tick']),
     method(Tenure.prototype, 'end', (end) => {
       return function (this: Tenure) {
         isEnding = true;
@@ -119,15 +119,11 @@ function keepsResidents(): Undo {
 function servesTooEarly(): Undo {
   let isInTurn = false;
   return all(
-    withinReplica(
-      () => {
-        isInTurn = true;
-      },
-      () => {
-        isInTurn = false;
-      },
-      ['turn'],
-    ),
+    withinReplica(() => {
+      isInTurn = true;
+    }, () => {
+      isInTurn = false;
+    }, ['turn']),
     getter(Applier.prototype, 'index', (index) => {
       return function (this: object) {
         return isInTurn ? Number.MAX_SAFE_INTEGER : index.call(this);

@@ -89,7 +89,11 @@ class Run {
     await scheduler.run(profile.faultTimeMs, () => this.#isBroken);
     this.#faults.heal();
     world.trace('healed');
-    if (!(await this.#within('every group has a leader again', () => world.groups.every((group) => world.leaderOf(group))))) {
+    if (
+      !(await this.#within('every group has a leader again', () =>
+        world.groups.every((group) => world.leaderOf(group)),
+      ))
+    ) {
       return;
     }
     await scheduler.run(CALM_MS, () => this.#isBroken);
@@ -145,7 +149,10 @@ class Run {
     return world.groups.every((group) => {
       const replicas = this.#replicasOf(group);
       const indices = replicas.map(({ replica }) => replica.applier.index);
-      return indices.every((index) => index === indices[0]) && replicas.every(({ replica }) => replica.lastIndex === indices[0]);
+      return (
+        indices.every((index) => index === indices[0]) &&
+        replicas.every(({ replica }) => replica.lastIndex === indices[0])
+      );
     });
   }
 
@@ -202,7 +209,8 @@ class Run {
       hashes.set(machine.name, told ?? '');
     }
     if (indices.size > 1) return false;
-    if (new Set(hashes.values()).size > 1) world.violation(`group ${group}: records differ: ${JSON.stringify([...hashes])}`);
+    if (new Set(hashes.values()).size > 1)
+      world.violation(`group ${group}: records differ: ${JSON.stringify([...hashes])}`);
     return true;
   }
 }

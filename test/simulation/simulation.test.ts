@@ -25,7 +25,11 @@ describe('a simulated cluster', function () {
     for (let seed = FIRST_SEED; seed < FIRST_SEED + SEEDS; seed++) {
       const report = await runSeed(seed);
       const told = report.violations.join('\n  ');
-      assert.equal(report.violations.length, 0, `seed ${seed}: ${told}\nreplay: npm run simulate -- --seed ${seed} --trace`);
+      assert.equal(
+        report.violations.length,
+        0,
+        `seed ${seed}: ${told}\nreplay: npm run simulate -- --seed ${seed} --trace`,
+      );
       for (const [mark, times] of report.marks) marks.set(mark, (marks.get(mark) ?? 0) + times);
     }
     for (const [mark, least] of EVIDENCE) {

@@ -99,7 +99,10 @@ export function plain(reply: unknown): unknown {
 }
 
 /** Repeats a read until it is answered: only used when everything is healed. */
-export async function mustRead(actor: Actor, ...argv: readonly (string | number)[]): Promise<Outcome & { readonly kind: 'ok' }> {
+export async function mustRead(
+  actor: Actor,
+  ...argv: readonly (string | number)[]
+): Promise<Outcome & { readonly kind: 'ok' }> {
   for (let tries = 0; tries < 200; tries++) {
     const { outcome } = await actor.call(...argv);
     if (outcome.kind === 'ok') return outcome;

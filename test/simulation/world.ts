@@ -21,7 +21,7 @@ import { Ghost } from './ghost.ts';
 import type { Profile } from './profile.ts';
 import { SimNetwork } from './sim-network.ts';
 
-export const CLUSTER_PORT = 7101;
+const CLUSTER_PORT = 7101;
 const DIRECTORY = '/data';
 const SEGMENT_BYTES = 256 * 1024;
 /** What is told about a run that went wrong. */
@@ -125,7 +125,9 @@ export class World {
         });
       },
       onThrown: (machine, error) => {
-        this.violation(`${machine.name} threw: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+        this.violation(
+          `${machine.name} threw: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+        );
         this.kill(machine);
       },
     });
@@ -158,7 +160,9 @@ export class World {
         },
         (error: unknown) => {
           if (error instanceof ProcessEnded) return;
-          this.violation(`${machine.name} does not start: ${error instanceof Error ? (error.stack ?? '') : String(error)}`);
+          this.violation(
+            `${machine.name} does not start: ${error instanceof Error ? (error.stack ?? '') : String(error)}`,
+          );
           this.kill(machine);
         },
       );
@@ -194,7 +198,10 @@ export class World {
           if (machine.boot === boot) this.kill(machine);
         },
         (error: unknown) => {
-          if (!(error instanceof ProcessEnded)) this.violation(`${machine.name}: the shutdown failed: ${error instanceof Error ? (error.stack ?? '') : String(error)}`);
+          if (!(error instanceof ProcessEnded))
+            this.violation(
+              `${machine.name}: the shutdown failed: ${error instanceof Error ? (error.stack ?? '') : String(error)}`,
+            );
         },
       );
     });
@@ -246,7 +253,8 @@ export class World {
 
   violation(text: string): void {
     this.trace(`VIOLATION ${text}`);
-    if (this.violations.length < VIOLATIONS_MAX) this.violations.push(`at ${this.scheduler.nowMs.toFixed(1)} ms: ${text}`);
+    if (this.violations.length < VIOLATIONS_MAX)
+      this.violations.push(`at ${this.scheduler.nowMs.toFixed(1)} ms: ${text}`);
   }
 
   mark(name: string, times = 1): void {

@@ -63,9 +63,21 @@ describe('frames', () => {
   });
 
   it('come out if they arrive byte by byte', () => {
-    const sent = [[{ kind: 7, payload: Buffer.from('seven') }, { kind: 8, payload: Buffer.alloc(0) }], []];
+    const sent = [
+      [
+        { kind: 7, payload: Buffer.from('seven') },
+        { kind: 8, payload: Buffer.alloc(0) },
+      ],
+      [],
+    ];
     const stream = Buffer.concat(sent.map(frameOf));
-    assert.deepEqual(read(stream, Array.from(stream, (_, i) => i)), sent.flat());
+    assert.deepEqual(
+      read(
+        stream,
+        Array.from(stream, (_, i) => i),
+      ),
+      sent.flat(),
+    );
   });
 
   it('are refused with a coded error if any byte of them is damaged', () => {

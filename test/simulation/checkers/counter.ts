@@ -16,7 +16,11 @@ export interface CounterOperation {
   readonly value: number | null;
 }
 
-export function checkCounter(key: string, operations: readonly CounterOperation[], finalValue: number): readonly string[] {
+export function checkCounter(
+  key: string,
+  operations: readonly CounterOperation[],
+  finalValue: number,
+): readonly string[] {
   const broken: string[] = [];
   const answered = operations.filter((operation) => operation.value !== null);
   const seen = new Set<number>();
@@ -36,10 +40,13 @@ export function checkCounter(key: string, operations: readonly CounterOperation[
     broken.push(`counter ${key}: ${acknowledged} increments were acknowledged, ${finalValue} applied`);
   }
   if (finalValue > acknowledged + unknown) {
-    broken.push(`counter ${key}: ${finalValue} increments applied, ${acknowledged} acknowledged and ${unknown} unknown`);
+    broken.push(
+      `counter ${key}: ${finalValue} increments applied, ${acknowledged} acknowledged and ${unknown} unknown`,
+    );
   }
   for (const { value } of answered) {
-    if ((value ?? 0) > finalValue) broken.push(`counter ${key}: ${value} was answered, but it ended at ${finalValue}`);
+    if ((value ?? 0) > finalValue)
+      broken.push(`counter ${key}: ${value ?? 0} was answered, but it ended at ${finalValue}`);
   }
   return [...broken, ...checkOrder(key, answered)];
 }

@@ -17,7 +17,9 @@ export class CounterWorkload implements Workload {
   }
 
   start(): readonly Promise<void>[] {
-    return Array.from({ length: this.#world.profile.clientCount }, (_, i) => this.#run(new Actor(this.#world, `counter${i}`)));
+    return Array.from({ length: this.#world.profile.clientCount }, (_, i) =>
+      this.#run(new Actor(this.#world, `counter${i}`)),
+    );
   }
 
   async #run(actor: Actor): Promise<void> {

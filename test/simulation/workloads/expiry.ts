@@ -24,7 +24,9 @@ export class ExpiryWorkload implements Workload {
   }
 
   start(): readonly Promise<void>[] {
-    return Array.from({ length: this.#world.profile.clientCount }, (_, i) => this.#run(new Actor(this.#world, `expirer${i}`)));
+    return Array.from({ length: this.#world.profile.clientCount }, (_, i) =>
+      this.#run(new Actor(this.#world, `expirer${i}`)),
+    );
   }
 
   async #run(actor: Actor): Promise<void> {

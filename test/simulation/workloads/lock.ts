@@ -4,7 +4,7 @@
  */
 import { type Attempt, checkFairness, checkLock, type Grant } from '../checkers/lock.ts';
 import { surelyUntil } from '../profile.ts';
-import { Actor, mustRead, type Workload } from '../workload.ts';
+import { Actor, mustRead, plain, type Workload } from '../workload.ts';
 import type { World } from '../world.ts';
 
 const RESOURCES = ['lock:a', 'lock:b'];
@@ -30,7 +30,9 @@ export class LockWorkload implements Workload {
   }
 
   start(): readonly Promise<void>[] {
-    return Array.from({ length: this.#world.profile.clientCount }, (_, i) => this.#run(new Actor(this.#world, `locker${i}`)));
+    return Array.from({ length: this.#world.profile.clientCount }, (_, i) =>
+      this.#run(new Actor(this.#world, `locker${i}`)),
+    );
   }
 
   async #run(actor: Actor): Promise<void> {
@@ -65,7 +67,9 @@ export class LockWorkload implements Workload {
       if (extended.outcome.kind === 'ok' && extended.outcome.reply === token) {
         leaseEndMs = this.#leaseEnd(extended.startMs, ttlMs);
       } else if (extended.outcome.kind === 'ok' && extended.outcome.reply !== null) {
-        this.#world.violation(`lock ${resource}: the token of ${owner} changed from ${token} to ${String(extended.outcome.reply)}`);
+        this.#world.violation(
+          `lock ${resource}: the token of ${owner} changed from ${token} to ${JSON.stringify(plain(extended.outcome.reply))}`,
+        );
       }
     }
     const releaseMs = actor.random.chance(0.8) ? actor.nowMs : Number.POSITIVE_INFINITY;
@@ -82,7 +86,9 @@ export class LockWorkload implements Workload {
     const owner = String(outcome.reply[1]);
     const refusedMs = this.#refused.get(owner);
     if (refusedMs !== undefined && refusedMs < startMs) {
-      this.#world.violation(`lock ${resource}: ${owner} holds it, but was told at ${refusedMs.toFixed(1)} ms that it does not`);
+      this.#world.violation(
+        `lock ${resource}: ${owner} holds it, but was told at ${refusedMs.toFixed(1)} ms that it does not`,
+      );
     }
   }
 
@@ -104,7 +110,9 @@ export class LockWorkload implements Workload {
     await actor.world.scheduler.sleep(actor.random.below(ttlMs));
     const releaseMs = actor.random.chance(0.8) ? actor.nowMs : Number.POSITIVE_INFINITY;
     const token = this.#grants.get(PLAIN)?.length ?? 0;
-    this.#grants.get(PLAIN)?.push({ owner, token, startMs, endMs, leaseEndMs: this.#leaseEnd(startMs, ttlMs), releaseMs });
+    this.#grants
+      .get(PLAIN)
+      ?.push({ owner, token, startMs, endMs, leaseEndMs: this.#leaseEnd(startMs, ttlMs), releaseMs });
     if (releaseMs === Number.POSITIVE_INFINITY) return;
     await actor.call('DELIFEQ', PLAIN, owner);
   }
@@ -135,7 +143,8 @@ export class LockWorkload implements Workload {
       }
       const highest = Math.max(0, ...grants.map(({ token }) => token));
       const final = this.#finalTokens.get(resource) ?? 0;
-      if (final < highest) broken.push(`lock ${resource}: token ${highest} was granted, the highest is said to be ${final}`);
+      if (final < highest)
+        broken.push(`lock ${resource}: token ${highest} was granted, the highest is said to be ${final}`);
     }
     return broken;
   }

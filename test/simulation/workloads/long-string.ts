@@ -30,7 +30,9 @@ export class LongStringWorkload implements Workload {
     await this.#made;
     while (await actor.think()) {
       const kind = actor.random.below(4) === 0 ? 'read' : 'increment';
-      const { startMs, endMs, outcome } = await (kind === 'read' ? actor.call('STRLEN', KEY) : actor.call('APPEND', KEY, 'y'));
+      const { startMs, endMs, outcome } = await (kind === 'read'
+        ? actor.call('STRLEN', KEY)
+        : actor.call('APPEND', KEY, 'y'));
       if (outcome.kind === 'failed' || (outcome.kind === 'unknown' && kind === 'read')) continue;
       const value = outcome.kind === 'ok' ? Number(outcome.reply) - BASE_BYTES : null;
       if (value !== null) this.okCount++;

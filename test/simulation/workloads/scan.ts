@@ -2,7 +2,7 @@
  * Clients that look at the keyspace while others change it: SCAN finds every key that stays, KEYS and DBSIZE are right at one
  * moment. Keys with the prefix `stable:` are made first and never touched again.
  */
-import { Actor, type Workload } from '../workload.ts';
+import { Actor, plain, type Workload } from '../workload.ts';
 import type { World } from '../world.ts';
 
 const STABLE = Array.from({ length: 20 }, (_, i) => `stable:${i}`);
@@ -55,7 +55,8 @@ export class ScanWorkload implements Workload {
     if (outcome.kind !== 'ok' || !Array.isArray(outcome.reply)) return;
     this.okCount++;
     const keys = outcome.reply.map(String).sort();
-    if (keys.join() !== [...STABLE].sort().join()) this.#tell(`KEYS found ${keys.length} of ${STABLE.length}: ${keys.join()}`);
+    if (keys.join() !== [...STABLE].sort().join())
+      this.#tell(`KEYS found ${keys.length} of ${STABLE.length}: ${keys.join()}`);
   }
 
   async #scan(actor: Actor): Promise<void> {
@@ -65,7 +66,7 @@ export class ScanWorkload implements Workload {
     do {
       const { outcome } = await actor.call('SCAN', cursor, 'COUNT', count, 'MATCH', 'stable:*');
       if (outcome.kind !== 'ok' || !Array.isArray(outcome.reply)) return;
-      const [next, keys] = outcome.reply;
+      const [next, keys] = outcome.reply as readonly unknown[];
       if (Array.isArray(keys)) for (const key of keys) found.add(String(key));
       cursor = String(next);
       if (this.#world.isStopping) return;
@@ -81,7 +82,8 @@ export class ScanWorkload implements Workload {
     const { outcome } = await actor.call('DBSIZE');
     if (outcome.kind !== 'ok') return;
     this.okCount++;
-    if (Number(outcome.reply) < STABLE.length) this.#tell(`DBSIZE counted ${String(outcome.reply)} keys`);
+    if (Number(outcome.reply) < STABLE.length)
+      this.#tell(`DBSIZE counted ${JSON.stringify(plain(outcome.reply))} keys`);
   }
 
   #tell(text: string): void {

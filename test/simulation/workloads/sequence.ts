@@ -17,7 +17,9 @@ export class SequenceWorkload implements Workload {
   }
 
   start(): readonly Promise<void>[] {
-    return Array.from({ length: this.#world.profile.clientCount }, (_, i) => this.#run(new Actor(this.#world, `taker${i}`)));
+    return Array.from({ length: this.#world.profile.clientCount }, (_, i) =>
+      this.#run(new Actor(this.#world, `taker${i}`)),
+    );
   }
 
   async #run(actor: Actor): Promise<void> {
@@ -39,7 +41,9 @@ export class SequenceWorkload implements Workload {
     const count = 1 + actor.random.below(9);
     const allocation = await this.#take(actor, name, ['KAHUNA.SEQ', 'RESERVE', name, count], null);
     if (allocation !== null && allocation.last - allocation.first + 1 !== count) {
-      this.#world.violation(`sequence ${name}: ${count} values were asked for, [${allocation.first}, ${allocation.last}] given`);
+      this.#world.violation(
+        `sequence ${name}: ${count} values were asked for, [${allocation.first}, ${allocation.last}] given`,
+      );
     }
   }
 
@@ -65,8 +69,14 @@ export class SequenceWorkload implements Workload {
     if (operation.outcome.kind !== 'ok') return null;
     this.okCount++;
     const { reply } = operation.outcome;
-    const [first, last] = Array.isArray(reply) ? reply : [reply, reply];
-    const allocation = { first: Number(first), last: Number(last), startMs: operation.startMs, endMs: operation.endMs, id };
+    const [first, last] = (Array.isArray(reply) ? reply : [reply, reply]) as readonly unknown[];
+    const allocation = {
+      first: Number(first),
+      last: Number(last),
+      startMs: operation.startMs,
+      endMs: operation.endMs,
+      id,
+    };
     this.#allocations.get(name)?.push(allocation);
     return allocation;
   }
@@ -83,5 +93,5 @@ export class SequenceWorkload implements Workload {
 function isMissing({ outcome }: Operation): boolean {
   if (outcome.kind !== 'ok') return false;
   const { reply } = outcome;
-  return reply !== null && typeof reply === 'object' && 'text' in reply && String(reply.text).startsWith('NOSEQ');
+  return reply !== null && typeof reply === 'object' && 'text' in reply && reply.text.startsWith('NOSEQ');
 }

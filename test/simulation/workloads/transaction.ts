@@ -22,7 +22,9 @@ export class TransactionWorkload implements Workload {
   }
 
   start(): readonly Promise<void>[] {
-    return Array.from({ length: this.#world.profile.clientCount }, (_, i) => this.#run(new Actor(this.#world, `banker${i}`)));
+    return Array.from({ length: this.#world.profile.clientCount }, (_, i) =>
+      this.#run(new Actor(this.#world, `banker${i}`)),
+    );
   }
 
   async #run(actor: Actor): Promise<void> {
@@ -36,11 +38,15 @@ export class TransactionWorkload implements Workload {
 
   async #move(actor: Actor): Promise<void> {
     const amount = 1 + actor.random.below(9);
-    await this.#exec(actor, [], [
-      ['DECRBY', actor.random.pick(ACCOUNTS), amount],
-      ['INCRBY', actor.random.pick(ACCOUNTS), amount],
-      ['INCR', TOTAL_KEY],
-    ]);
+    await this.#exec(
+      actor,
+      [],
+      [
+        ['DECRBY', actor.random.pick(ACCOUNTS), amount],
+        ['INCRBY', actor.random.pick(ACCOUNTS), amount],
+        ['INCR', TOTAL_KEY],
+      ],
+    );
   }
 
   /** Sets absolute values that it has read: only right if nobody moved them since. */
@@ -55,11 +61,15 @@ export class TransactionWorkload implements Workload {
     if (read[0]?.kind !== 'ok' || values?.kind !== 'ok' || !Array.isArray(values.reply)) return;
     await actor.world.scheduler.sleep(actor.random.below(20));
     const [a, b] = values.reply.map(Number) as [number, number];
-    await this.#exec(actor, [from, to], [
-      ['SET', from, a - amount],
-      ['SET', to, b + amount],
-      ['INCR', TOTAL_KEY],
-    ]);
+    await this.#exec(
+      actor,
+      [from, to],
+      [
+        ['SET', from, a - amount],
+        ['SET', to, b + amount],
+        ['INCR', TOTAL_KEY],
+      ],
+    );
   }
 
   async #exec(
