@@ -370,6 +370,8 @@ export class EvaluationView implements View {
       this.#flushIndex[flushed] = this.#batch.index;
       this.#count(flushed, -keyCount);
     }
+    // A record not newer than the flush is dead: what follows in this evaluation gets a timestamp of its own.
+    this.#timestamp = 0;
   }
 
   /**
