@@ -3,11 +3,23 @@ import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
 import { KahunaError } from '../../src/base/errors.ts';
 import { Batch } from '../../src/partition/batch.ts';
-import { ALL_DATABASES, answersOf, decodeAnswers, decodeEntry, decodeHeader } from '../../src/partition/entry-format.ts';
+import {
+  ALL_DATABASES,
+  answersOf,
+  decodeAnswers,
+  decodeEntry,
+  decodeHeader,
+} from '../../src/partition/entry-format.ts';
 import { RequestLedger } from '../../src/partition/request-ledger.ts';
 
 type Op =
-  | { readonly kind: 'put'; readonly key: Uint8Array; readonly sealed: Uint8Array; readonly at: number; readonly replaces: number }
+  | {
+      readonly kind: 'put';
+      readonly key: Uint8Array;
+      readonly sealed: Uint8Array;
+      readonly at: number;
+      readonly replaces: number;
+    }
   | { readonly kind: 'delete'; readonly key: Uint8Array; readonly at: number; readonly replaces: number }
   | { readonly kind: 'flush'; readonly space: number; readonly at: number };
 
@@ -15,9 +27,15 @@ const bytes = fc.uint8Array({ maxLength: 40 });
 const timestamp = fc.maxSafeNat();
 const plain = { noNullPrototype: true } as const;
 const op: fc.Arbitrary<Op> = fc.oneof(
-  fc.record({ kind: fc.constant('put' as const), key: bytes, sealed: bytes, at: timestamp, replaces: timestamp }, plain),
+  fc.record(
+    { kind: fc.constant('put' as const), key: bytes, sealed: bytes, at: timestamp, replaces: timestamp },
+    plain,
+  ),
   fc.record({ kind: fc.constant('delete' as const), key: bytes, at: timestamp, replaces: timestamp }, plain),
-  fc.record({ kind: fc.constant('flush' as const), space: fc.constantFrom(0, 15, ALL_DATABASES), at: timestamp }, plain),
+  fc.record(
+    { kind: fc.constant('flush' as const), space: fc.constantFrom(0, 15, ALL_DATABASES), at: timestamp },
+    plain,
+  ),
 );
 const answer = fc.record(
   { node: fc.integer({ min: 0, max: 2 ** 32 - 1 }), epoch: timestamp, counter: timestamp, reply: bytes },
@@ -29,7 +47,10 @@ const content = fc.record(
     lastTimestamp: timestamp,
     counts: fc.array(fc.tuple(fc.integer({ min: 0, max: 17 }), fc.integer({ min: -5, max: 5 })), { maxLength: 6 }),
     ops: fc.array(op, { maxLength: 8 }),
-    answers: fc.uniqueArray(answer, { maxLength: 5, selector: ({ node, epoch, counter }) => `${node} ${epoch} ${counter}` }),
+    answers: fc.uniqueArray(answer, {
+      maxLength: 5,
+      selector: ({ node, epoch, counter }) => `${node} ${epoch} ${counter}`,
+    }),
   },
   plain,
 );
@@ -63,7 +84,10 @@ function check(entry: Uint8Array, { timeMs, lastTimestamp, counts, ops, answers 
   const sums = new Map<number, number>();
   for (const [space, change] of counts) sums.set(space, (sums.get(space) ?? 0) + change);
   const expected = [...sums].filter(([, sum]) => sum !== 0).sort(([a], [b]) => a - b);
-  assert.deepEqual(decoded.countChanges.map(({ space, change }) => [space, change]), expected);
+  assert.deepEqual(
+    decoded.countChanges.map(({ space, change }) => [space, change]),
+    expected,
+  );
   const records = ops.filter((one) => one.kind !== 'flush');
   assert.deepEqual(
     decoded.records.map(({ key, sealed, timestamp: at, replaces }) => ({
@@ -126,7 +150,9 @@ describe('log entry', () => {
         const entry = batch.encode();
         batch.reset();
         const at = place % entry.length;
-        const damaged = isCut ? entry.slice(0, at) : Uint8Array.from(entry, (byte, i) => (i === at ? byte ^ mask : byte));
+        const damaged = isCut
+          ? entry.slice(0, at)
+          : Uint8Array.from(entry, (byte, i) => (i === at ? byte ^ mask : byte));
         for (const decode of [decodeEntry, decodeAnswers, decodeHeader, answersOf]) {
           try {
             decode(damaged);
@@ -174,12 +200,17 @@ describe('log entry', () => {
       ],
       answers: [{ node: 3, epoch: 0x66, counter: 0x77, reply: Buffer.from('+OK') }],
     });
-    assert.deepEqual(Buffer.from(batch.encode()).toString('hex').match(/.{1,64}/g), [
-      '010504030201000000090807060000000002000200000010ffffffff3e000000',
-      '010200000003000000110000000000000022000000000000006b79736c640201',
-      '000000330000000000000044000000000000007803ff55000000000000000100',
-      '00000300000066000000000000007700000000000000030000002b4f4b',
-    ]);
+    assert.deepEqual(
+      Buffer.from(batch.encode())
+        .toString('hex')
+        .match(/.{1,64}/g),
+      [
+        '010504030201000000090807060000000002000200000010ffffffff3e000000',
+        '010200000003000000110000000000000022000000000000006b79736c640201',
+        '000000330000000000000044000000000000007803ff55000000000000000100',
+        '00000300000066000000000000007700000000000000030000002b4f4b',
+      ],
+    );
   });
 });
 

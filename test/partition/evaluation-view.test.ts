@@ -11,7 +11,12 @@ import type { Savepoint, ScanPage } from '../../src/commands/view.ts';
 import { Batch } from '../../src/partition/batch.ts';
 import { decodeEntry } from '../../src/partition/entry-format.ts';
 import { type EvaluationContext, EvaluationView, KeyNotResident } from '../../src/partition/evaluation-view.ts';
-import { afterEntry, emptyPartitionState, encodePartitionState, type PartitionState } from '../../src/partition/partition-state.ts';
+import {
+  afterEntry,
+  emptyPartitionState,
+  encodePartitionState,
+  type PartitionState,
+} from '../../src/partition/partition-state.ts';
 import { RecordReader } from '../../src/partition/record-reader.ts';
 import { MemoryBudget } from '../../src/partition/resident.ts';
 import type { DataStore } from '../../src/storage/data/types.ts';
@@ -130,10 +135,21 @@ class Bench implements EvaluationContext {
 
 const place = { space: fc.constantFrom(...SPACES), key: fc.constantFrom(...KEYS) };
 const op = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('put' as const), ...place, seed: fc.nat(9), ttlMs: fc.constantFrom(0, 0, 5, 50, -1) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('put' as const),
+      ...place,
+      seed: fc.nat(9),
+      ttlMs: fc.constantFrom(0, 0, 5, 50, -1),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('remove' as const), ...place }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('find' as const), ...place }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('flush' as const), space: fc.constantFrom<Space | 'all'>(0, 1, 'all') }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('flush' as const), space: fc.constantFrom<Space | 'all'>(0, 1, 'all') }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('mark' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('rollback' as const) }) },
 );
@@ -268,6 +284,9 @@ describe('evaluation view', () => {
       if (i % 2 === 0) view.commit();
       else view.undoAll();
     }
-    assert.deepEqual(seen, [...new Set(seen)].sort((a, b) => a - b));
+    assert.deepEqual(
+      seen,
+      [...new Set(seen)].sort((a, b) => a - b),
+    );
   });
 });

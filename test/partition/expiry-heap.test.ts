@@ -50,7 +50,9 @@ describe('expiry heap', () => {
             heap.compact(0);
           } else {
             nowMs += one.ms;
-            const expected = keys.filter((key) => key.expiresAtMs !== 0 && key.expiresAtMs <= nowMs).map(({ key }) => key);
+            const expected = keys
+              .filter((key) => key.expiresAtMs !== 0 && key.expiresAtMs <= nowMs)
+              .map(({ key }) => key);
             assert.deepEqual(drain(heap, nowMs).sort(), expected.sort());
           }
         }
@@ -65,7 +67,10 @@ describe('expiry heap', () => {
         for (const [i, atMs] of times.entries()) expireAt(heap, new ResidentKey(0, `${i}`), atMs);
         assert.equal(heap.nextMs, times.length === 0 ? Number.POSITIVE_INFINITY : Math.min(...times));
         const due = drain(heap, 1_000).map((key) => times[Number(key)]);
-        assert.deepEqual(due, [...times].sort((a, b) => a - b));
+        assert.deepEqual(
+          due,
+          [...times].sort((a, b) => a - b),
+        );
       }),
     );
   });

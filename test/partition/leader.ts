@@ -38,7 +38,7 @@ for (const row of dataCommands) {
 }
 
 /** The row of a request: containers by their second word. */
-export function rowOf(argv: readonly string[]): DataCommand {
+function rowOf(argv: readonly string[]): DataCommand {
   const [name = '', sub = ''] = argv.map((word) => word.toUpperCase());
   const row = rows.get(`${name}|${sub}`) ?? rows.get(name);
   if (row === undefined) throw new Error(`no command ${name}`);
@@ -90,7 +90,10 @@ export class TestLeader implements TenureHost {
 
   static async create(seed = 1): Promise<TestLeader> {
     const random = new SeededRandom(seed);
-    const device = new MemoryDevice({ random: random.fork('device'), schedule: (callback) => void setImmediate(callback) });
+    const device = new MemoryDevice({
+      random: random.fork('device'),
+      schedule: (callback) => void setImmediate(callback),
+    });
     const process = new MemoryProcess();
     const data = await openDataStore({
       store: device.open(),
@@ -183,17 +186,21 @@ export class TestLeader implements TenureHost {
     calls: readonly (readonly string[])[],
     watched: readonly { readonly key: string; readonly version: number }[] = [],
   ): Job {
-    return this.#submit(name, {}, {
-      call: null,
-      transaction: {
-        calls: calls.map((argv) => ({
-          command: rowOf(argv),
-          argv: argv.map((word) => Buffer.from(word, 'latin1')),
-          database: 0,
-        })),
-        watched: watched.map(({ key, version }) => ({ database: 0, key: Buffer.from(key), version })),
+    return this.#submit(
+      name,
+      {},
+      {
+        call: null,
+        transaction: {
+          calls: calls.map((argv) => ({
+            command: rowOf(argv),
+            argv: argv.map((word) => Buffer.from(word, 'latin1')),
+            database: 0,
+          })),
+          watched: watched.map(({ key, version }) => ({ database: 0, key: Buffer.from(key), version })),
+        },
       },
-    });
+    );
   }
 
   #submit(name: string, fields: JobFields, what: Pick<Job, 'call' | 'transaction'>): Job {

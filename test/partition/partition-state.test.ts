@@ -36,7 +36,7 @@ describe('partition state', () => {
     assert.equal(
       hex,
       [
-        `010504030201000000${'0908070600000000'}0d0c0b0a`,
+        `01050403020100000009080706000000000d0c0b0a`,
         '03010000000200000003000000',
         '0104000000',
         '0105000000',
@@ -75,7 +75,9 @@ describe('partition state', () => {
         const bytes = encodePartitionState(given);
         assert.deepEqual(decodePartitionState(bytes), given);
         const where = place % bytes.length;
-        const damaged = isCut ? bytes.slice(0, where) : Uint8Array.from(bytes, (byte, i) => (i === where ? byte ^ mask : byte));
+        const damaged = isCut
+          ? bytes.slice(0, where)
+          : Uint8Array.from(bytes, (byte, i) => (i === where ? byte ^ mask : byte));
         try {
           decodePartitionState(damaged);
           assert.ok(!isCut, 'a cut state was read');
@@ -87,7 +89,10 @@ describe('partition state', () => {
   });
 
   it('counts keys, and refuses a history in which there would be fewer than none', () => {
-    const one = afterEntry(emptyPartitionState(MEMBERS), BYTES, { ...NOTHING, countChanges: [{ space: 2, change: 3 }] });
+    const one = afterEntry(emptyPartitionState(MEMBERS), BYTES, {
+      ...NOTHING,
+      countChanges: [{ space: 2, change: 3 }],
+    });
     assert.equal(one.keyCounts[2], 3);
     assert.throws(() => afterEntry(one, BYTES, { ...NOTHING, countChanges: [{ space: 2, change: -4 }] }), {
       code: 'STATE_DIVERGED',

@@ -213,10 +213,7 @@ describe('tenure', () => {
     await leader.ask('SET', 'k', 'old');
     await leader.ask('SETRANGE', 'long', '399999', 'x');
     leader.evictAll();
-    const jobs = [
-      leader.submit('in flight', ['SET', 'k', 'new']),
-      leader.submit('holder', HOLD),
-    ];
+    const jobs = [leader.submit('in flight', ['SET', 'k', 'new']), leader.submit('holder', HOLD)];
     leader.tenure.closeBatch();
     jobs.push(
       leader.submit('in the batch', ['INCR', 'n']),
@@ -241,10 +238,10 @@ describe('tenure', () => {
     leader.submit('read', ['GET', 'k']);
     leader.tenure.closeBatch();
     leader.pass(leader.commandTimeoutMs);
-    assert.deepEqual(leader.answers.map((answer) => answer.split(' ').slice(0, 2).join(' ')), [
-      'write: -UNCERTAIN',
-      'read: -TRYAGAIN',
-    ]);
+    assert.deepEqual(
+      leader.answers.map((answer) => answer.split(' ').slice(0, 2).join(' ')),
+      ['write: -UNCERTAIN', 'read: -TRYAGAIN'],
+    );
     leader.commit();
     assert.equal(leader.answers.length, 2);
   });
@@ -278,7 +275,10 @@ describe('tenure', () => {
       await leader.ask('SET', 'there', 'text');
       leader.nowMs += 100;
       leader.tenure.closeBatch();
-      leader.submitTransaction('exec', [['GET', 'gone'], ['INCR', 'there']]);
+      leader.submitTransaction('exec', [
+        ['GET', 'gone'],
+        ['INCR', 'there'],
+      ]);
       leader.submit('rename', ['RENAME', 'gone', 'x']);
       await leader.settle();
       assert.deepEqual(leader.answers, [
@@ -304,7 +304,12 @@ describe('tenure', () => {
       const leader = await TestLeader.create();
       await leader.ask('SET', 'text', 'x');
       const before = leader.entries.length;
-      leader.submitTransaction('exec', [['INCR', 'a'], ['MSET', 'b', '1', 'c', '2'], ['INCR', 'text'], ['INCR', 'a']]);
+      leader.submitTransaction('exec', [
+        ['INCR', 'a'],
+        ['MSET', 'b', '1', 'c', '2'],
+        ['INCR', 'text'],
+        ['INCR', 'a'],
+      ]);
       await leader.settle();
       assert.deepEqual(leader.answers, ['exec: *4 :1 +OK -ERR value is not an integer or out of range :2']);
       assert.equal(leader.entries.length, before + 1);
@@ -327,7 +332,10 @@ describe('tenure', () => {
       leader.pass(20);
       leader.submit('b', ['KAHUNA.LOCK', 'ACQUIRE', 'r', 'b', 'PX', '10']);
       await leader.settle();
-      leader.submitTransaction('exec', [['SET', 'k', 'v'], ['KAHUNA.FENCE', 'r', '1']]);
+      leader.submitTransaction('exec', [
+        ['SET', 'k', 'v'],
+        ['KAHUNA.FENCE', 'r', '1'],
+      ]);
       await leader.settle();
       assert.match(leader.answers[2] ?? '', /^exec: -FENCED/);
       assert.equal(await leader.ask('EXISTS', 'k'), ':0');
