@@ -1,0 +1,161 @@
+/** The applier against a store that completes when it is told: order, batches, and standing still for a snapshot. */
+import { strict as assert } from 'node:assert';
+import type { LogIndex } from '../../src/base/ids.ts';
+import type { Timers } from '../../src/base/platform.ts';
+import { Applier } from '../../src/partition/applier.ts';
+import { Batch } from '../../src/partition/batch.ts';
+import { APPLY_BATCH_BYTES_MAX } from '../../src/partition/limits.ts';
+import { decodePartitionState, emptyPartitionState } from '../../src/partition/partition-state.ts';
+import { ENTRY_TYPES, type Entry } from '../../src/raft/types.ts';
+import type { AppliedState, DataStore, RecordChange } from '../../src/storage/data/types.ts';
+import { drainPromises } from '../doubles/stepping.ts';
+
+const EMPTY = emptyPartitionState({ voters: [1], votersOutgoing: [], learners: [], learnersNext: [] });
+
+interface Applied {
+  readonly changes: readonly RecordChange[];
+  readonly applied: AppliedState;
+  readonly done: () => void;
+}
+
+class Bench {
+  readonly batches: Applied[] = [];
+  readonly told: LogIndex[] = [];
+  readonly due: (() => void)[] = [];
+  readonly applier: Applier;
+
+  constructor() {
+    const timers: Timers = {
+      after: (_, callback) => {
+        this.due.push(callback);
+        return { cancel: () => this.due.splice(this.due.indexOf(callback), 1) };
+      },
+      endOfTurn: (callback) => this.due.push(callback),
+    };
+    const data = {
+      apply: (_: number, changes: readonly RecordChange[], applied: AppliedState, done: () => void) => {
+        this.batches.push({ changes, applied, done });
+      },
+    } as unknown as DataStore;
+    this.applier = new Applier({
+      group: 1,
+      timers,
+      data,
+      index: 0,
+      term: 0,
+      state: EMPTY,
+      events: {
+        applied: (index) => this.told.push(index),
+        confStateAfter: () => ({ ...EMPTY.confState, voters: [1, 2] }),
+      },
+    });
+  }
+
+  enqueue(...entries: readonly Entry[]): void {
+    for (const entry of entries) this.applier.enqueue(entry);
+  }
+
+  /** The batch under way completes; timers that it set come due. */
+  complete(): Applied {
+    const batch = this.batches.shift();
+    if (batch === undefined) throw new Error('nothing is under way');
+    batch.done();
+    for (const callback of this.due.splice(0)) callback();
+    return batch;
+  }
+}
+
+function entry(index: number, bytes = 5, term = 1): Entry {
+  const batch = new Batch();
+  batch.timeMs = index;
+  const { buffer, offset } = batch.put(1, bytes, index, 0);
+  buffer[offset] = 0x6b;
+  buffer.fill(index, offset + 1, offset + 1 + bytes);
+  return { term, index, type: ENTRY_TYPES.normal, data: batch.encode() };
+}
+
+const noOp = (index: LogIndex, term: number): Entry => ({
+  term,
+  index,
+  type: ENTRY_TYPES.normal,
+  data: new Uint8Array(0),
+});
+
+describe('applier', () => {
+  it('applies entries in order, with the index, term and state of the last one', () => {
+    const bench = new Bench();
+    bench.enqueue(entry(1), entry(2), noOp(3, 2));
+    const first = bench.complete();
+    assert.equal(first.applied.index, 1);
+    const second = bench.complete();
+    assert.deepEqual(
+      second.changes.map(({ timestamp }) => timestamp),
+      [2],
+    );
+    assert.deepEqual([second.applied.index, second.applied.term], [3, 2]);
+    assert.equal(decodePartitionState(second.applied.state).timeMs, 2);
+    assert.deepEqual([bench.applier.index, bench.applier.term, bench.told], [3, 2, [1, 3]]);
+  });
+
+  it('says that something is applied when the store has said so, not before', () => {
+    const bench = new Bench();
+    bench.enqueue(entry(1));
+    assert.deepEqual([bench.applier.index, bench.told], [0, []]);
+    assert.ok(bench.applier.pendingBytes > 0);
+    bench.complete();
+    assert.deepEqual([bench.applier.index, bench.told, bench.applier.pendingBytes], [1, [1], 0]);
+  });
+
+  it('puts no more into a batch than its bound, but always a whole entry', () => {
+    const bench = new Bench();
+    const half = APPLY_BATCH_BYTES_MAX / 2;
+    bench.enqueue(
+      entry(1),
+      entry(2, half),
+      entry(3, half),
+      entry(4, half),
+      entry(5, APPLY_BATCH_BYTES_MAX * 2),
+      entry(6),
+    );
+    const indices: number[] = [];
+    while (bench.batches.length > 0) indices.push(bench.complete().applied.index);
+    assert.deepEqual(indices, [1, 2, 3, 4, 5, 6]);
+  });
+
+  it('carries a change of membership in the state', () => {
+    const bench = new Bench();
+    bench.enqueue({ term: 1, index: 1, type: ENTRY_TYPES.confChange, data: Uint8Array.of(1) });
+    assert.deepEqual(decodePartitionState(bench.complete().applied.state).confState.voters, [1, 2]);
+  });
+
+  it('refuses entries that do not follow one another', () => {
+    const bench = new Bench();
+    assert.throws(() => bench.enqueue(entry(2)), /out of order/);
+  });
+
+  it('stands still after the batch under way, forgets what waited, and goes on from where it is put', async () => {
+    const bench = new Bench();
+    bench.enqueue(entry(1), entry(2));
+    let isStill = false;
+    void bench.applier.suspend().then(() => {
+      isStill = true;
+    });
+    await drainPromises();
+    assert.equal(isStill, false);
+    bench.complete();
+    await drainPromises();
+    assert.equal(isStill, true);
+    assert.deepEqual([bench.batches.length, bench.told], [0, []]);
+    bench.applier.resume(10, 3, { ...EMPTY, timeMs: 77 });
+    bench.enqueue(entry(11));
+    assert.equal(decodePartitionState(bench.complete().applied.state).timeMs, 77);
+    assert.equal(bench.applier.index, 11);
+  });
+
+  it('waits for nothing if nothing is under way', async () => {
+    const bench = new Bench();
+    await bench.applier.suspend();
+    bench.enqueue(entry(5));
+    assert.equal(bench.batches.length, 0);
+  });
+});
