@@ -61,7 +61,12 @@ describe('rows', () => {
     assert.deepEqual(dataCommandsByName.get('GET')?.categories, ['string', 'read', 'fast']);
     assert.deepEqual(dataCommandsByName.get('KEYS')?.categories, ['keyspace', 'read', 'slow', 'dangerous']);
     assert.deepEqual(dataCommandsByName.get('OBJECT')?.categories, ['slow']);
-    assert.deepEqual(dataCommandsByName.get('KAHUNA.LOCK|ACQUIRE')?.categories, ['kahuna', 'write', 'blocking', 'slow']);
+    assert.deepEqual(dataCommandsByName.get('KAHUNA.LOCK|ACQUIRE')?.categories, [
+      'kahuna',
+      'write',
+      'blocking',
+      'slow',
+    ]);
     assert.deepEqual(deriveSpec(row({ flags: ['admin'] })).categories, ['string', 'admin', 'dangerous', 'slow']);
   });
 
