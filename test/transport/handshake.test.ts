@@ -70,15 +70,16 @@ class World {
   readonly network = new MemoryNetwork({ timers: this.time, random: this.random });
 
   async connect(): Promise<readonly [Connection, Connection]> {
-    let far: Connection | null = null;
+    const accepted: Connection[] = [];
     const listener = await this.network.host('b').listen({ host: 'b', port: 1 }, (connection) => {
-      far = connection;
+      accepted.push(connection);
     });
     const connecting = this.network.host('a').connect({ host: 'b', port: 1, timeoutMs: 100 });
     await this.time.settle();
     const near = await connecting;
     await listener.close();
-    if (far === null) throw new Error('nobody was connected to');
+    const [far] = accepted;
+    if (far === undefined) throw new Error('nobody was connected to');
     return [near, far];
   }
 
@@ -102,7 +103,11 @@ async function outcome(world: World, promise: Promise<unknown>): Promise<string>
   return told;
 }
 
-async function meet(dialler: Identity, acceptor: Identity, secrets: readonly [string, string]): Promise<readonly [string, string]> {
+async function meet(
+  dialler: Identity,
+  acceptor: Identity,
+  secrets: readonly [string, string],
+): Promise<readonly [string, string]> {
   const world = new World();
   const [near, far] = await world.connect();
   const accepting = world.channel(far, acceptor, secrets[1]).accept();
@@ -253,8 +258,14 @@ describe('handshake', () => {
       [LINK_KINDS.proof, new Uint8Array(32)],
       [LINK_KINDS.challenge, new Uint8Array(5)],
       [LINK_KINDS.hello, new Uint8Array(0)],
-      [LINK_KINDS.hello, Buffer.from(encodeHello({ ...A, purpose: PURPOSES.link, nonce: new Uint8Array(32) })).subarray(0, 30)],
-      [LINK_KINDS.hello, encodeHello({ ...A, clusterId: 'x'.repeat(300), purpose: PURPOSES.link, nonce: new Uint8Array(32) })],
+      [
+        LINK_KINDS.hello,
+        Buffer.from(encodeHello({ ...A, purpose: PURPOSES.link, nonce: new Uint8Array(32) })).subarray(0, 30),
+      ],
+      [
+        LINK_KINDS.hello,
+        encodeHello({ ...A, clusterId: 'x'.repeat(300), purpose: PURPOSES.link, nonce: new Uint8Array(32) }),
+      ],
       [LINK_KINDS.hello, new Uint8Array(5_000)],
       [20, new Uint8Array(10)],
     ];
@@ -264,7 +275,11 @@ describe('handshake', () => {
       const accepting = outcome(world, world.channel(far, B).accept());
       const impostor = new Impostor(near);
       impostor.say(kind, payload);
-      assert.match(await accepting, /^(HANDSHAKE_REFUSED|FRAME_MALFORMED|BYTES_MALFORMED|BYTES_TRUNCATED): /, `kind ${kind}`);
+      assert.match(
+        await accepting,
+        /^(HANDSHAKE_REFUSED|FRAME_MALFORMED|BYTES_MALFORMED|BYTES_TRUNCATED): /,
+        `kind ${kind}`,
+      );
       await world.time.settle();
       assert.ok(impostor.isClosed);
     }

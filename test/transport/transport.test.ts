@@ -103,7 +103,13 @@ describe('transport', () => {
     const [world, a, b] = await pair();
     world.network.reset('h1', 'h2');
     await world.time.pass(2_000);
-    assert.deepEqual([a.taken(), b.taken()], [['down 2', 'up 2'], ['down 1', 'up 1']]);
+    assert.deepEqual(
+      [a.taken(), b.taken()],
+      [
+        ['down 2', 'up 2'],
+        ['down 1', 'up 1'],
+      ],
+    );
   });
 
   it('puts the link of a peer that starts again in the place of the old one, and hears nothing of that any more', async () => {
@@ -134,7 +140,11 @@ describe('transport', () => {
 
   it('closes a link on damage, and only that link', async () => {
     const world = new World();
-    const [a, b, c] = [await world.start(1, [1, 2, 3]), await world.start(2, [1, 2, 3]), await world.start(3, [1, 2, 3])];
+    const [a, b, c] = [
+      await world.start(1, [1, 2, 3]),
+      await world.start(2, [1, 2, 3]),
+      await world.start(3, [1, 2, 3]),
+    ];
     await world.time.pass(1_000);
     for (const node of [a, b, c]) node.taken();
     const writer = a.transport.begin(2, KIND, false);
