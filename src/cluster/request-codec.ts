@@ -17,6 +17,7 @@ import type { Protocol } from '../resp/reply.ts';
 import type { Job, JobCall, JobTransaction, JobWatch } from '../partition/job.ts';
 import { KahunaError } from '../base/errors.ts';
 import type { DataCommand } from '../commands/define.ts';
+import { DATABASE_COUNT } from '../values/value.ts';
 
 const FLAG_RETRY = 1;
 const FLAG_TRANSACTION = 2;
@@ -77,7 +78,7 @@ function writeCall(writer: ByteWriter, call: JobCall): void {
   }
 }
 
-/** Copies what it keeps. Throws KahunaError 'BYTES_MALFORMED' or 'COMMAND_UNKNOWN'. */
+/** Copies what it keeps. Throws KahunaError 'BYTES_MALFORMED', 'REQUEST_MALFORMED' or 'COMMAND_UNKNOWN'. */
 export function readRequest(payload: Uint8Array, commandOf: (name: string) => DataCommand | undefined): DecodedRequest {
   const own = Buffer.allocUnsafeSlow(payload.length);
   own.set(payload);
@@ -96,12 +97,13 @@ export function readRequest(payload: Uint8Array, commandOf: (name: string) => Da
   const watched: JobWatch[] = [];
   if (isTransaction) {
     for (let left = reader.u32(); left > 0; left--) {
-      const database = reader.u8();
+      const database = checkedDatabase(reader.u8());
       const version = reader.u64();
       watched.push({ database, version, key: readBuffer(reader, own) });
     }
   }
   reader.expectEnd();
+  if (!isTransaction && count !== 1) throw malformed(`it holds ${count} commands and is no transaction`);
   return {
     group,
     term,
@@ -126,7 +128,20 @@ function readCall(reader: ByteReader, own: Buffer, commandOf: (name: string) => 
   }
   const argv: Buffer[] = [];
   for (let left = reader.u32(); left > 0; left--) argv.push(readBuffer(reader, own));
-  return { command, argv, database };
+  const { arity } = command;
+  if (arity >= 0 ? argv.length !== arity : argv.length < -arity)
+    throw malformed(`${name} has ${argv.length} arguments`);
+  return { command, argv, database: checkedDatabase(database) };
+}
+
+function checkedDatabase(database: number): number {
+  if (database >= DATABASE_COUNT) throw malformed(`there is no database ${database}`);
+  return database;
+}
+
+/** What the entry node checks before it sends; the leader relies on it. */
+function malformed(what: string): KahunaError<'REQUEST_MALFORMED'> {
+  return new KahunaError('REQUEST_MALFORMED', `a request from another node cannot be read: ${what}`);
 }
 
 function readBuffer(reader: ByteReader, own: Buffer): Buffer {
