@@ -2,13 +2,9 @@
 import { RespClient } from '../harness/client.ts';
 import type { Deployment } from '../harness/deployment.ts';
 import { type Frame, printable } from '../harness/resp.ts';
-import { pause } from '../harness/wait.ts';
 import { compareFrames, type Comparison, comparisonFor, inTransaction } from './comparison.ts';
 import { NoReply, Side } from './side.ts';
 import { type ClientIndex, type CommandStep, formatArgs, type ScanStep, type Step, type Stream } from './steps.ts';
-
-/** Longer than the shortest TTL in a stream, with room for the oracle's expiry cycle (hz 500). */
-const SETTLE_MS = 15;
 
 export interface Pair {
   readonly oracle: Deployment;
@@ -91,6 +87,7 @@ async function runOnBoth(pair: Pair, stream: Stream): Promise<StreamCounts> {
 function parts(stream: Stream): Step[][] {
   const result: Step[][] = [];
   let open: CommandStep[] = [];
+  let expirySeen = false;
   const close = (): void => {
     if (open.length > 0) result.push(open);
     open = [];
@@ -103,7 +100,8 @@ function parts(stream: Stream): Step[][] {
     }
     if (open[0] !== undefined && open[0].client !== step.client) close();
     open.push(step);
-    if (mustSettle(step.args)) close();
+    expirySeen ||= mustSettle(step.args);
+    if (mustSettle(step.args) || (expirySeen && isExec(step.args))) close();
   }
   close();
   return result;
@@ -196,8 +194,15 @@ class StreamRun {
   async #settle(commands: readonly (readonly string[])[]): Promise<void> {
     if (commands.some(mustSettle)) this.#expirySeen = true;
     const last = commands.at(-1) ?? [];
-    if (this.#expirySeen && (mustSettle(last) || (last[0] ?? '').toUpperCase() === 'EXEC')) await pause(SETTLE_MS);
+    if (this.#expirySeen && (mustSettle(last) || isExec(last))) {
+      await Promise.all([this.#oracle.settle(), this.#target.settle()]);
+    }
   }
+}
+
+/** Only here does what was queued happen. */
+function isExec(args: readonly string[]): boolean {
+  return (args[0] ?? '').toUpperCase() === 'EXEC';
 }
 
 /**

@@ -86,6 +86,11 @@ export const REGRESSIONS: Readonly<Record<string, Stream>> = {
     'EVAL return 0',
     'SCRIPT EXISTS ffffffffffffffffffffffffffffffffffffffff',
   ]),
+  'keys of a count that is too high': script([
+    'COMMAND GETKEYS EVAL x 2 a',
+    'COMMAND GETKEYS EVAL x -1 a',
+    'EVAL x 2 a',
+  ]),
   'a pipeline in one write': script(
     ['SET a 1', 'INCR a', 'GET a', 'NOSUCH x', 'DEL a', 'GET', 'PING', 'MULTI', 'SET a 5', 'EXEC', 'GET a'],
     'pipelined',

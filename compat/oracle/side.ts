@@ -2,10 +2,23 @@
 import { RespClient } from '../harness/client.ts';
 import type { Deployment } from '../harness/deployment.ts';
 import { type Frame, itemsOf, printable, textOf } from '../harness/resp.ts';
-import { within } from '../harness/wait.ts';
+import { waitFor, within } from '../harness/wait.ts';
 import type { ClientIndex } from './steps.ts';
 
 const REPLY_TIMEOUT_MS = 15_000;
+
+/** How many keys, in all databases, expire within a second, or have expired and are still counted (and perhaps drawn). */
+const COUNT_EXPIRING = `local expiring = 0
+for database = 0, 15 do
+  redis.call('SELECT', database)
+  local keys = redis.call('KEYS', '*')
+  expiring = expiring + redis.call('DBSIZE') - #keys
+  for _, key in ipairs(keys) do
+    local left = redis.call('PTTL', key)
+    if left >= 0 and left <= 1000 then expiring = expiring + 1 end
+  end
+end
+return expiring`;
 
 export interface SideOptions {
   readonly protocol: 2 | 3;
@@ -19,27 +32,29 @@ export class Side {
   readonly name: string;
   /** By client, then by node. */
   readonly #connections: readonly (readonly RespClient[])[];
+  /** Apart from the streams: has no transaction, database or protocol of theirs. */
+  readonly #control: RespClient;
   #turn = 0;
 
-  private constructor(name: string, connections: readonly (readonly RespClient[])[]) {
+  private constructor(name: string, connections: readonly (readonly RespClient[])[], control: RespClient) {
     this.name = name;
     this.#connections = connections;
+    this.#control = control;
   }
 
   static async open(deployment: Deployment, options: SideOptions): Promise<Side> {
     const { endpoints } = deployment;
+    const connect = (endpoint: Deployment['endpoints'][number] | undefined, protocol: 2 | 3): Promise<RespClient> => {
+      if (endpoint === undefined) throw new Error(`${deployment.name} has no nodes`);
+      return RespClient.connect({ ...endpoint, protocol });
+    };
     const connections = await Promise.all(
       [0, 1].map((client) => {
         const chosen = options.rotates ? endpoints : [endpoints[(options.firstNode + client) % endpoints.length]];
-        return Promise.all(
-          chosen.map((endpoint) => {
-            if (endpoint === undefined) throw new Error(`${deployment.name} has no nodes`);
-            return RespClient.connect({ ...endpoint, protocol: options.protocol });
-          }),
-        );
+        return Promise.all(chosen.map((endpoint) => connect(endpoint, options.protocol)));
       }),
     );
-    return new Side(deployment.name, connections);
+    return new Side(deployment.name, connections, await connect(endpoints[options.firstNode % endpoints.length], 2));
   }
 
   /** Empty databases, empty script cache. */
@@ -47,6 +62,17 @@ export class Side {
     const connection = this.#connection(0);
     await within(`${this.name} FLUSHALL`, REPLY_TIMEOUT_MS, connection.must('FLUSHALL'));
     await within(`${this.name} SCRIPT FLUSH`, REPLY_TIMEOUT_MS, connection.must('SCRIPT', 'FLUSH'));
+  }
+
+  /** Until no key is about to expire, nor has expired and is still there. @throws NoReply */
+  async settle(): Promise<void> {
+    await this.#answer(
+      ['EVAL'],
+      waitFor({ what: `${this.name}: keys that expire`, timeoutMs: REPLY_TIMEOUT_MS, everyMs: 1 }, async () => {
+        const reply = await this.#control.must('EVAL', COUNT_EXPIRING, '0');
+        return reply.type === 'integer' && reply.text === '0';
+      }),
+    );
   }
 
   async send(client: ClientIndex, args: readonly string[]): Promise<Frame> {
@@ -83,6 +109,7 @@ export class Side {
 
   close(): void {
     for (const connection of this.#connections.flat()) connection.close();
+    this.#control.close();
   }
 
   #connection(client: ClientIndex): RespClient {

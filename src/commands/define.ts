@@ -296,8 +296,9 @@ function numkeysKeys(
   const step = wordCount({ ...keysArg, multiple: false, optional: false }).least;
   return (argv) => {
     const count = parseInt64(argv[at] ?? NO_BYTES);
-    if (typeof count !== 'number' || count < 1) return [];
-    const end = Math.min(at + 1 + count * step, argv.length);
+    // None rather than some: what runs the command refuses such a count.
+    if (typeof count !== 'number' || count < 1 || count * step > argv.length - at - 1) return [];
+    const end = at + 1 + count * step;
     const positions: number[] = [];
     for (let position = at + 1; position < end; position += step) positions.push(position);
     return positions;

@@ -252,6 +252,7 @@ export const TRACKING_OPT_SWITCH = error(
 
 export const COMMAND_INVALID = error('ERR Invalid command specified');
 export const COMMAND_ARITY_INVALID = error('ERR Invalid number of arguments specified for command');
+export const COMMAND_ARGUMENTS_INVALID = error('ERR Invalid arguments specified for command');
 export const COMMAND_NO_KEYS = error('ERR The command has no key arguments');
 
 export const configUnknown = (name: string): ErrorReply =>

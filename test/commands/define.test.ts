@@ -46,7 +46,8 @@ describe('rows', () => {
       dataCommandsByName.get(name)?.keysOf?.(words.map((word) => Buffer.from(word)));
     assert.deepEqual(keysOf('MSETEX', 'MSETEX', '2', 'a', '1', 'b', '2', 'EX', '5'), [2, 4]);
     assert.deepEqual(keysOf('KAHUNA.LOCK|MACQUIRE', 'KAHUNA.LOCK', 'MACQUIRE', '2', 'a', 'b', 'me', 'PX', '5'), [3, 4]);
-    assert.deepEqual(keysOf('MSETEX', 'MSETEX', '9', 'a', '1'), [2]);
+    assert.deepEqual(keysOf('MSETEX', 'MSETEX', '9', 'a', '1'), []);
+    assert.deepEqual(keysOf('MSETEX', 'MSETEX', '2', 'a', '1', 'b'), []);
     assert.deepEqual(keysOf('MSETEX', 'MSETEX', 'x', 'a', '1'), []);
     assert.deepEqual(keysOf('MSETEX', 'MSETEX', '-1', 'a', '1'), []);
     const script = deriveSpec(

@@ -3,7 +3,7 @@ import { silentLogger } from '../../src/base/log.ts';
 import type { Logger, LogFields } from '../../src/base/log.ts';
 import type { Connection, Platform } from '../../src/base/platform.ts';
 import { type CommandDefinition, defineCommand } from '../../src/commands/define.ts';
-import { integer, key, many, optional, text } from '../../src/commands/grammar.ts';
+import { block, integer, key, many, optional, text } from '../../src/commands/grammar.ts';
 import { Settings } from '../../src/config/live.ts';
 import { NO_SCRIPT, NOT_AN_INTEGER } from '../../src/resp/errors.ts';
 import { ErrorReply, NullArray, OK, type Reply } from '../../src/resp/reply.ts';
@@ -32,6 +32,7 @@ function row(definition: Omit<CommandDefinition, 'since' | 'summary' | 'complexi
 
 const GET: OnMap = (keys, [, name = ''], database) => keys.get(database, name) ?? null;
 
+const manyPairs = [integer('numkeys'), many(block('data', key(), text('value')))];
 const scriptFlags = ['noscript', 'no_mandatory_keys'] as const;
 const scriptArgs = [text('script'), integer('numkeys'), optional(many(key()))];
 
@@ -52,6 +53,7 @@ export const memoryCommands: readonly MemoryCommand[] = [
     keys.set(database, name, String(Number(value) + 1));
     return Number(value) + 1;
   }),
+  row({ name: 'MSETEX', group: 'string', flags: ['write'], args: manyPairs }, () => 1),
   row(
     { name: 'FAIL', group: 'generic', flags: ['write'], args: [text('text')] },
     (_, argv) => new ErrorReply(argv[1] ?? ''),

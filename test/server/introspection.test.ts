@@ -103,6 +103,12 @@ describe('COMMAND', () => {
     assert.deepEqual(plain(await client.call('COMMAND', 'GETKEYSANDFLAGS', 'SET', 'a', 'b')), [
       ['a', ['RW', 'access', 'update']],
     ]);
+    assert.deepEqual(plain(await client.call('COMMAND', 'GETKEYS', 'EVAL', 'x', '2', 'a')), []);
+    assert.equal(
+      await client.error('COMMAND', 'GETKEYS', 'MSETEX', '2', 'a', '1'),
+      'ERR Invalid arguments specified for command',
+    );
+    assert.equal(await client.error('COMMAND', 'GETKEYS', 'CLIENT', 'NOPE'), 'ERR Invalid command specified');
     assert.equal(await client.error('COMMAND', 'GETKEYS', 'NOPE', 'a'), 'ERR Invalid command specified');
     assert.equal(await client.error('COMMAND', 'GETKEYS', 'PING', 'a'), 'ERR The command has no key arguments');
     assert.equal(

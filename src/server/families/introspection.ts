@@ -1,6 +1,13 @@
 /** COMMAND: the table, as clients and redis-cli read it. */
 import { after, many, oneOf, optional, pattern, text } from '../../commands/grammar.ts';
-import { COMMAND_ARITY_INVALID, COMMAND_INVALID, COMMAND_NO_KEYS, SYNTAX_ERROR, fail } from '../../resp/errors.ts';
+import {
+  COMMAND_ARGUMENTS_INVALID,
+  COMMAND_ARITY_INVALID,
+  COMMAND_INVALID,
+  COMMAND_NO_KEYS,
+  SYNTAX_ERROR,
+  fail,
+} from '../../resp/errors.ts';
 import { MapReply } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
 import { matchesGlob } from '../../resp/glob.ts';
@@ -135,11 +142,13 @@ const getKeysAndFlags = sessionCommand({
 /** The request begins at argv[2]. */
 function keysIn(context: ServerContext, argv: readonly Buffer[]): { entry: CommandEntry; keys: Buffer[] } {
   const request = argv.slice(2);
-  const entry = context.table.resolve(request) ?? fail(COMMAND_INVALID);
+  const entry = context.table.resolve(request);
+  if (entry === undefined || (entry.subcommands !== null && request.length > 1)) return fail(COMMAND_INVALID);
   if (entry.spec.keys.first === 0 && entry.spec.keysOf === null) return fail(COMMAND_NO_KEYS);
   if (!entry.acceptsArgumentCount(request.length)) return fail(COMMAND_ARITY_INVALID);
   const keys = keyIndices(entry.spec, request).flatMap((i) => request[i] ?? []);
-  return keys.length === 0 && entry.spec.keysOf === null ? fail(COMMAND_NO_KEYS) : { entry, keys };
+  if (keys.length === 0 && !entry.spec.flags.includes('no_mandatory_keys')) return fail(COMMAND_ARGUMENTS_INVALID);
+  return { entry, keys };
 }
 
 const help = sessionCommand({
