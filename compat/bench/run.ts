@@ -8,7 +8,7 @@ import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 
 import type { Deployment, Endpoint } from '../harness/deployment.ts';
-import { PROJECT_FOLDER, startKahuna } from '../harness/kahuna.ts';
+import { type KahunaCluster, PROJECT_FOLDER, startKahuna } from '../harness/kahuna.ts';
 import { type OptionValues, readOptions } from '../harness/options.ts';
 import { startRedis } from '../harness/redis.ts';
 import { median, seconds, table } from '../harness/report.ts';
@@ -109,12 +109,12 @@ async function measureRates(options: Options, binary: string): Promise<Rates> {
   const servers = await startContestants(new Set(wanted.map(({ contestant }) => contestant)));
   const generator = new LoadGenerator(binary, options.quick ? 1.5 : options.seconds);
   try {
-    for (const endpoint of new Set(servers.endpoints.values())) await fillKeys(endpoint);
+    await fillAll(servers);
     for (const load of loadsOf(wanted)) {
       for (let round = 0; round < (options.quick ? 1 : options.rounds); round += 1) {
         for (const { contestant } of wanted.filter((measurement) => loadId(measurement.load) === loadId(load))) {
-          const endpoint = servers.endpoints.get(contestant);
-          if (endpoint === undefined) continue;
+          const endpoint = await servers.endpointOf(contestant);
+          if (endpoint === null) continue;
           const rate = await generator.measure(endpoint, load);
           const id = idOf({ contestant, load });
           rates.set(id, [...(rates.get(id) ?? []), rate]);
@@ -124,8 +124,7 @@ async function measureRates(options: Options, binary: string): Promise<Rates> {
         }
       }
       // EVALSHA empties the databases; GET needs its keys.
-      if (load.operation === 'EVALSHA')
-        for (const endpoint of new Set(servers.endpoints.values())) await fillKeys(endpoint);
+      if (load.operation === 'EVALSHA') await fillAll(servers);
     }
   } finally {
     await servers.stop();
@@ -151,35 +150,45 @@ function loadsOf(measurements: readonly Measurement[]): Load[] {
 }
 
 interface Contestants {
-  readonly endpoints: ReadonlyMap<Contestant, Endpoint>;
+  readonly deployments: readonly Deployment[];
+  /** Where a measurement connects to, asked before each: leadership may have moved. Null if it was not started. */
+  endpointOf(contestant: Contestant): Promise<Endpoint | null>;
   stop(): Promise<void>;
 }
 
+async function fillAll({ deployments }: Contestants): Promise<void> {
+  for (const { endpoints } of deployments) if (endpoints[0] !== undefined) await fillKeys(endpoints[0]);
+}
+
 async function startContestants(wanted: ReadonlySet<Contestant>): Promise<Contestants> {
-  const endpoints = new Map<Contestant, Endpoint>();
   const deployments: Deployment[] = [];
+  const single = new Map<Contestant, Endpoint>();
+  let cluster: KahunaCluster | null = null;
   if (wanted.has('redis')) {
     const binary = findTool('redis-server');
     if (binary === null) throw new Error('redis-benchmark is here, but redis-server is not');
     const redis = await startRedis({ binary, durable: true });
     deployments.push(redis);
-    if (redis.endpoints[0] !== undefined) endpoints.set('redis', redis.endpoints[0]);
+    if (redis.endpoints[0] !== undefined) single.set('redis', redis.endpoints[0]);
   }
   if (wanted.has('kahuna-1')) {
-    const single = await startKahuna({ nodes: 1 });
-    deployments.push(single);
-    if (single.endpoints[0] !== undefined) endpoints.set('kahuna-1', single.endpoints[0]);
+    const alone = await startKahuna({ nodes: 1 });
+    deployments.push(alone);
+    if (alone.endpoints[0] !== undefined) single.set('kahuna-1', alone.endpoints[0]);
   }
   if (wanted.has('kahuna-3 leader') || wanted.has('kahuna-3 follower')) {
-    const cluster = await startKahuna({ nodes: 3 });
+    cluster = await startKahuna({ nodes: 3 });
     deployments.push(cluster);
-    const leader = await cluster.untilLeader('key:000000000000');
-    const follower = cluster.nodes.find((node) => node !== leader);
-    endpoints.set('kahuna-3 leader', leader.endpoint);
-    if (follower !== undefined) endpoints.set('kahuna-3 follower', follower.endpoint);
   }
   return {
-    endpoints,
+    deployments,
+    async endpointOf(contestant) {
+      const alone = single.get(contestant);
+      if (alone !== undefined || cluster === null) return alone ?? null;
+      const leader = await cluster.untilLeader('key:000000000000');
+      if (contestant === 'kahuna-3 leader') return leader.endpoint;
+      return cluster.nodes.find((node) => node !== leader)?.endpoint ?? null;
+    },
     async stop() {
       for (const deployment of deployments) await deployment.stop();
     },
