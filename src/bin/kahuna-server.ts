@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 /** The server program: arguments, exit codes, signals. */
 import { readFileSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
 import { KahunaError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { FATAL_EXIT_CODES } from '../base/platform.ts';
@@ -9,6 +8,7 @@ import { helpText } from '../config/describe.ts';
 import { Settings } from '../config/live.ts';
 import { readStartRequest, type StartRequest } from '../config/parse.ts';
 import { type RunningNode, startNode } from '../node/compose.ts';
+import { boundHeapGrowth } from '../node/heap-growth.ts';
 import { createLogger } from '../node/pino-log.ts';
 import { createNodePlatform } from '../node/platform-node.ts';
 import { openPlatformStore } from '../node/platform-store.ts';
@@ -131,6 +131,5 @@ function refuse(error: unknown, code: number): never {
   process.exit(code);
 }
 
-// The heap grows by a quarter before the next full collection, not up to fourfold: `maxmemory` bounds live values only.
-setFlagsFromString('--heap-growing-percent=25');
+boundHeapGrowth();
 await main();
