@@ -11,21 +11,16 @@
 import type { Connection } from '../../src/base/platform.ts';
 import { ReplyDecoder } from '../../src/resp/decode.ts';
 import { ErrorReply, type Reply } from '../../src/resp/reply.ts';
+import { classOfError, type Outcome, type Request, type StageClient } from './workloads/stage.ts';
 import type { World } from './world.ts';
 
-export type Outcome =
-  | { readonly kind: 'ok'; readonly reply: Reply }
-  | { readonly kind: 'failed'; readonly error: string }
-  | { readonly kind: 'unknown'; readonly error: string };
-
-const FAILED = /^(TRYAGAIN|CLUSTERDOWN|LOADING|READONLY|OOM|MISCONF|MOVED|NOAUTH|EXECABORT|BUSY|CROSSSLOT|NOSCRIPT)\b/;
 const RETRY_MS = 30;
 
 interface Waiting {
   readonly complete: (outcome: Outcome) => void;
 }
 
-export class SimClient {
+export class SimClient implements StageClient {
   readonly name: string;
   readonly #world: World;
   /** The node that it stays with; null to choose one at each connection. */
@@ -40,14 +35,8 @@ export class SimClient {
     this.#pinned = pinned;
   }
 
-  /** Sends one request and waits for its outcome; several may be under way. Never rejects. */
-  async call(...argv: readonly (string | number)[]): Promise<Outcome> {
-    const [outcome] = await this.pipeline([argv]);
-    return outcome as Outcome;
-  }
-
   /** Sends requests in one go. */
-  async pipeline(requests: readonly (readonly (string | number)[])[]): Promise<readonly Outcome[]> {
+  async pipeline(requests: readonly Request[]): Promise<readonly Outcome[]> {
     const connection = await this.#connected();
     if (connection === null) return requests.map(() => ({ kind: 'failed', error: 'no connection' }));
     const outcomes = requests.map(() => this.#outcome(connection));
@@ -127,12 +116,11 @@ export const CLIENT_PORT = 7001;
 
 function classify(reply: Reply): Outcome {
   if (!(reply instanceof ErrorReply)) return { kind: 'ok', reply };
-  if (FAILED.test(reply.text)) return { kind: 'failed', error: reply.text };
-  if (reply.text.startsWith('UNCERTAIN ')) return { kind: 'unknown', error: reply.text };
-  return { kind: 'ok', reply };
+  const kind = classOfError(reply.text);
+  return kind === 'ok' ? { kind, reply } : { kind, error: reply.text };
 }
 
-function encode(argv: readonly (string | number)[]): string {
+function encode(argv: Request): string {
   const words = argv.map(String);
   return `*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join('')}`;
 }

@@ -3,6 +3,7 @@
  * that are always on hide each other; one seed in ten draws none at all.
  */
 import { SeededRandom } from '../doubles/seeded-random.ts';
+import { WORKLOADS, type WorkloadName } from './workloads/names.ts';
 
 export const FAULTS = [
   'kill',
@@ -28,19 +29,6 @@ export const FAULTS = [
   'checkpoint',
 ] as const;
 export type Fault = (typeof FAULTS)[number];
-
-export const WORKLOADS = [
-  'counter',
-  'register',
-  'lock',
-  'sequence',
-  'expiry',
-  'transaction',
-  'scan',
-  'longString',
-  'script',
-] as const;
-export type WorkloadName = (typeof WORKLOADS)[number];
 
 export interface Profile {
   readonly seed: number;
@@ -80,6 +68,9 @@ export interface Profile {
   /** Clients stay with one node; otherwise they choose a node at each connection. */
   readonly isPinned: boolean;
 }
+
+/** Workloads of a run, in the mean. */
+const WORKLOADS_MEAN = 3.2;
 
 /** Largest difference between two wall clocks that the design promises to bear, ms. */
 const CLOCK_OFFSET_MAX_MS = 500;
@@ -123,7 +114,9 @@ function drawMixed(seed: number, random: SeededRandom): Profile {
   const hasRestarts = drawn.some((fault) => /^(kill|powerOff|shutdown|absent|killInstalling)/.test(fault));
   // A node that has heard of no leader since its start trusts its wall clock: steps and restarts do not go together.
   const faults = drawn.filter((fault) => fault !== 'stepClock' || !hasRestarts);
-  const workloads = WORKLOADS.filter(() => random.chance(0.35));
+  // A stream of its own, so that a new workload does not change all else that a seed draws.
+  const chosen = random.fork('workloads');
+  const workloads = WORKLOADS.filter(() => chosen.chance(WORKLOADS_MEAN / WORKLOADS.length));
   return {
     seed,
     nodeCount,

@@ -4,6 +4,7 @@ import { partitionRange } from '../../src/partition/ranges.ts';
 import { Faults } from './faults.ts';
 import { drawProfile, type Profile } from './profile.ts';
 import type { Workload } from './workload.ts';
+import { createSimStage } from './sim-stage.ts';
 import { createWorkload } from './workloads/index.ts';
 import { World, type WorldOptions } from './world.ts';
 
@@ -76,7 +77,8 @@ class Run {
     world.onEvent = (machine, event, fields) => {
       this.#faults.heard(machine, event, fields?.['to']);
     };
-    this.#workloads = world.profile.workloads.map((name) => createWorkload(name, world));
+    const stage = createSimStage(world);
+    this.#workloads = world.profile.workloads.map((name) => createWorkload(name, stage));
   }
 
   async play(): Promise<void> {

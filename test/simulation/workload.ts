@@ -1,12 +1,10 @@
 /** What clients do in a run, and what must be true of what they saw. */
-import type { Outcome } from './client.ts';
-import { SimClient } from './client.ts';
-import type { World } from './world.ts';
 import type { SeededRandom } from '../doubles/seeded-random.ts';
+import { type Outcome, plain, type Request, type Stage, type StageClient } from './workloads/stage.ts';
 
 export interface Workload {
   readonly name: string;
-  /** Starts the clients; the promises resolve when each has seen `world.isStopping` and ended. */
+  /** Starts the clients; the promises resolve when each has seen `stage.isStopping` and ended. */
   start(): readonly Promise<void>[];
   /** After silence, with everything healed: what must be read to check. */
   finish(): Promise<void>;
@@ -16,7 +14,7 @@ export interface Workload {
   readonly okCount: number;
 }
 
-/** One operation as its client saw it. Times are simulated ms; an unknown one may take effect at any time after `startMs`. */
+/** One operation as its client saw it; an unknown one may take effect at any time after `startMs`. */
 export interface Operation {
   readonly client: string;
   readonly startMs: number;
@@ -30,83 +28,99 @@ const RECONNECT_CHANCE = 0.03;
 /** A client with a random stream of its own, and the pauses between its requests. */
 export class Actor {
   readonly name: string;
-  readonly world: World;
+  readonly stage: Stage;
   readonly random: SeededRandom;
-  client: SimClient;
-  #reconnects = 0;
+  client: StageClient;
+  /** Counts connections, so that each has a name of its own. */
+  #connections = 1;
 
-  constructor(world: World, name: string) {
-    this.world = world;
+  constructor(stage: Stage, name: string) {
+    this.stage = stage;
     this.name = name;
-    this.random = world.random.fork(`actor ${name}`);
-    this.client = this.#newClient();
-  }
-
-  #newClient(): SimClient {
-    const { machines, profile } = this.world;
-    this.#reconnects++;
-    const pinned = profile.isPinned ? this.random.pick(machines).name : null;
-    return new SimClient(this.world, `${this.name}.${this.#reconnects}`, pinned);
+    this.random = stage.random.fork(`actor ${name}`);
+    this.client = stage.createClient(`${name}.1`);
   }
 
   get nowMs(): number {
-    return this.world.scheduler.nowMs;
+    return this.stage.nowMs;
+  }
+
+  /** Of the present connection: who asks over another one is another client to a checker. */
+  get clientName(): string {
+    return `${this.name}.${this.#connections}`;
+  }
+
+  reconnect(): void {
+    this.client.disconnect();
+    this.#connections++;
+    this.client = this.stage.createClient(this.clientName);
+  }
+
+  maybeReconnect(): void {
+    if (this.random.chance(RECONNECT_CHANCE)) this.reconnect();
   }
 
   /** Sends one request; after an unknown outcome the next one goes over a new connection. */
-  async call(...argv: readonly (string | number)[]): Promise<Operation> {
-    if (this.random.chance(RECONNECT_CHANCE)) {
-      this.client.disconnect();
-      this.client = this.#newClient();
-    }
+  async call(...request: Request): Promise<Operation> {
+    this.maybeReconnect();
     const startMs = this.nowMs;
-    const outcome = await this.client.call(...argv);
-    const operation = { client: this.name, startMs, endMs: this.nowMs, outcome };
-    this.noted(argv, operation);
+    const client = this.clientName;
+    const [outcome] = await this.client.pipeline([request]);
+    const operation = { client, startMs, endMs: this.nowMs, outcome: outcome as Outcome };
+    this.noted(request, operation);
     return operation;
   }
 
-  noted(argv: readonly (string | number)[], { startMs, outcome }: Operation): void {
-    const { world } = this;
-    world.mark(outcome.kind);
-    const said = outcome.kind === 'ok' ? JSON.stringify(plain(outcome.reply)) : outcome.error;
-    world.noteClient(said.length);
-    world.trace(`${this.name} ${argv.join(' ')} (since ${startMs.toFixed(2)}) -> ${outcome.kind} ${said}`);
-    if (outcome.kind !== 'unknown') return;
-    world.mark(`unknown: ${outcome.error.slice(0, 40)}`);
-    this.client.disconnect();
-    this.client = this.#newClient();
+  /** MULTI, the requests, EXEC over the present connection; the outcome is that of EXEC. */
+  async exec(requests: readonly Request[], named: Request = ['EXEC', ...requests.flat()]): Promise<Operation> {
+    const startMs = this.nowMs;
+    const client = this.clientName;
+    const outcomes = await this.client.pipeline([['MULTI'], ...requests, ['EXEC']]);
+    const operation = { client, startMs, endMs: this.nowMs, outcome: outcomes.at(-1) as Outcome };
+    this.noted(named, operation);
+    return operation;
+  }
+
+  noted(request: Request, { client, startMs, outcome }: Operation): void {
+    this.stage.ended({ client, request, startMs }, outcome);
+    if (outcome.kind === 'unknown' && client === this.clientName) this.reconnect();
   }
 
   /** Waits between two requests; false if the run is stopping. */
   async think(): Promise<boolean> {
-    const { profile, scheduler } = this.world;
-    await scheduler.sleep(-Math.log(1 - this.random.float()) * profile.thinkMs);
-    return !this.world.isStopping;
+    const { load } = this.stage;
+    await this.stage.sleep(-Math.log(1 - this.random.float()) * load.thinkMs);
+    return !this.stage.isStopping;
   }
 }
 
-export function plain(reply: unknown): unknown {
-  if (reply instanceof Uint8Array) return Buffer.from(reply).toString('latin1');
-  if (Array.isArray(reply)) return reply.map(plain);
-  if (typeof reply === 'bigint') return reply.toString();
-  if (reply !== null && typeof reply === 'object') {
-    if ('text' in reply) return reply.text;
-    if ('entries' in reply && Array.isArray(reply.entries)) return reply.entries.map(plain);
-    return {};
-  }
-  return reply;
+/** As many clients as the load wants, but not more than `most`; each does `run`. */
+export function actors(
+  stage: Stage,
+  { name, most = Number.POSITIVE_INFINITY }: { readonly name: string; readonly most?: number },
+  run: (actor: Actor) => Promise<void>,
+): readonly Promise<void>[] {
+  const count = Math.min(most, stage.load.clientCount);
+  return Array.from({ length: count }, (_, i) => run(new Actor(stage, `${name}${i}`)));
 }
 
-/** Repeats a read until it is answered: only used when everything is healed. */
-export async function mustRead(
-  actor: Actor,
-  ...argv: readonly (string | number)[]
-): Promise<Outcome & { readonly kind: 'ok' }> {
-  for (let tries = 0; tries < 200; tries++) {
-    const { outcome } = await actor.call(...argv);
+const READS_MAX = 200;
+const READ_PAUSE_MS = 20;
+
+/** Repeats a read until it is answered: only used when everything is healed. Throws if it never is. */
+export async function mustRead(actor: Actor, ...request: Request): Promise<Outcome & { readonly kind: 'ok' }> {
+  for (let tries = 0; tries < READS_MAX; tries++) {
+    const { outcome } = await actor.call(...request);
     if (outcome.kind === 'ok') return outcome;
-    await actor.world.scheduler.sleep(20);
+    await actor.stage.sleep(READ_PAUSE_MS);
   }
-  throw new Error(`${argv.join(' ')} is never answered`);
+  throw new Error(`${request.join(' ')} is never answered`);
+}
+
+/** The text of an error reply; null for any other reply. */
+export function errorText({ outcome }: { readonly outcome: Outcome }): string | null {
+  if (outcome.kind !== 'ok') return null;
+  const { reply } = outcome;
+  if (reply === null || typeof reply !== 'object' || Array.isArray(reply) || !('text' in reply)) return null;
+  return reply.constructor.name === 'ErrorReply' ? String(plain(reply)) : null;
 }

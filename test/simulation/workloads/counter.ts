@@ -1,31 +1,31 @@
 /** Clients that count: INCR, INCRBY by a pipeline, GET. */
 import { type CounterOperation, checkCounter } from '../checkers/counter.ts';
 import { Actor, mustRead, type Operation, type Workload } from '../workload.ts';
-import type { World } from '../world.ts';
+import type { Stage } from './stage.ts';
 
 const KEYS = ['count:a', 'count:b', 'count:c'];
 
 export class CounterWorkload implements Workload {
   readonly name = 'counter';
   okCount = 0;
-  readonly #world: World;
+  readonly #stage: Stage;
   readonly #operations = new Map<string, CounterOperation[]>(KEYS.map((key) => [key, []]));
   readonly #finals = new Map<string, number>();
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(stage: Stage) {
+    this.#stage = stage;
   }
 
   start(): readonly Promise<void>[] {
-    return Array.from({ length: this.#world.profile.clientCount }, (_, i) =>
-      this.#run(new Actor(this.#world, `counter${i}`)),
+    return Array.from({ length: this.#stage.load.clientCount }, (_, i) =>
+      this.#run(new Actor(this.#stage, `counter${i}`)),
     );
   }
 
   async #run(actor: Actor): Promise<void> {
     while (await actor.think()) {
       const key = actor.random.pick(KEYS);
-      if (actor.random.chance(this.#world.profile.readChance)) this.#note(key, 'read', await actor.call('GET', key));
+      if (actor.random.chance(this.#stage.load.readChance)) this.#note(key, 'read', await actor.call('GET', key));
       else if (actor.random.chance(0.2)) await this.#pipeline(actor, key);
       else this.#note(key, 'increment', await actor.call('INCR', key));
     }
@@ -43,7 +43,7 @@ export class CounterWorkload implements Workload {
       this.#note(key, 'increment', operation);
       const value = outcome.kind === 'ok' ? Number(outcome.reply) : 0;
       if (outcome.kind === 'ok' && value <= last) {
-        this.#world.violation(`counter ${key}: of one pipeline, ${value} was answered after ${last}`);
+        this.#stage.violation(`counter ${key}: of one pipeline, ${value} was answered after ${last}`);
       }
       if (outcome.kind === 'ok') last = value;
     }
@@ -59,7 +59,7 @@ export class CounterWorkload implements Workload {
   }
 
   async finish(): Promise<void> {
-    const actor = new Actor(this.#world, 'counter-final');
+    const actor = new Actor(this.#stage, 'counter-final');
     for (const key of KEYS) this.#finals.set(key, Number((await mustRead(actor, 'GET', key)).reply));
   }
 

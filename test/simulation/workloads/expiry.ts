@@ -1,8 +1,7 @@
 /** Clients that set keys with a time to live and look when they go. */
 import { checkExpiry, type ExpiringKey, type KeyRead } from '../checkers/expiry.ts';
-import { surelyUntil } from '../profile.ts';
 import { Actor, mustRead, type Workload } from '../workload.ts';
-import type { World } from '../world.ts';
+import type { Stage } from './stage.ts';
 
 /** Keys that are looked at, at a time. */
 const RECENT_KEYS = 6;
@@ -14,18 +13,18 @@ interface Written extends ExpiringKey {
 export class ExpiryWorkload implements Workload {
   readonly name = 'expiry';
   okCount = 0;
-  readonly #world: World;
+  readonly #stage: Stage;
   readonly #keys: Written[] = [];
   readonly #stillThere: string[] = [];
   #nextKey = 0;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(stage: Stage) {
+    this.#stage = stage;
   }
 
   start(): readonly Promise<void>[] {
-    return Array.from({ length: this.#world.profile.clientCount }, (_, i) =>
-      this.#run(new Actor(this.#world, `expirer${i}`)),
+    return Array.from({ length: this.#stage.load.clientCount }, (_, i) =>
+      this.#run(new Actor(this.#stage, `expirer${i}`)),
     );
   }
 
@@ -44,7 +43,7 @@ export class ExpiryWorkload implements Workload {
       key,
       startMs,
       endMs: outcome.kind === 'ok' ? endMs : Number.POSITIVE_INFINITY,
-      earliestEndMs: surelyUntil(this.#world.profile, startMs, ttlMs),
+      earliestEndMs: this.#stage.surelyUntil(startMs, ttlMs),
       isFailed: outcome.kind === 'failed',
       reads: [],
     });
@@ -74,9 +73,9 @@ export class ExpiryWorkload implements Workload {
   }
 
   async finish(): Promise<void> {
-    const actor = new Actor(this.#world, 'expiry-final');
+    const actor = new Actor(this.#stage, 'expiry-final');
     // Longer than any time to live, in a world where all is well.
-    await this.#world.scheduler.sleep(4_500);
+    await this.#stage.sleep(4_500);
     for (const { key } of this.#keys.slice(-20)) {
       const { reply } = await mustRead(actor, 'EXISTS', key);
       if (reply !== 0) this.#stillThere.push(key);

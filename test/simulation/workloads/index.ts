@@ -1,7 +1,7 @@
 /** The workloads by name. */
-import type { WorkloadName } from '../profile.ts';
+import type { WorkloadName } from './names.ts';
 import type { Workload } from '../workload.ts';
-import type { World } from '../world.ts';
+import type { Stage } from './stage.ts';
 import { CounterWorkload } from './counter.ts';
 import { ExpiryWorkload } from './expiry.ts';
 import { LockWorkload } from './lock.ts';
@@ -12,7 +12,7 @@ import { ScriptWorkload } from './script.ts';
 import { SequenceWorkload } from './sequence.ts';
 import { TransactionWorkload } from './transaction.ts';
 
-const CREATE: Readonly<Record<WorkloadName, new (world: World) => Workload>> = {
+const CREATE: Readonly<Record<WorkloadName, new (stage: Stage) => Workload>> = {
   counter: CounterWorkload,
   register: RegisterWorkload,
   lock: LockWorkload,
@@ -24,6 +24,6 @@ const CREATE: Readonly<Record<WorkloadName, new (world: World) => Workload>> = {
   script: ScriptWorkload,
 };
 
-export function createWorkload(name: WorkloadName, world: World): Workload {
-  return new CREATE[name](world);
+export function createWorkload(name: WorkloadName, stage: Stage): Workload {
+  return new CREATE[name](stage);
 }

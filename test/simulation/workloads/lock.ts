@@ -3,9 +3,8 @@
  * sometimes forgets to release, or goes on as if it had died.
  */
 import { type Attempt, checkFairness, checkLock, type Grant } from '../checkers/lock.ts';
-import { surelyUntil } from '../profile.ts';
-import { Actor, mustRead, plain, type Workload } from '../workload.ts';
-import type { World } from '../world.ts';
+import { Actor, mustRead, type Workload } from '../workload.ts';
+import { plain, type Stage } from './stage.ts';
 
 const RESOURCES = ['lock:a', 'lock:b'];
 /** SET NX PX: it has no token, so the workload counts its grants. */
@@ -17,7 +16,7 @@ const FAIRNESS_MARGIN_MS = 700;
 export class LockWorkload implements Workload {
   readonly name = 'lock';
   okCount = 0;
-  readonly #world: World;
+  readonly #stage: Stage;
   readonly #grants = new Map<string, Grant[]>([...RESOURCES, PLAIN].map((resource) => [resource, []]));
   readonly #attempts = new Map<string, Attempt[]>(RESOURCES.map((resource) => [resource, []]));
   readonly #finalTokens = new Map<string, number>();
@@ -25,13 +24,13 @@ export class LockWorkload implements Workload {
   readonly #refused = new Map<string, number>();
   #owners = 0;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(stage: Stage) {
+    this.#stage = stage;
   }
 
   start(): readonly Promise<void>[] {
-    return Array.from({ length: this.#world.profile.clientCount }, (_, i) =>
-      this.#run(new Actor(this.#world, `locker${i}`)),
+    return Array.from({ length: this.#stage.load.clientCount }, (_, i) =>
+      this.#run(new Actor(this.#stage, `locker${i}`)),
     );
   }
 
@@ -61,13 +60,13 @@ export class LockWorkload implements Workload {
       return;
     }
     let leaseEndMs = this.#leaseEnd(startMs, ttlMs);
-    await actor.world.scheduler.sleep(actor.random.below(ttlMs));
+    await actor.stage.sleep(actor.random.below(ttlMs));
     if (actor.random.chance(0.3)) {
       const extended = await actor.call('KAHUNA.LOCK', 'EXTEND', resource, owner, 'PX', ttlMs);
       if (extended.outcome.kind === 'ok' && extended.outcome.reply === token) {
         leaseEndMs = this.#leaseEnd(extended.startMs, ttlMs);
       } else if (extended.outcome.kind === 'ok' && extended.outcome.reply !== null) {
-        this.#world.violation(
+        this.#stage.violation(
           `lock ${resource}: the token of ${owner} changed from ${token} to ${JSON.stringify(plain(extended.outcome.reply))}`,
         );
       }
@@ -86,7 +85,7 @@ export class LockWorkload implements Workload {
     const owner = String(outcome.reply[1]);
     const refusedMs = this.#refused.get(owner);
     if (refusedMs !== undefined && refusedMs < startMs) {
-      this.#world.violation(
+      this.#stage.violation(
         `lock ${resource}: ${owner} holds it, but was told at ${refusedMs.toFixed(1)} ms that it does not`,
       );
     }
@@ -95,7 +94,7 @@ export class LockWorkload implements Workload {
   /** The client ends its connection while it waits: it must leave the queue. */
   #leaveSoon(actor: Actor): void {
     const { client } = actor;
-    actor.world.scheduler.after(actor.random.below(500), () => {
+    actor.stage.after(actor.random.below(500), () => {
       client.disconnect();
     });
   }
@@ -107,7 +106,7 @@ export class LockWorkload implements Workload {
     if (outcome.kind !== 'ok') return;
     this.okCount++;
     if (outcome.reply === null) return;
-    await actor.world.scheduler.sleep(actor.random.below(ttlMs));
+    await actor.stage.sleep(actor.random.below(ttlMs));
     const releaseMs = actor.random.chance(0.8) ? actor.nowMs : Number.POSITIVE_INFINITY;
     const token = this.#grants.get(PLAIN)?.length ?? 0;
     this.#grants
@@ -119,11 +118,11 @@ export class LockWorkload implements Workload {
 
   /** Simulated time until which the lease surely lasts. */
   #leaseEnd(startMs: number, ttlMs: number): number {
-    return surelyUntil(this.#world.profile, startMs, ttlMs);
+    return this.#stage.surelyUntil(startMs, ttlMs);
   }
 
   async finish(): Promise<void> {
-    const actor = new Actor(this.#world, 'lock-final');
+    const actor = new Actor(this.#stage, 'lock-final');
     for (const resource of RESOURCES) {
       this.#finalTokens.set(resource, Number((await mustRead(actor, 'KAHUNA.LOCK', 'TOKEN', resource)).reply));
     }
@@ -138,7 +137,7 @@ export class LockWorkload implements Workload {
         continue;
       }
       broken.push(...checkLock(resource, grants));
-      if (this.#world.profile.faults.length === 0) {
+      if (!this.#stage.hasFaults) {
         broken.push(...checkFairness(resource, this.#attempts.get(resource) ?? [], FAIRNESS_MARGIN_MS));
       }
       const highest = Math.max(0, ...grants.map(({ token }) => token));

@@ -4,7 +4,7 @@
  */
 import { type CounterOperation, checkCounter } from '../checkers/counter.ts';
 import { Actor, mustRead, type Workload } from '../workload.ts';
-import type { World } from '../world.ts';
+import type { Stage } from './stage.ts';
 
 const KEY = 'long';
 const BASE_BYTES = 300_000;
@@ -12,17 +12,17 @@ const BASE_BYTES = 300_000;
 export class LongStringWorkload implements Workload {
   readonly name = 'longString';
   okCount = 0;
-  readonly #world: World;
+  readonly #stage: Stage;
   readonly #operations: CounterOperation[] = [];
   #made: Promise<void> | null = null;
   #final = 0;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(stage: Stage) {
+    this.#stage = stage;
   }
 
   start(): readonly Promise<void>[] {
-    return Array.from({ length: 2 }, (_, i) => this.#run(new Actor(this.#world, `appender${i}`)));
+    return Array.from({ length: 2 }, (_, i) => this.#run(new Actor(this.#stage, `appender${i}`)));
   }
 
   async #run(actor: Actor): Promise<void> {
@@ -42,7 +42,7 @@ export class LongStringWorkload implements Workload {
 
   /** Again and again until it is surely there; the value is the same each time. */
   async #make(actor: Actor): Promise<void> {
-    while (!this.#world.isStopping) {
+    while (!this.#stage.isStopping) {
       const { outcome } = await actor.call('SETRANGE', KEY, BASE_BYTES - 1, 'x');
       if (outcome.kind === 'ok') return;
       await actor.think();
@@ -50,7 +50,7 @@ export class LongStringWorkload implements Workload {
   }
 
   async finish(): Promise<void> {
-    const actor = new Actor(this.#world, 'appender-final');
+    const actor = new Actor(this.#stage, 'appender-final');
     if (this.okCount === 0) return;
     this.#final = Number((await mustRead(actor, 'STRLEN', KEY)).reply) - BASE_BYTES;
   }

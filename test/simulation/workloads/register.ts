@@ -1,7 +1,7 @@
 /** Clients that read and write single keys with unique values, in every way that decides by what is there. */
 import { checkRegister, type RegisterAction, type RegisterOperation } from '../checkers/register.ts';
 import { Actor, type Workload } from '../workload.ts';
-import type { World } from '../world.ts';
+import type { Stage } from './stage.ts';
 
 /** Operations on one key before a fresh one takes its place: the check is exponential. */
 const OPERATIONS_MAX = 40;
@@ -20,13 +20,13 @@ interface Register {
 export class RegisterWorkload implements Workload {
   readonly name = 'register';
   okCount = 0;
-  readonly #world: World;
+  readonly #stage: Stage;
   readonly #all: Register[] = [];
   readonly #present: Register[] = [];
   #nextValue = 0;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(stage: Stage) {
+    this.#stage = stage;
     for (let slot = 0; slot < SLOTS; slot++) this.#present.push(this.#fresh());
   }
 
@@ -37,8 +37,8 @@ export class RegisterWorkload implements Workload {
   }
 
   start(): readonly Promise<void>[] {
-    const count = Math.min(3, this.#world.profile.clientCount);
-    return Array.from({ length: count }, (_, i) => this.#run(new Actor(this.#world, `register${i}`)));
+    const count = Math.min(3, this.#stage.load.clientCount);
+    return Array.from({ length: count }, (_, i) => this.#run(new Actor(this.#stage, `register${i}`)));
   }
 
   async #run(actor: Actor): Promise<void> {
@@ -97,7 +97,7 @@ export class RegisterWorkload implements Workload {
     const broken: string[] = [];
     for (const { key, operations } of this.#all) {
       const verdict = checkRegister(operations);
-      if (verdict === 'undecided') this.#world.mark('register undecided');
+      if (verdict === 'undecided') this.#stage.mark('register undecided');
       if (verdict !== 'not linearizable') continue;
       const told = [...operations].sort((a, b) => a.startMs - b.startMs).map(describe);
       broken.push(`register ${key} is not linearizable:\n    ${told.join('\n    ')}`);

@@ -2,8 +2,8 @@
  * Clients that look at the keyspace while others change it: SCAN finds every key that stays, KEYS and DBSIZE are right at one
  * moment. Keys with the prefix `stable:` are made first and never touched again.
  */
-import { Actor, plain, type Workload } from '../workload.ts';
-import type { World } from '../world.ts';
+import { Actor, type Workload } from '../workload.ts';
+import { plain, type Stage } from './stage.ts';
 
 const STABLE = Array.from({ length: 20 }, (_, i) => `stable:${i}`);
 const VOLATILE_COUNT = 30;
@@ -11,16 +11,16 @@ const VOLATILE_COUNT = 30;
 export class ScanWorkload implements Workload {
   readonly name = 'scan';
   okCount = 0;
-  readonly #world: World;
+  readonly #stage: Stage;
   readonly #broken: string[] = [];
   #made: Promise<void> | null = null;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(stage: Stage) {
+    this.#stage = stage;
   }
 
   start(): readonly Promise<void>[] {
-    return Array.from({ length: 2 }, (_, i) => this.#run(new Actor(this.#world, `scanner${i}`)));
+    return Array.from({ length: 2 }, (_, i) => this.#run(new Actor(this.#stage, `scanner${i}`)));
   }
 
   async #run(actor: Actor): Promise<void> {
@@ -38,7 +38,7 @@ export class ScanWorkload implements Workload {
 
   async #make(actor: Actor): Promise<void> {
     for (const key of STABLE) {
-      while (!this.#world.isStopping) {
+      while (!this.#stage.isStopping) {
         const { outcome } = await actor.call('SET', key, 'x');
         if (outcome.kind === 'ok') break;
         await actor.think();
@@ -69,7 +69,7 @@ export class ScanWorkload implements Workload {
       const [next, keys] = outcome.reply as readonly unknown[];
       if (Array.isArray(keys)) for (const key of keys) found.add(String(key));
       cursor = String(next);
-      if (this.#world.isStopping) return;
+      if (this.#stage.isStopping) return;
     } while (cursor !== '0');
     this.okCount++;
     const missing = STABLE.filter((key) => !found.has(key));

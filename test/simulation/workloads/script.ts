@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { type CounterOperation, checkCounter } from '../checkers/counter.ts';
 import { Actor, mustRead, type Workload } from '../workload.ts';
-import type { World } from '../world.ts';
+import type { Stage } from './stage.ts';
 
 const KEYS = ['{script}a', '{script}b'];
 const BODY = "local a = redis.call('INCR', KEYS[1]) local b = redis.call('INCR', KEYS[2]) return {a, b}";
@@ -14,17 +14,17 @@ const SHA = createHash('sha1').update(BODY).digest('hex');
 export class ScriptWorkload implements Workload {
   readonly name = 'script';
   okCount = 0;
-  readonly #world: World;
+  readonly #stage: Stage;
   readonly #operations: CounterOperation[] = [];
   readonly #broken: string[] = [];
   #final = 0;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(stage: Stage) {
+    this.#stage = stage;
   }
 
   start(): readonly Promise<void>[] {
-    return Array.from({ length: 3 }, (_, i) => this.#run(new Actor(this.#world, `scripter${i}`)));
+    return Array.from({ length: 3 }, (_, i) => this.#run(new Actor(this.#stage, `scripter${i}`)));
   }
 
   async #run(actor: Actor): Promise<void> {
@@ -51,7 +51,7 @@ export class ScriptWorkload implements Workload {
   }
 
   async finish(): Promise<void> {
-    const actor = new Actor(this.#world, 'script-final');
+    const actor = new Actor(this.#stage, 'script-final');
     this.#final = Number((await mustRead(actor, 'GET', KEYS[0] ?? '')).reply);
   }
 

@@ -1,24 +1,24 @@
 /** Clients that take values of sequences: one by one, in ranges, and again under the same id through another connection. */
 import { type Allocation, checkSequence } from '../checkers/sequence.ts';
 import { Actor, type Operation, type Workload } from '../workload.ts';
-import type { World } from '../world.ts';
+import type { Stage } from './stage.ts';
 
 const NAMES = ['seq:a', 'seq:b'];
 
 export class SequenceWorkload implements Workload {
   readonly name = 'sequence';
   okCount = 0;
-  readonly #world: World;
+  readonly #stage: Stage;
   readonly #allocations = new Map<string, Allocation[]>(NAMES.map((name) => [name, []]));
   #ids = 0;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(stage: Stage) {
+    this.#stage = stage;
   }
 
   start(): readonly Promise<void>[] {
-    return Array.from({ length: this.#world.profile.clientCount }, (_, i) =>
-      this.#run(new Actor(this.#world, `taker${i}`)),
+    return Array.from({ length: this.#stage.load.clientCount }, (_, i) =>
+      this.#run(new Actor(this.#stage, `taker${i}`)),
     );
   }
 
@@ -41,7 +41,7 @@ export class SequenceWorkload implements Workload {
     const count = 1 + actor.random.below(9);
     const allocation = await this.#take(actor, name, ['KAHUNA.SEQ', 'RESERVE', name, count], null);
     if (allocation !== null && allocation.last - allocation.first + 1 !== count) {
-      this.#world.violation(
+      this.#stage.violation(
         `sequence ${name}: ${count} values were asked for, [${allocation.first}, ${allocation.last}] given`,
       );
     }

@@ -3,8 +3,7 @@
  * whatever happens, and a watched account that moved lets nothing of EXEC happen.
  */
 import { Actor, mustRead, type Workload } from '../workload.ts';
-import type { Outcome } from '../client.ts';
-import type { World } from '../world.ts';
+import type { Stage } from './stage.ts';
 
 const ACCOUNTS = ['{bank}a', '{bank}b', '{bank}c'];
 const TOTAL_KEY = '{bank}transfers';
@@ -12,18 +11,18 @@ const TOTAL_KEY = '{bank}transfers';
 export class TransactionWorkload implements Workload {
   readonly name = 'transaction';
   okCount = 0;
-  readonly #world: World;
+  readonly #stage: Stage;
   readonly #broken: string[] = [];
   #acknowledged = 0;
   #unknown = 0;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(stage: Stage) {
+    this.#stage = stage;
   }
 
   start(): readonly Promise<void>[] {
-    return Array.from({ length: this.#world.profile.clientCount }, (_, i) =>
-      this.#run(new Actor(this.#world, `banker${i}`)),
+    return Array.from({ length: this.#stage.load.clientCount }, (_, i) =>
+      this.#run(new Actor(this.#stage, `banker${i}`)),
     );
   }
 
@@ -59,7 +58,7 @@ export class TransactionWorkload implements Workload {
     ]);
     const values = read[1];
     if (read[0]?.kind !== 'ok' || values?.kind !== 'ok' || !Array.isArray(values.reply)) return;
-    await actor.world.scheduler.sleep(actor.random.below(20));
+    await actor.stage.sleep(actor.random.below(20));
     const [a, b] = values.reply.map(Number) as [number, number];
     await this.#exec(
       actor,
@@ -77,11 +76,7 @@ export class TransactionWorkload implements Workload {
     watched: readonly string[],
     requests: readonly (readonly (string | number)[])[],
   ): Promise<void> {
-    const startMs = actor.nowMs;
-    const { client } = actor;
-    const outcomes = await client.pipeline([['MULTI'], ...requests, ['EXEC']]);
-    const outcome = outcomes.at(-1) as Outcome;
-    actor.noted(['EXEC', ...watched, ...requests.flat()], { client: actor.name, startMs, endMs: actor.nowMs, outcome });
+    const { outcome } = await actor.exec(requests, ['EXEC', ...watched, ...requests.flat()]);
     if (outcome.kind === 'unknown') this.#unknown++;
     if (outcome.kind !== 'ok') return;
     this.okCount++;
@@ -97,7 +92,7 @@ export class TransactionWorkload implements Workload {
   }
 
   async finish(): Promise<void> {
-    const actor = new Actor(this.#world, 'bank-final');
+    const actor = new Actor(this.#stage, 'bank-final');
     const values = (await mustRead(actor, 'MGET', ...ACCOUNTS, TOTAL_KEY)).reply as readonly unknown[];
     const [transfers] = values.slice(-1).map(Number) as [number];
     const sum = values.slice(0, -1).reduce((total: number, value) => total + Number(value), 0);

@@ -1,0 +1,13 @@
+/** The workloads that there are. */
+export const WORKLOADS = [
+  'counter',
+  'register',
+  'lock',
+  'sequence',
+  'expiry',
+  'transaction',
+  'scan',
+  'longString',
+  'script',
+] as const;
+export type WorkloadName = (typeof WORKLOADS)[number];
