@@ -130,18 +130,6 @@ export class ByteWriter {
     putU32(this.#bytes, position, value);
   }
 
-  /** Overwrites eight bytes that were written before. */
-  patchU64(position: number, value: number): void {
-    assert(position + 8 <= this.#length, 'a patch lies beyond what was written');
-    putU64(this.#bytes, position, value);
-  }
-
-  /** Takes back everything from `length` on. */
-  truncate(length: number): void {
-    assert(length <= this.#length, 'cannot truncate to more than was written');
-    this.#length = length;
-  }
-
   /** A view of what was written, without a copy: valid until the next write or reset. */
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);

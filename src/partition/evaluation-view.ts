@@ -130,6 +130,7 @@ export class EvaluationView implements View {
   waits = 0;
   firstRunMs = 0;
   mayWait = false;
+  isNoTouch = false;
   observedIndex: LogIndex = 0;
   /** Keys whose change others may be waiting for; collected only while `collectsTouched`. */
   touched: ResidentKey[] = [];
@@ -184,6 +185,7 @@ export class EvaluationView implements View {
     this.waits = 0;
     this.firstRunMs = nowMs;
     this.mayWait = false;
+    this.isNoTouch = false;
     this.observedIndex = 0;
     this.#timestamp = 0;
     this.#undoCount = 0;
@@ -236,9 +238,19 @@ export class EvaluationView implements View {
   find(space: Space, key: string): KeyObject | undefined {
     const resident = this.#live(space, key);
     if (resident === undefined) return undefined;
+    if (!this.isNoTouch) {
+      resident.isReferenced = true;
+      resident.accessedAtSeconds = this.#nowSeconds;
+    }
+    return isPresent(resident) ? resident : undefined;
+  }
+
+  touch(space: Space, key: string): boolean {
+    const resident = this.#live(space, key);
+    if (resident === undefined || !isPresent(resident)) return false;
     resident.isReferenced = true;
     resident.accessedAtSeconds = this.#nowSeconds;
-    return isPresent(resident) ? resident : undefined;
+    return true;
   }
 
   peek(space: Space, key: string): KeyObject | undefined {

@@ -33,6 +33,9 @@ export interface JobOwner {
   retry(job: Job): void;
 }
 
+/** How the wait of a command ends from outside: as if its time were over, or with an error. */
+export type Unblocking = 'timeout' | 'error';
+
 export class Job implements RequestId {
   readonly owner: JobOwner;
   /** The single command; null for a transaction. */
@@ -50,6 +53,10 @@ export class Job implements RequestId {
   isRetry = false;
   /** True once nobody waits for the answer. */
   isCancelled = false;
+  /** It waits no more: it answers as if its time were over. */
+  isUnblocked = false;
+  /** Reading a key does not count as an access to it (CLIENT NO-TOUCH). */
+  isNoTouch = false;
 
   // Set by the evaluation, read until the answer leaves.
   reply: Reply = null;
@@ -61,8 +68,6 @@ export class Job implements RequestId {
   firstRunMs = 0;
   /** Evaluations that ended in loading. */
   loads = 0;
-  /** Read round that confirms leadership for this job. */
-  round = 0;
 
   constructor(fields: {
     readonly owner: JobOwner;

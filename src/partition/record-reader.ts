@@ -87,11 +87,6 @@ export class RecordReader {
     return { timestamp, expiresAtMs: decoded.expiresAtMs, value: assembleValue(decoded, pages) };
   }
 
-  /** Newest applied record of a key, whoever leads: for state that every replica may read (scripts). */
-  readApplied(space: Space, key: string): Value | undefined {
-    return this.readKey(space, key)?.value ?? undefined;
-  }
-
   typeOf(value: Value): number {
     return VALUE_TYPES[typeOf(value)];
   }

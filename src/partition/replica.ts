@@ -21,7 +21,7 @@ import type { DataStore, RecordRange } from '../storage/data/types.ts';
 import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
 import { Applier } from './applier.ts';
 import { answersOf, decodeAnswers, decodeHeader, type RecordedAnswer } from './entry-format.ts';
-import type { Job } from './job.ts';
+import type { Job, Unblocking } from './job.ts';
 import { INFLIGHT_BATCHES_MAX, LOG_BYTES_MAX, UNAPPLIED_BYTES_MAX } from './limits.ts';
 import { encodePartitionState, type PartitionState } from './partition-state.ts';
 import { PartitionTime } from './partition-time.ts';
@@ -282,6 +282,11 @@ export class Replica implements TenureHost {
   cancel(job: Job): void {
     job.isCancelled = true;
     this.#activeTenure()?.cancel(job);
+  }
+
+  /** Ends the wait of a job for a key; false if it waits for none here. */
+  unblock(job: Job, how: Unblocking): boolean {
+    return this.#activeTenure()?.unblock(job, how) ?? false;
   }
 
   /** The tenure, if work may go into it: the core may have stepped down since the last turn, or hand over. */

@@ -18,7 +18,7 @@ import type { Clock, Random } from '../base/platform.ts';
 import { Args } from '../commands/args.ts';
 import { NotResident, type ScanPage, type ScanRequest } from '../commands/view.ts';
 import { encodeReply } from '../resp/encode.ts';
-import { INTERNAL_ERROR, tryAgain, uncertain } from '../resp/errors.ts';
+import { INTERNAL_ERROR, tryAgain, UNBLOCKED, uncertain } from '../resp/errors.ts';
 import type { ErrorReply } from '../resp/reply.ts';
 import { EncodedReply, type Reply, ReplyError } from '../resp/reply.ts';
 import type { DataStore, RecordRange } from '../storage/data/types.ts';
@@ -33,7 +33,7 @@ import {
   WaitForKey,
 } from './evaluation-view.ts';
 import { ExpiryHeap } from './expiry-heap.ts';
-import type { Job, JobCall } from './job.ts';
+import type { Job, JobCall, Unblocking } from './job.ts';
 import {
   BATCH_BYTES_MAX,
   EVICTION_STEPS_PER_TURN,
@@ -181,8 +181,25 @@ export class Tenure implements EvaluationContext, SweepTarget {
     if (this.#parked.unpark(job)) this.#releaseStrand(job);
   }
 
+  /**
+   * Ends the wait of a job for a key; false if it waits for none. It has changed nothing anywhere: a leader that holds it
+   * knows what earlier ones did with it, and later ones get it only if it is to be repeated.
+   */
+  unblock(job: Job, how: Unblocking): boolean {
+    if (!this.#parked.isParked(job)) return false;
+    if (how === 'timeout') {
+      job.isUnblocked = true;
+      this.#evaluate(job);
+    } else {
+      this.#finish(job);
+      this.#answerError(job, UNBLOCKED);
+    }
+    return true;
+  }
+
   #evaluate(job: Job): void {
     if (this.#isRefused(job)) {
+      this.#finish(job);
       this.#answerError(job, tryAgain('the log is full of writes that wait; nothing was applied'));
       return;
     }
@@ -236,7 +253,8 @@ export class Tenure implements EvaluationContext, SweepTarget {
     const view = this.#view;
     view.begin(this.#nowMs, job?.protocol ?? 2);
     if (job === null) return;
-    view.mayWait = job.call !== null;
+    view.mayWait = job.call !== null && !job.isUnblocked;
+    view.isNoTouch = job.isNoTouch;
     if (job.firstRunMs === 0) job.firstRunMs = this.#nowMs;
     else view.firstRunMs = job.firstRunMs;
     view.waits = job.waits;

@@ -87,17 +87,15 @@ describe('bytes', () => {
     assert.throws(() => new ByteReader(new Uint8Array(4), 2, 5));
   });
 
-  it('patching changes only what was written, and truncating takes back the end', () => {
+  it('patching changes only what was written, and a reset gives large memory back', () => {
     const writer = new ByteWriter(4);
     writer.zeros(12);
-    writer.patchU32(0, 0xdead_beef);
-    writer.patchU64(4, MAX);
+    writer.patchU32(4, 0xdead_beef);
     assert.throws(() => writer.patchU32(9, 1));
     const reader = new ByteReader(writer.finish());
+    assert.equal(reader.u32(), 0);
     assert.equal(reader.u32(), 0xdead_beef);
-    assert.equal(reader.u64(), MAX);
-    writer.truncate(4);
-    assert.equal(writer.length, 4);
+    assert.equal(reader.u32(), 0);
     writer.reset(0);
     assert.equal(writer.capacity, 0);
     writer.u8(7);
