@@ -3,6 +3,7 @@
  */
 import type { GroupId, LogIndex, NodeId, Slot, Term, Timestamp } from '../base/ids.ts';
 import type { DataCommand } from '../commands/define.ts';
+import type { Unblocking } from '../partition/job.ts';
 import type { Protocol, Reply } from '../resp/reply.ts';
 
 /** One command to be evaluated at a leader. The buffers belong to the call: the server does not reuse them. */
@@ -28,6 +29,8 @@ export interface Work {
   /** MULTI/EXEC: all or nothing in one step; `call` is null then. The reply is an array, or null if a watched key moved. */
   readonly transaction: { readonly calls: readonly Call[]; readonly watched: readonly WatchedKey[] } | null;
   readonly protocol: Protocol;
+  /** CLIENT NO-TOUCH: reading a key does not count as an access to it. */
+  readonly isNoTouch: boolean;
   /** Monotonic ms; past it the answer is an error: TRYAGAIN/CLUSTERDOWN if nothing was applied, else UNCERTAIN. */
   readonly deadlineMs: number;
   /** Of the session: work with the same mark is evaluated in order of submission, and its writes are noted in it. */
@@ -86,10 +89,10 @@ export interface Cluster {
   /** The work's client is gone: parked work is dropped, work under way is completed into the void. */
   cancel(work: Work): void;
   /**
-   * CLIENT UNBLOCK: ends the wait of a parked command with this reply. False if it was not parked (any more): then it
-   * goes on as if nothing had been asked. Absent: no command of this cluster can be parked from outside.
+   * CLIENT UNBLOCK: ends the wait of a parked command, wherever its leader is. False if it waits for no key (any more):
+   * then it goes on as if nothing had been asked.
    */
-  unblock?(work: Work, reply: Reply): Promise<boolean>;
+  unblock(work: Work, how: Unblocking): Promise<boolean>;
 
   /** Live keys of a database over all partitions. */
   keyCount(database: number, deadlineMs: number): Promise<number>;

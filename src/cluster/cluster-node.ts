@@ -11,7 +11,7 @@ import type { Platform, TimerHandle } from '../base/platform.ts';
 import { slotOfKey } from '../base/slots.ts';
 import type { DataCommand } from '../commands/define.ts';
 import { Engine } from '../partition/engine.ts';
-import type { Job } from '../partition/job.ts';
+import type { Job, Unblocking } from '../partition/job.ts';
 import { RecordReader } from '../partition/record-reader.ts';
 import { Replica, type ReplicaHost } from '../partition/replica.ts';
 import type { MemoryBudget } from '../partition/resident.ts';
@@ -36,7 +36,14 @@ import { internalRows, keyCountRow, timestampRow } from './internal-rows.ts';
 import { MESSAGE_KINDS } from './message-kinds.ts';
 import { openGroup } from './open-replica.ts';
 import { ReplicaWait } from './replica-wait.ts';
-import { readAnswer, writeRequest } from './request-codec.ts';
+import {
+  type DecodedUnblock,
+  readAnswer,
+  readUnblock,
+  readUnblockAnswer,
+  writeRequest,
+  writeUnblock,
+} from './request-codec.ts';
 import type { EntryJob, Route } from './route.ts';
 import { Router } from './router.ts';
 import { ReplicatedScripts } from './script-catalog.ts';
@@ -165,6 +172,10 @@ export class ClusterNode implements Cluster, ReplicaHost {
       sendRequest: (to, route, job) => this.#sendRequest(to, route, job),
       sendCancel: (to, counter) => {
         this.#sendCancel(to, counter);
+      },
+      unblockHere: (group, job, how) => this.engine.replicas.get(group)?.unblock(job, how) ?? false,
+      sendUnblock: (to, what) => {
+        this.#sendUnblock(to, what);
       },
       isServingHere: (group) => this.engine.replicas.get(group)?.isServing ?? false,
       endOfTurn: (callback) => {
@@ -406,6 +417,10 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.#router.cancel(work);
   }
 
+  unblock(work: Work, how: Unblocking): Promise<boolean> {
+    return this.#router.unblock(work, how);
+  }
+
   get routes(): readonly Route[] {
     return this.#topology.partitions.map(({ id }) => this.#router.route(id));
   }
@@ -418,16 +433,16 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.#router.submitTo(route, work);
   }
 
-  async keyCount(database: number): Promise<number> {
+  async keyCount(database: number, deadlineMs: number): Promise<number> {
     const counts = await Promise.all(
-      this.#topology.partitions.map(({ id }) => this.#callGroup(id, keyCountRow, [], { database })),
+      this.#topology.partitions.map(({ id }) => this.#callGroup(id, keyCountRow, [], { database, deadlineMs })),
     );
     return counts.reduce<number>((sum, count) => sum + numberOf(count), 0);
   }
 
-  async timestamp(): Promise<Timestamp> {
+  async timestamp(deadlineMs: number): Promise<Timestamp> {
     const readings = await Promise.all(
-      this.#topology.partitions.map(({ id }) => this.#callGroup(id, timestampRow, [])),
+      this.#topology.partitions.map(({ id }) => this.#callGroup(id, timestampRow, [], { deadlineMs })),
     );
     return Math.max(...readings.map(numberOf));
   }
@@ -441,14 +456,15 @@ export class ClusterNode implements Cluster, ReplicaHost {
     group: GroupId,
     command: DataCommand,
     args: readonly Buffer[],
-    session: { readonly database?: number; readonly mark?: WriteMark } = {},
+    session: { readonly database?: number; readonly mark?: WriteMark; readonly deadlineMs?: number } = {},
   ): Promise<Reply> {
     return new Promise<Reply>((resolve) => {
       this.#router.submitTo(this.#router.route(group), {
         call: { command, argv: [Buffer.from(command.name), ...args], database: session.database ?? 0 },
         transaction: null,
         protocol: 3,
-        deadlineMs: this.#options.platform.clock.monotonicMs() + this.#options.commandTimeoutMs,
+        isNoTouch: true,
+        deadlineMs: session.deadlineMs ?? this.#options.platform.clock.monotonicMs() + this.#options.commandTimeoutMs,
         mark: session.mark ?? new WriteMark(),
         complete: (reply) => {
           resolve(reply instanceof EncodedReply ? (decodeReplies(reply.bytes)[0] ?? null) : reply);
@@ -557,6 +573,12 @@ export class ClusterNode implements Cluster, ReplicaHost {
       case MESSAGE_KINDS.cancel:
         this.#forwarder.cancelled(from, new ByteReader(payload).u64());
         return;
+      case MESSAGE_KINDS.unblock:
+        this.#forwarder.unblock(from, readUnblock(payload));
+        return;
+      case MESSAGE_KINDS.unblockAnswer:
+        this.#router.unblockAnswered(from, readUnblockAnswer(payload));
+        return;
       case MESSAGE_KINDS.serving: {
         const reader = new ByteReader(payload);
         const group = reader.u32();
@@ -632,6 +654,14 @@ export class ClusterNode implements Cluster, ReplicaHost {
     const writer = this.transport.begin(to, MESSAGE_KINDS.cancel, false);
     if (writer === null) return;
     writer.u64(counter);
+    this.transport.end(to);
+    this.#flushSoon();
+  }
+
+  #sendUnblock(to: NodeId, what: DecodedUnblock): void {
+    const writer = this.transport.begin(to, MESSAGE_KINDS.unblock, false);
+    if (writer === null) return;
+    writeUnblock(writer, what);
     this.transport.end(to);
     this.#flushSoon();
   }

@@ -60,6 +60,7 @@ export function fanOut(work: Work, host: FanOutHost): boolean {
       call,
       transaction: null,
       protocol: work.protocol,
+      isNoTouch: work.isNoTouch,
       deadlineMs: work.deadlineMs,
       mark: work.mark,
       complete(reply) {

@@ -10,7 +10,7 @@ import { encodeReply } from '../resp/encode.ts';
 import type { Reply } from '../resp/reply.ts';
 import type { Transport } from '../transport/transport.ts';
 import { MESSAGE_KINDS } from './message-kinds.ts';
-import { readRequest, writeAnswer } from './request-codec.ts';
+import { type DecodedUnblock, readRequest, writeAnswer, writeUnblockAnswer } from './request-codec.ts';
 
 const NO_BYTES = new Uint8Array(0);
 /** Strands of other nodes are kept apart from each other and from those of this node. */
@@ -68,6 +68,8 @@ export class Forwarder implements JobOwner {
       { group, term },
     );
     job.isRetry = request.isRetry;
+    job.isUnblocked = request.isUnblocked;
+    job.isNoTouch = request.isNoTouch;
     this.#jobsOf(from).set(counter, job);
     if (
       !this.#host.mustFetchScript(job, () => {
@@ -90,6 +92,17 @@ export class Forwarder implements JobOwner {
     if (job === undefined) return;
     this.#jobs.get(from)?.delete(counter);
     this.#cancel(job);
+  }
+
+  /** CLIENT UNBLOCK at the entry node. The answer to the request itself leaves before this one, or after a retry. */
+  unblock(from: NodeId, { counter, how }: DecodedUnblock): void {
+    const job = this.#jobs.get(from)?.get(counter);
+    const wasWaiting = job !== undefined && (this.#host.replicaOf(job.group)?.unblock(job, how) ?? false);
+    const writer = this.#host.transport.begin(from, MESSAGE_KINDS.unblockAnswer, false);
+    if (writer === null) return;
+    writeUnblockAnswer(writer, { counter, wasWaiting });
+    this.#host.transport.end(from);
+    this.#host.wake();
   }
 
   /** The link to the node is gone: nobody there waits for these answers under this link any more. */

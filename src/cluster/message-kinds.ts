@@ -17,6 +17,9 @@ export const MESSAGE_KINDS = {
   /** Whether the receiver has applied an index of a group, and that it has. */
   appliedQuery: 24,
   appliedAnswer: 25,
+  /** CLIENT UNBLOCK of a request that waits at the receiver, and whether it did. */
+  unblock: 26,
+  unblockAnswer: 27,
   snapshotHeader: 32,
   snapshotRecords: 33,
   snapshotEnd: 34,

@@ -2,7 +2,7 @@
  * Requests between an entry node and a partition's leader.
  *
  *   request: u32 group | u64 term | u64 counter | u32 strand | u8 flags (1 = may have been applied before,
- *            2 = transaction) | u8 protocol | u32 remaining ms (2^32 - 1 = no limit) | calls | watched keys
+ *            2 = transaction, 4 = waits no more, 8 = touches no key) | u8 protocol | u32 remaining ms (2^32 - 1 = no limit) | calls | watched keys
  *     calls: u32 number, each: u8 database | u8 length, command name | u32 number of arguments, each: u32 length, bytes
  *     watched keys (transactions only): u32 number, each: u8 database | u64 version | u32 length, key
  *   answer:  u64 counter | u8 outcome (0 = reply, 1 = repeat elsewhere) | u32 group | u64 term | u64 log index |
@@ -14,13 +14,15 @@
 import { ByteReader, type ByteWriter } from '../base/bytes.ts';
 import type { GroupId, LogIndex, Term } from '../base/ids.ts';
 import type { Protocol } from '../resp/reply.ts';
-import type { Job, JobCall, JobTransaction, JobWatch } from '../partition/job.ts';
+import type { Job, JobCall, JobTransaction, JobWatch, Unblocking } from '../partition/job.ts';
 import { KahunaError } from '../base/errors.ts';
 import type { DataCommand } from '../commands/define.ts';
 import { DATABASE_COUNT } from '../values/value.ts';
 
 const FLAG_RETRY = 1;
 const FLAG_TRANSACTION = 2;
+const FLAG_UNBLOCKED = 4;
+const FLAG_NO_TOUCH = 8;
 const NO_LIMIT = 0xffff_ffff;
 
 export interface DecodedRequest {
@@ -29,6 +31,8 @@ export interface DecodedRequest {
   readonly counter: number;
   readonly strand: number;
   readonly isRetry: boolean;
+  readonly isUnblocked: boolean;
+  readonly isNoTouch: boolean;
   readonly protocol: Protocol;
   /** Infinity = no limit. */
   readonly remainingMs: number;
@@ -46,7 +50,12 @@ export function writeRequest(
   writer.u64(to.term);
   writer.u64(job.counter);
   writer.u32(job.strand);
-  writer.u8((job.isRetry ? FLAG_RETRY : 0) | (transaction === null ? 0 : FLAG_TRANSACTION));
+  writer.u8(
+    (job.isRetry ? FLAG_RETRY : 0) |
+      (transaction === null ? 0 : FLAG_TRANSACTION) |
+      (job.isUnblocked ? FLAG_UNBLOCKED : 0) |
+      (job.isNoTouch ? FLAG_NO_TOUCH : 0),
+  );
   writer.u8(job.protocol);
   const remaining = Math.ceil(job.deadlineMs - to.nowMs);
   writer.u32(remaining >= NO_LIMIT ? NO_LIMIT : Math.max(0, remaining));
@@ -110,6 +119,8 @@ export function readRequest(payload: Uint8Array, commandOf: (name: string) => Da
     counter,
     strand,
     isRetry: (flags & FLAG_RETRY) !== 0,
+    isUnblocked: (flags & FLAG_UNBLOCKED) !== 0,
+    isNoTouch: (flags & FLAG_NO_TOUCH) !== 0,
     protocol,
     remainingMs: remaining === NO_LIMIT ? Number.POSITIVE_INFINITY : remaining,
     call: isTransaction ? null : (calls[0] ?? null),
@@ -173,6 +184,44 @@ export function writeAnswer(
   writer.u64(answer.term);
   writer.u64(answer.index);
   writer.bytes(answer.reply);
+}
+
+export interface DecodedUnblock {
+  readonly counter: number;
+  readonly how: Unblocking;
+}
+
+/** u64 counter | u8 (0 = as if its time were over, 1 = with an error). */
+export function writeUnblock(writer: ByteWriter, { counter, how }: DecodedUnblock): void {
+  writer.u64(counter);
+  writer.u8(how === 'error' ? 1 : 0);
+}
+
+export function readUnblock(payload: Uint8Array): DecodedUnblock {
+  const reader = new ByteReader(payload);
+  const counter = reader.u64();
+  const how = reader.u8() === 1 ? 'error' : 'timeout';
+  reader.expectEnd();
+  return { counter, how };
+}
+
+export interface DecodedUnblockAnswer {
+  readonly counter: number;
+  readonly wasWaiting: boolean;
+}
+
+/** u64 counter | u8 (1 = it waited for a key, and waits no more). */
+export function writeUnblockAnswer(writer: ByteWriter, { counter, wasWaiting }: DecodedUnblockAnswer): void {
+  writer.u64(counter);
+  writer.u8(wasWaiting ? 1 : 0);
+}
+
+export function readUnblockAnswer(payload: Uint8Array): DecodedUnblockAnswer {
+  const reader = new ByteReader(payload);
+  const counter = reader.u64();
+  const wasWaiting = reader.u8() === 1;
+  reader.expectEnd();
+  return { counter, wasWaiting };
 }
 
 export function readAnswer(payload: Uint8Array): DecodedAnswer {

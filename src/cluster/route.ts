@@ -37,6 +37,7 @@ export class EntryJob extends Job {
       counter: fields.counter,
     });
     this.work = work;
+    this.isNoTouch = work.isNoTouch;
     this.route = route;
   }
 

@@ -12,11 +12,11 @@ import { assert, mustExist } from '../base/assert.ts';
 import type { GroupId, LogIndex, NodeId, Term } from '../base/ids.ts';
 import type { Clock } from '../base/platform.ts';
 import { slotOfKey } from '../base/slots.ts';
-import type { Job, JobOwner } from '../partition/job.ts';
+import type { Job, JobOwner, Unblocking } from '../partition/job.ts';
 import { clusterDown, crossPartition, tryAgain, uncertain } from '../resp/errors.ts';
 import { type ErrorReply, EncodedReply, type Reply, ReplyError } from '../resp/reply.ts';
 import type { Call, Work } from './api.ts';
-import type { DecodedAnswer } from './request-codec.ts';
+import type { DecodedAnswer, DecodedUnblock, DecodedUnblockAnswer } from './request-codec.ts';
 import { EntryJob, Route } from './route.ts';
 import { partitionOfSlot, type Topology } from './topology.ts';
 
@@ -31,9 +31,22 @@ export interface RouterHost {
   /** Sends a request; false if there is no connection to the node. */
   sendRequest(to: NodeId, route: Route, job: EntryJob): boolean;
   sendCancel(to: NodeId, counter: number): void;
+  /** Ends the wait of a job on this node; false if it waits for no key. */
+  unblockHere(group: GroupId, job: Job, how: Unblocking): boolean;
+  /** Asks another node to end the wait of a job; `unblockAnswered` tells what came of it. */
+  sendUnblock(to: NodeId, what: DecodedUnblock): void;
   /** True if this node leads the group and takes requests. */
   isServingHere(group: GroupId): boolean;
   endOfTurn(callback: () => void): void;
+}
+
+interface PendingUnblock {
+  readonly job: EntryJob;
+  readonly sentTo: NodeId;
+  readonly sentTerm: Term;
+  /** Monotonic ms; past it nothing will be heard of it. */
+  readonly untilMs: number;
+  readonly resolve: (wasWaiting: boolean) => void;
 }
 
 export class Router implements JobOwner {
@@ -45,6 +58,8 @@ export class Router implements JobOwner {
   #strand = 0;
   /** Work of clients that may still be cancelled: what waits for a key. */
   readonly #blocking = new Map<Work, EntryJob>();
+  /** Jobs that another node was asked to unblock, by their count. */
+  readonly #unblocks = new Map<number, PendingUnblock>();
 
   constructor(topology: Topology, host: RouterHost) {
     this.#host = host;
@@ -94,6 +109,31 @@ export class Router implements JobOwner {
     const { route } = job;
     if (route.inflight.delete(job.counter)) this.#host.sendCancel(job.sentTo, job.counter);
     else this.#host.cancelHere(route.group, job);
+  }
+
+  /** See Cluster.unblock. A request that waits for a leader, not for a key, is left alone: it ends by itself. */
+  unblock(work: Work, how: Unblocking): Promise<boolean> {
+    const job = this.#blocking.get(work);
+    if (job === undefined || this.#unblocks.has(job.counter)) return Promise.resolve(false);
+    const { route, counter } = job;
+    if (!route.inflight.has(counter)) return Promise.resolve(this.#host.unblockHere(route.group, job, how));
+    return new Promise((resolve) => {
+      const untilMs = this.#host.clock.monotonicMs() + this.#host.commandTimeoutMs;
+      this.#unblocks.set(counter, { job, sentTo: job.sentTo, sentTerm: job.sentTerm, untilMs, resolve });
+      this.#host.sendUnblock(job.sentTo, { counter, how });
+    });
+  }
+
+  /** What came of the wish to unblock a job that waits at another node. */
+  unblockAnswered(from: NodeId, { counter, wasWaiting }: DecodedUnblockAnswer): void {
+    const pending = this.#unblocks.get(counter);
+    if (pending === undefined || pending.sentTo !== from) return;
+    this.#unblocks.delete(counter);
+    const { job } = pending;
+    // Meanwhile another leader may have it, which was asked nothing.
+    const isStillThere = job.sentTo === from && job.sentTerm === pending.sentTerm;
+    if (wasWaiting && isStillThere) job.isUnblocked = true;
+    pending.resolve(wasWaiting && isStillThere);
   }
 
   #dispatch(job: EntryJob): void {
@@ -246,6 +286,11 @@ export class Router implements JobOwner {
         this.#refuseHeld(route, now);
       }
       if (route.inflight.size > 0) this.#refuseInflight(route, now);
+    }
+    for (const [counter, pending] of this.#unblocks) {
+      if (pending.untilMs > now) continue;
+      this.#unblocks.delete(counter);
+      pending.resolve(false);
     }
   }
 

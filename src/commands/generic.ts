@@ -73,7 +73,7 @@ const touch = defineCommand({
   args: [many(key())],
   run: (view, args): Reply => {
     let count = 0;
-    while (args.remaining > 0) if (view.find(args.database, args.key()) !== undefined) count += 1;
+    while (args.remaining > 0) if (view.touch(args.database, args.key())) count += 1;
     return count;
   },
 });

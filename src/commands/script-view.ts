@@ -59,6 +59,10 @@ export class ScriptView implements View {
     return this.#view.find(space, name);
   }
 
+  touch(space: Space, name: string): boolean {
+    return this.#view.touch(space, name);
+  }
+
   peek(space: Space, name: string): KeyObject | undefined {
     return this.#view.peek(space, name);
   }

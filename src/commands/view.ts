@@ -31,10 +31,15 @@ export interface View {
   /** Protocol of the session that will read the reply. */
   readonly protocol: Protocol;
 
-  /** The live key, or undefined if absent or expired (an expired one is deleted by this call). */
+  /**
+   * The live key, or undefined if absent or expired (an expired one is deleted by this call). Counts as an access, unless
+   * the client asked for CLIENT NO-TOUCH.
+   */
   find(space: Space, key: string): KeyObject | undefined;
   /** Like `find`, without counting as an access (TTL, OBJECT, TYPE …: Redis's LOOKUP_NOTOUCH). */
   peek(space: Space, key: string): KeyObject | undefined;
+  /** Counts as an access to the key whatever CLIENT NO-TOUCH says; false if there is no live key. */
+  touch(space: Space, key: string): boolean;
   /** What WATCH remembers: changes whenever the key does, also from absent over present to absent. 0 is possible. */
   version(space: Space, key: string): Timestamp;
   /** Creates or replaces the key. `expiresAtMs` 0 = no expiry; a time not after `nowMs` deletes the key at once. */

@@ -29,18 +29,6 @@ export function mayWait(name: string): boolean {
   return Object.hasOwn(WAITING_TIMES, name.toLowerCase());
 }
 
-/** Commands whose answer to "it timed out" is a null array; the others answer null. */
-const NULL_ARRAY_COMMANDS: ReadonlySet<string> = new Set([
-  'blpop',
-  'brpop',
-  'bzpopmin',
-  'bzpopmax',
-  'blmpop',
-  'bzmpop',
-  'xread',
-  'xreadgroup',
-]);
-
 /** Milliseconds; 0 if it does not wait (or its arguments are wrong), Infinity if it waits without limit. */
 export function blockingWaitMs(entry: CommandEntry, argv: readonly Buffer[]): number {
   const where = WAITING_TIMES[entry.fullName];
@@ -50,10 +38,6 @@ export function blockingWaitMs(entry: CommandEntry, argv: readonly Buffer[]): nu
   const amount = Number(text);
   const isForEver = amount === 0 && !(where.in === 'option' && where.token === 'WAIT');
   return isForEver ? Number.POSITIVE_INFINITY : amount * (where.unit === 's' ? 1000 : 1);
-}
-
-export function timesOutWithNullArray(entry: CommandEntry): boolean {
-  return NULL_ARRAY_COMMANDS.has(entry.fullName);
 }
 
 function waitingText(where: WaitingTime, argv: readonly Buffer[]): string | undefined {

@@ -45,6 +45,7 @@ export abstract class ClusterSlot extends Slot implements Work {
   readonly bytes: number;
   /** The session's later commands wait for this one. */
   readonly isBarrier: boolean;
+  readonly isNoTouch: boolean;
 
   constructor(session: Session, entry: CommandEntry, argv: readonly Buffer[], waitMs: number) {
     super(session);
@@ -54,6 +55,7 @@ export abstract class ClusterSlot extends Slot implements Work {
     this.deadlineMs = session.nowMs + session.commandTimeoutMs + waitMs;
     this.bytes = session.requestBytes;
     this.isBarrier = waitMs > 0;
+    this.isNoTouch = session.isNoTouch;
   }
 
   abstract get call(): Call | null;
@@ -142,6 +144,7 @@ export class SideWork implements Work {
   readonly protocol: Protocol;
   readonly deadlineMs: number;
   readonly mark: WriteMark;
+  readonly isNoTouch: boolean;
   #done: ((reply: Reply) => void) | null;
 
   constructor(
@@ -154,6 +157,7 @@ export class SideWork implements Work {
     this.protocol = protocol;
     this.deadlineMs = session.context.platform.clock.monotonicMs() + session.commandTimeoutMs;
     this.mark = session.mark;
+    this.isNoTouch = session.isNoTouch;
     this.#done = done;
   }
 

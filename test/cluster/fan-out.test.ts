@@ -49,6 +49,7 @@ function workOf(calls: readonly { name: string; argv: readonly string[] }[], com
     },
     protocol: 2,
     deadlineMs: 9,
+    isNoTouch: false,
     mark: new WriteMark(),
     complete,
   };

@@ -43,6 +43,8 @@ const header = fc.record({
   strand: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
   protocol: fc.constantFrom(2 as const, 3 as const),
   isRetry: fc.boolean(),
+  isUnblocked: fc.boolean(),
+  isNoTouch: fc.boolean(),
   remainingMs: fc.oneof(fc.integer({ min: 0, max: 2 ** 31 }), fc.constant(Number.POSITIVE_INFINITY)),
 });
 
@@ -50,7 +52,7 @@ function encode(fields: {
   readonly header: typeof header extends fc.Arbitrary<infer T> ? T : never;
   readonly what: Pick<Job, 'call' | 'transaction'>;
 }): Uint8Array {
-  const { group, term, counter, strand, protocol, isRetry, remainingMs } = fields.header;
+  const { group, term, counter, strand, protocol, isRetry, isUnblocked, isNoTouch, remainingMs } = fields.header;
   const job = new Job({
     owner: { complete: () => undefined, retry: () => undefined },
     ...fields.what,
@@ -62,6 +64,8 @@ function encode(fields: {
     counter,
   });
   job.isRetry = isRetry;
+  job.isUnblocked = isUnblocked;
+  job.isNoTouch = isNoTouch;
   const writer = new ByteWriter(64);
   writeRequest(writer, job, { group, term, nowMs: 1_000 });
   return writer.finishCopy();
@@ -82,7 +86,17 @@ describe('request between nodes', () => {
 
   it('keeps nothing of the memory that it is read from', () => {
     const bytes = encode({
-      header: { group: 1, term: 1, counter: 1, strand: 1, protocol: 2, isRetry: false, remainingMs: 5 },
+      header: {
+        group: 1,
+        term: 1,
+        counter: 1,
+        strand: 1,
+        protocol: 2,
+        isRetry: false,
+        isUnblocked: false,
+        isNoTouch: false,
+        remainingMs: 5,
+      },
       what: {
         call: { command: row('GET'), database: 0, argv: [Buffer.from('GET'), Buffer.from('k')] },
         transaction: null,
@@ -120,7 +134,17 @@ describe('request between nodes', () => {
   });
 
   it('is refused if its entry node cannot have checked it', () => {
-    const fields = { group: 1, term: 1, counter: 1, strand: 1, protocol: 2, isRetry: false, remainingMs: 5 } as const;
+    const fields = {
+      group: 1,
+      term: 1,
+      counter: 1,
+      strand: 1,
+      protocol: 2,
+      isRetry: false,
+      isUnblocked: false,
+      isNoTouch: false,
+      remainingMs: 5,
+    } as const;
     const refused = (one: {
       readonly command: DataCommand;
       readonly database: number;
@@ -139,7 +163,17 @@ describe('request between nodes', () => {
   });
 
   it('is refused if it names a command that this version does not know', () => {
-    const fields = { group: 1, term: 1, counter: 1, strand: 1, protocol: 2, isRetry: false, remainingMs: 5 } as const;
+    const fields = {
+      group: 1,
+      term: 1,
+      counter: 1,
+      strand: 1,
+      protocol: 2,
+      isRetry: false,
+      isUnblocked: false,
+      isNoTouch: false,
+      remainingMs: 5,
+    } as const;
     const bytes = encode({
       header: fields,
       what: {

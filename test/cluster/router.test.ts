@@ -37,6 +37,7 @@ class World {
   readonly sent: Sent[] = [];
   readonly here: EntryJob[] = [];
   readonly cancelled: string[] = [];
+  readonly unblocked: string[] = [];
   readonly replies: string[] = [];
   readonly reachable = new Set<NodeId>([2, 3]);
   isServingHere = false;
@@ -60,6 +61,11 @@ class World {
         return true;
       },
       sendCancel: (to, counter) => this.cancelled.push(`${to} ${counter}`),
+      unblockHere: (_, job, how) => {
+        this.unblocked.push(`here ${job.counter} ${how}`);
+        return true;
+      },
+      sendUnblock: (to, { counter, how }) => this.unblocked.push(`${to} ${counter} ${how}`),
       isServingHere: () => this.isServingHere,
       endOfTurn: (callback) => this.#due.push(callback),
     });
@@ -70,6 +76,7 @@ class World {
       call: { command: row(name), argv: (CALLS[name] ?? []).map((word) => Buffer.from(word)), database: 0 },
       transaction: null,
       protocol: 2,
+      isNoTouch: false,
       deadlineMs: this.nowMs + TIMEOUT_MS,
       mark: this.mark,
       complete: (reply) => this.replies.push(`${text}: ${told(reply)}`),
@@ -253,6 +260,60 @@ describe('router', () => {
     assert.deepEqual(world.replies, []);
   });
 
+  it('ends the wait of a command on this node at once', async () => {
+    const world = new World();
+    world.isServingHere = true;
+    world.router.leaderServes(GROUP, SELF, 1);
+    const work = world.submit('KAHUNA.LOCK|ACQUIRE');
+    assert.equal(await world.router.unblock(work, 'error'), true);
+    assert.deepEqual(world.unblocked, ['here 1 error']);
+    assert.equal(await world.router.unblock(world.submit('GET'), 'error'), false, 'what cannot wait is left alone');
+  });
+
+  it('asks the node that a waiting command was sent to, and believes that node alone', async () => {
+    const world = new World();
+    world.router.leaderServes(GROUP, 2, 1);
+    const work = world.submit('KAHUNA.LOCK|ACQUIRE');
+    const asked = world.router.unblock(work, 'timeout');
+    assert.equal(await world.router.unblock(work, 'timeout'), false, 'it was asked for already');
+    assert.deepEqual(world.unblocked, ['2 1 timeout']);
+    world.router.unblockAnswered(3, { counter: 1, wasWaiting: true });
+    world.router.unblockAnswered(2, { counter: 1, wasWaiting: true });
+    assert.equal(await asked, true);
+  });
+
+  it('tells the next leader that a command waits no more', async () => {
+    const world = new World();
+    world.router.leaderServes(GROUP, 2, 1);
+    const asked = world.router.unblock(world.submit('KAHUNA.LOCK|ACQUIRE'), 'timeout');
+    world.router.unblockAnswered(2, { counter: 1, wasWaiting: true });
+    assert.equal(await asked, true);
+    world.sent.length = 0;
+    world.router.leaderServes(GROUP, 3, 2);
+    assert.deepEqual(
+      world.sent.map(({ to, job }) => [to, job.isUnblocked]),
+      [[3, true]],
+    );
+  });
+
+  it('does not claim to have ended a wait that went on at the next leader', async () => {
+    const world = new World();
+    world.router.leaderServes(GROUP, 2, 1);
+    const asked = world.router.unblock(world.submit('KAHUNA.LOCK|ACQUIRE'), 'error');
+    world.router.leaderServes(GROUP, 3, 2);
+    world.router.unblockAnswered(2, { counter: 1, wasWaiting: true });
+    assert.equal(await asked, false);
+    assert.equal(world.sent.at(-1)?.job.isUnblocked, false);
+  });
+
+  it('gives up when nothing is heard of a wait that was to end', async () => {
+    const world = new World();
+    world.router.leaderServes(GROUP, 2, 1);
+    const asked = world.router.unblock(world.submit('KAHUNA.LOCK|ACQUIRE'), 'error');
+    world.pass(TIMEOUT_MS);
+    assert.equal(await asked, false);
+  });
+
   it('refuses keys of several partitions', () => {
     const members = [{ name: 'a', host: 'a', port: 1 }];
     const topology = buildTopology({ members, selfName: 'a', partitions: 4, replicationFactor: 1 });
@@ -266,6 +327,8 @@ describe('router', () => {
       cancelHere: () => undefined,
       sendRequest: () => assert.fail('it is sent nowhere'),
       sendCancel: () => undefined,
+      unblockHere: () => false,
+      sendUnblock: () => undefined,
       isServingHere: () => true,
       endOfTurn: () => undefined,
     });
@@ -274,6 +337,7 @@ describe('router', () => {
       call: { command: row('MGET'), argv, database: 0 },
       transaction: null,
       protocol: 2,
+      isNoTouch: false,
       deadlineMs: 100,
       mark: new WriteMark(),
       complete: (reply) => replies.push(told(reply)),

@@ -17,7 +17,8 @@ import type {
 import { createHash } from 'node:crypto';
 import type { DataCommand } from '../../src/commands/define.ts';
 import { encodeReply } from '../../src/resp/encode.ts';
-import { EncodedReply, type Reply, ReplyError } from '../../src/resp/reply.ts';
+import { UNBLOCKED } from '../../src/resp/errors.ts';
+import { EncodedReply, NULL_ARRAY, type Reply, ReplyError } from '../../src/resp/reply.ts';
 
 /** What the fake commands see instead of a view. */
 export interface MemoryKeyspace {
@@ -140,11 +141,11 @@ export class MemoryCluster implements Cluster {
     if (parked !== -1) this.parked.splice(parked, 1);
   }
 
-  unblock(work: Work, reply: Reply): Promise<boolean> {
+  unblock(work: Work, how: 'timeout' | 'error'): Promise<boolean> {
     const parked = this.parked.indexOf(work);
     if (parked === -1) return Promise.resolve(false);
     this.parked.splice(parked, 1);
-    work.complete(reply);
+    work.complete(how === 'error' ? UNBLOCKED : NULL_ARRAY);
     return Promise.resolve(true);
   }
 

@@ -100,6 +100,10 @@ export class MemoryView implements View {
     return this.#track(space, key, handedOut);
   }
 
+  touch(space: Space, key: string): boolean {
+    return this.find(space, key) !== undefined;
+  }
+
   peek(space: Space, key: string): KeyObject | undefined {
     const stored = this.#live(space, key);
     return stored === undefined ? undefined : this.#track(space, key, new StoredKey(stored));

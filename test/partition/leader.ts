@@ -49,6 +49,8 @@ export interface JobFields {
   readonly strand?: number;
   readonly counter?: number;
   readonly isRetry?: boolean;
+  readonly isUnblocked?: boolean;
+  readonly isNoTouch?: boolean;
   readonly deadlineMs?: number;
 }
 
@@ -216,6 +218,8 @@ export class TestLeader implements TenureHost {
       counter: fields.counter ?? this.#counter,
     });
     job.isRetry = fields.isRetry ?? false;
+    job.isUnblocked = fields.isUnblocked ?? false;
+    job.isNoTouch = fields.isNoTouch ?? false;
     this.#names.set(job, name);
     this.tenure.submit(job);
     return job;

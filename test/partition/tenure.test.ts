@@ -171,6 +171,62 @@ describe('tenure', () => {
       assert.deepEqual(leader.answers, ['holder: :1', 'a: $-1']);
     });
 
+    it('ends from outside as if its time were over, and lets go on what was held behind', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('holder', HOLD);
+      const a = leader.submit('a', wait('a'), { strand: 5 });
+      leader.submit('behind', ['SET', 'k', 'v'], { strand: 5 });
+      await leader.settle();
+      assert.equal(leader.tenure.unblock(a, 'timeout'), true);
+      await leader.settle();
+      assert.equal(leader.tenure.unblock(a, 'timeout'), false, 'it waits no more');
+      leader.submit('release', release('holder'));
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['holder: :1', 'a: $-1', 'behind: +OK', 'release: :1']);
+    });
+
+    it('ends from outside with an error', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('holder', HOLD);
+      const a = leader.submit('a', wait('a'), { strand: 5 });
+      leader.submit('behind', ['SET', 'k', 'v'], { strand: 5 });
+      await leader.settle();
+      assert.equal(leader.tenure.unblock(a, 'error'), true);
+      leader.submit('release', release('holder'));
+      await leader.settle();
+      assert.deepEqual(leader.answers, [
+        'holder: :1',
+        'a: -UNBLOCKED client unblocked via CLIENT UNBLOCK',
+        'behind: +OK',
+        'release: :1',
+      ]);
+    });
+
+    it('waits no more after a repetition that says so', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('holder', HOLD);
+      await leader.settle();
+      leader.submit('a', wait('a'), { isRetry: true, isUnblocked: true });
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['holder: :1', 'a: $-1']);
+    });
+
+    it('is refused once if writes are refused when it is woken, and holds nobody up', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('holder', HOLD);
+      leader.submit('a', wait('a', 100), { strand: 5 });
+      leader.submit('behind', ['GET', 'k'], { strand: 5 });
+      await leader.settle();
+      leader.isBackedUp = true;
+      leader.pass(100);
+      leader.pass(100);
+      await leader.settle();
+      assert.deepEqual(
+        leader.answers.map((answer) => answer.split(' ').slice(0, 2).join(' ')),
+        ['holder: :1', 'a: -TRYAGAIN', 'behind: $-1'],
+      );
+    });
+
     it('serves a waiter when the lease of the holder ends, once', async () => {
       const leader = await TestLeader.create();
       leader.submit('holder', wait('holder', 0, 100));
@@ -181,6 +237,32 @@ describe('tenure', () => {
       await leader.settle();
       assert.deepEqual(leader.answers, ['holder: :1', 'a: :2']);
       assert.equal(leader.entries.length, 2);
+    });
+  });
+
+  describe('accesses', () => {
+    /** Minutes for which the key is idle, a minute later. */
+    const idle = async (leader: TestLeader): Promise<number> => {
+      leader.nowMs += 60_000;
+      leader.tenure.closeBatch();
+      const seconds = await leader.ask('OBJECT', 'IDLETIME', 'k');
+      return Math.round(Number(seconds.slice(1)) / 60);
+    };
+
+    it('are not counted for clients that asked for that, except by TOUCH', async () => {
+      const leader = await TestLeader.create();
+      await leader.ask('SET', 'k', 'v');
+      assert.equal(await idle(leader), 1);
+      leader.submit('get', ['GET', 'k'], { isNoTouch: true });
+      await leader.settle();
+      assert.equal(await idle(leader), 2);
+      leader.submit('get', ['GET', 'k']);
+      await leader.settle();
+      assert.equal(await idle(leader), 1);
+      leader.submit('touch', ['TOUCH', 'k', 'absent'], { isNoTouch: true });
+      await leader.settle();
+      assert.equal(leader.answers.at(-1), 'touch: :1');
+      assert.equal(await idle(leader), 1);
     });
   });
 

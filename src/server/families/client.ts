@@ -10,7 +10,6 @@ import {
   NEGATIVE_TIMEOUT,
   NO_SUCH_CLIENT,
   SYNTAX_ERROR,
-  UNBLOCKED,
   clientAttributeInvalid,
   clientAttributeUnknown,
   fail,
@@ -19,10 +18,9 @@ import {
   unknownClientType,
   unknownSubcommandOrArity,
 } from '../../resp/errors.ts';
-import { MapReply, NULL_ARRAY, OK, SetReply, VerbatimReply } from '../../resp/reply.ts';
+import { MapReply, OK, SetReply, VerbatimReply } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
 import { isKeyword, maybeInteger, mustIntegerAt, textAt, upperAt } from '../arguments.ts';
-import { timesOutWithNullArray } from '../blocking.ts';
 import { describeClient } from '../client-line.ts';
 import { DEFAULT_USER } from '../credentials.ts';
 import { CLIENT_TEXT_BYTES_MAX } from '../limits.ts';
@@ -448,9 +446,8 @@ const unblock = sessionCommand({
 function unblockClient(session: Session, clientId: number, isError: boolean): Reply | Promise<Reply> {
   const { clients, cluster } = session.context;
   const work = clients.get(clientId)?.blockedWork ?? null;
-  if (work === null || cluster.unblock === undefined) return 0;
-  const timedOut = timesOutWithNullArray(work.entry) ? NULL_ARRAY : null;
-  return cluster.unblock(work, isError ? UNBLOCKED : timedOut).then((wasParked) => (wasParked ? 1 : 0));
+  if (work === null) return 0;
+  return cluster.unblock(work, isError ? 'error' : 'timeout').then((wasWaiting) => (wasWaiting ? 1 : 0));
 }
 
 const help = sessionCommand({
