@@ -10,19 +10,20 @@
  * - Nothing is evaluated before the first entry of the own term is in LevelDB: until then resident objects could miss
  *   what an earlier leader committed (thesis §6.4 asks for its commit; LevelDB is where evaluation reads from).
  */
-import { assert, mustExist } from '../base/assert.ts';
+import { assert } from '../base/assert.ts';
 import { msOfTimestamp } from '../base/hlc.ts';
 import type { GroupId, LogIndex, NodeId, Term } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import type { Clock, Random, Timers } from '../base/platform.ts';
 import type { RaftCore } from '../raft/core.ts';
-import { type ConfState, ENTRY_TYPES, type Entry, MESSAGE_TYPES, type Message, type Ready } from '../raft/types.ts';
+import { type ConfState, type Entry, MESSAGE_TYPES, type Message, type Ready } from '../raft/types.ts';
 import type { DataStore, RecordRange } from '../storage/data/types.ts';
 import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
 import { Applier } from './applier.ts';
-import { answersOf, decodeAnswers, decodeHeader, type RecordedAnswer } from './entry-format.ts';
+import type { RecordedAnswer } from './entry-format.ts';
 import type { Job, Unblocking } from './job.ts';
 import { INFLIGHT_BATCHES_MAX, LOG_BYTES_MAX, UNAPPLIED_BYTES_MAX } from './limits.ts';
+import { LogWindow, type LogWindowHost } from './log-window.ts';
 import { encodePartitionState, type PartitionState } from './partition-state.ts';
 import { PartitionTime } from './partition-time.ts';
 import { partitionRange } from './ranges.ts';
@@ -31,9 +32,6 @@ import type { RequestLedger } from './request-ledger.ts';
 import type { MemoryBudget } from './resident.ts';
 import type { Scanner } from './scanner.ts';
 import { Tenure, type TenureHost } from './tenure.ts';
-
-/** Resolution of the timeline; the request window is longer by more than this. */
-const TIMELINE_STEP_MS = 250;
 
 /** What a replica needs of the node around it. */
 export interface ReplicaHost {
@@ -78,7 +76,7 @@ export interface ReplicaOptions {
   readonly applied: { readonly index: LogIndex; readonly term: Term; readonly state: PartitionState };
 }
 
-export class Replica implements TenureHost {
+export class Replica implements TenureHost, LogWindowHost {
   readonly group: GroupId;
   readonly core: RaftCore;
   readonly reader: RecordReader;
@@ -87,6 +85,8 @@ export class Replica implements TenureHost {
   readonly slots: { readonly first: number; readonly last: number };
   readonly commandTimeoutMs: number;
   readonly applier: Applier;
+  readonly requestWindowMs: number;
+  readonly #window: LogWindow;
   readonly #host: ReplicaHost;
   readonly #options: ReplicaOptions;
   #tenure: Tenure | null = null;
@@ -97,18 +97,7 @@ export class Replica implements TenureHost {
   #leader: NodeId = 0;
   #term: Term;
   #leaseUntilMs = 0;
-  #checkpoint: { readonly index: LogIndex; readonly term: Term };
-  #notedIndex: LogIndex = 0;
-  #appendedBytes = 0;
-  #checkpointedBytes = 0;
-  /**
-   * When entries were appended here, on the monotonic clock, one every TIMELINE_STEP_MS: finds those whose answers may
-   * still be asked for. An entry is never younger than its request, and after a restart all count as new.
-   */
-  #timeline: { readonly appendedMs: number; readonly index: LogIndex }[] = [];
   #isTransferring = false;
-  /** Monotonic ms of the start or of the last snapshot: the carried answers are no younger. */
-  #carriedSinceMs: number;
 
   constructor(
     host: ReplicaHost,
@@ -123,12 +112,11 @@ export class Replica implements TenureHost {
     this.scanner = options.scanner;
     this.slots = options.slots;
     this.commandTimeoutMs = options.commandTimeoutMs;
+    this.requestWindowMs = options.requestWindowMs;
     this.time = new PartitionTime(host.clock);
     this.time.logged(options.applied.state.timeMs);
     this.time.logged(msOfTimestamp(options.applied.state.lastTimestamp));
     this.#term = options.core.term;
-    this.#carriedSinceMs = host.clock.monotonicMs();
-    this.#checkpoint = checkpoint;
     this.applier = new Applier({
       timers: host.timers,
       group: options.group,
@@ -138,7 +126,7 @@ export class Replica implements TenureHost {
       term: options.applied.term,
       state: options.applied.state,
     });
-    this.#noteAllEntries();
+    this.#window = new LogWindow(this, checkpoint);
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -214,28 +202,17 @@ export class Replica implements TenureHost {
   }
 
   fillLedger(ledger: RequestLedger): void {
-    for (const answer of this.#carriedAnswers()) ledger.add(answer, 0);
-    for (let index = this.#windowStart(); index <= this.core.lastIndex; index++) {
-      const { type, data } = this.#entry(index);
-      if (type === ENTRY_TYPES.normal && data.length > 0) ledger.addAll(data, answersOf(data), index);
-    }
+    this.#window.fillLedger(ledger);
   }
 
-  /** What the last snapshot brought along, for as long as it may still be asked for: later ones need not pass it on. */
-  #carriedAnswers(): readonly RecordedAnswer[] {
-    const ageMs = this.#host.clock.monotonicMs() - this.#carriedSinceMs;
-    return ageMs > this.#options.requestWindowMs ? [] : this.reader.carriedAnswers(this.group);
+  // LogWindowHost
+
+  get raftLog(): RaftLog {
+    return this.#host.raftLog;
   }
 
-  /** First entry whose answers may still be asked for. */
-  #windowStart(): LogIndex {
-    const keepFromMs = this.#host.clock.monotonicMs() - this.#options.requestWindowMs;
-    let start = this.core.firstIndex;
-    for (const { appendedMs, index } of this.#timeline) {
-      if (appendedMs >= keepFromMs) break;
-      start = Math.max(start, index);
-    }
-    return start;
+  get keepBytes(): number {
+    return this.isSoleVoter ? 0 : this.#options.logMemoryBytes;
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -364,8 +341,7 @@ export class Replica implements TenureHost {
   #stage(ready: Ready): void {
     const { raftLog } = this.#host;
     if (ready.entries.length > 0) {
-      if ((ready.entries[0]?.index ?? 0) <= this.#notedIndex) this.#noteAllEntries();
-      else for (const entry of ready.entries) this.#noteEntry(entry);
+      this.#window.append(ready.entries);
       raftLog.stageEntries(this.group, ready.entries);
     }
     if (ready.hardState !== null) raftLog.stageHardState(this.group, ready.hardState);
@@ -477,31 +453,6 @@ export class Replica implements TenureHost {
   // -------------------------------------------------------------------------------------------------------------
   // The log's length
 
-  #entry(index: LogIndex): Entry {
-    return mustExist(this.core.entry(index), `entry ${index} is in memory`);
-  }
-
-  #noteEntry(entry: Entry): void {
-    this.#notedIndex = entry.index;
-    this.#appendedBytes += entry.data.length;
-    if (entry.type !== ENTRY_TYPES.normal || entry.data.length === 0) return;
-    const { timeMs } = decodeHeader(entry.data);
-    this.time.logged(timeMs);
-    const appendedMs = this.#host.clock.monotonicMs();
-    const last = this.#timeline.at(-1);
-    if (last === undefined || appendedMs - last.appendedMs >= TIMELINE_STEP_MS) {
-      this.#timeline.push({ appendedMs, index: entry.index });
-    }
-  }
-
-  /** At start, and when a new leader has replaced the end of the log. */
-  #noteAllEntries(): void {
-    this.#timeline = [];
-    for (let index = this.core.firstIndex; index <= this.core.lastIndex; index++) {
-      this.#noteEntry(this.#entry(index));
-    }
-  }
-
   /** What LevelDB holds now, for a checkpoint that becomes valid once LevelDB was synced. */
   checkpointCandidate(): LogCheckpoint {
     const { index, term, state } = this.applier;
@@ -509,50 +460,27 @@ export class Replica implements TenureHost {
   }
 
   get checkpointIndex(): LogIndex {
-    return this.#checkpoint.index;
-  }
-
-  /** The data store was synced after `checkpoint` was taken: the log may start there, but keeps recent answers. */
-  checkpointed(checkpoint: LogCheckpoint): void {
-    this.#host.raftLog.stageCheckpoint(this.group, checkpoint);
-    this.#checkpoint = checkpoint;
-    this.#checkpointedBytes = this.#appendedBytes;
-    this.compact();
+    return this.#window.checkpointIndex;
   }
 
   /** Bytes of entries that came after the last checkpoint. */
   get uncheckpointedBytes(): number {
-    return this.#appendedBytes - this.#checkpointedBytes;
+    return this.#window.uncheckpointedBytes;
   }
 
-  /** Drops entries that neither replay, nor a repeated request, nor a follower that was away for a moment can need. */
+  checkpointed(checkpoint: LogCheckpoint): void {
+    if (this.#window.checkpointed(checkpoint)) this.#host.wake(this);
+  }
+
   compact(): void {
-    const keepBytes = this.isSoleVoter ? 0 : this.#options.logMemoryBytes;
-    if (this.core.logBytes <= keepBytes) return;
-    const upTo = Math.min(this.#checkpoint.index, this.applier.index, this.#windowStart() - 1);
-    // Half of what is kept goes at once, so that compaction is rare.
-    let excess = this.core.logBytes - keepBytes / 2;
-    let last = this.core.firstIndex - 1;
-    while (last < upTo && excess > 0) {
-      last++;
-      excess -= this.#entry(last).data.length;
-    }
-    if (last < this.core.firstIndex) return;
-    const term = this.core.termAt(last);
-    this.core.compact(last);
-    this.#host.raftLog.stageCompaction(this.group, { index: last, term });
-    this.#timeline = this.#timeline.filter(({ index }, i) => index > last || i === this.#timeline.length - 1);
-    this.#host.wake(this);
+    if (this.#window.compact()) this.#host.wake(this);
   }
 
   /** A snapshot took the place of the data: the log follows, then the core learns of it. */
   installed(checkpoint: LogCheckpoint, state: PartitionState, done: () => void): void {
     this.#host.raftLog.stageReset(this.group, checkpoint);
     this.#host.flushed(() => {
-      this.#checkpoint = checkpoint;
-      this.#timeline = [];
-      this.#notedIndex = 0;
-      this.#carriedSinceMs = this.#host.clock.monotonicMs();
+      this.#window.installed(checkpoint);
       this.time.logged(state.timeMs);
       this.core.snapshotInstalled(checkpoint.index);
       this.applier.resume(checkpoint.index, checkpoint.term, state);
@@ -564,11 +492,6 @@ export class Replica implements TenureHost {
 
   /** Answers that a repeated request may still ask for, in entries up to `index`. */
   answersUpTo(index: LogIndex): readonly RecordedAnswer[] {
-    const answers = [...this.#carriedAnswers()];
-    for (let at = this.#windowStart(); at <= index; at++) {
-      const entry = this.#entry(at);
-      if (entry.type === ENTRY_TYPES.normal && entry.data.length > 0) answers.push(...decodeAnswers(entry.data));
-    }
-    return answers;
+    return this.#window.answersUpTo(index);
   }
 }
