@@ -2,10 +2,11 @@
  * Sends a partition's state to a node whose log is too far behind, and installs what others send.
  *
  * The sender reads its range at an explicit LevelDB snapshot and writes no faster than the connection takes it. The
- * receiver stages the stream (snapshot-stage.ts) and lets its Raft core decide only when it is whole; the core hands the
- * snapshot back through its Ready, and then it is installed.
+ * receiver checks and stages the stream (snapshot-reception.ts) and lets its Raft core decide only when it is whole; the core
+ * hands the snapshot back through its Ready, and then it is installed.
  */
 import { assert } from '../base/assert.ts';
+import { KahunaError } from '../base/errors.ts';
 import type { GroupId, NodeId } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import type { Platform } from '../base/platform.ts';
@@ -17,30 +18,23 @@ import type { Replica } from '../partition/replica.ts';
 import { decodeMessage, encodeMessage } from '../raft/codec.ts';
 import type { Message } from '../raft/types.ts';
 import { WireWriter } from '../raft/wire.ts';
+import { recordKeyLength } from '../storage/data/keys.ts';
 import { sealRecord } from '../storage/data/records.ts';
 import type { DataStore } from '../storage/data/types.ts';
+import { checkRawRecord } from '../storage/data/versions.ts';
 import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
 import type { Channel } from '../transport/channel.ts';
-import { KEEP_ALIVE_KIND } from '../transport/frames.ts';
 import type { Transport } from '../transport/transport.ts';
 import { MESSAGE_KINDS } from './message-kinds.ts';
 import { Pulse } from './pulse.ts';
-import {
-  decodeEnd,
-  decodeHeader,
-  encodeEnd,
-  encodeHeader,
-  type SnapshotHeader,
-  writeRecords,
-} from './snapshot-format.ts';
+import { encodeEnd, encodeHeader, type SnapshotHeader, writeRecords } from './snapshot-format.ts';
+import { SnapshotReception } from './snapshot-reception.ts';
 import { SnapshotStage, type StagedSnapshot } from './snapshot-stage.ts';
 
 const RECORDS_PER_MESSAGE = 2_000;
 const BYTES_PER_MESSAGE = 1024 * 1024;
 /** Unsent bytes at which the sender waits for the connection. */
 const UNSENT_BYTES_MAX = 4 * 1024 * 1024;
-/** Received messages that wait for the disk before the receiver stops reading. */
-const UNSTAGED_MESSAGES_MAX = 4;
 
 export interface SnapshotsOptions {
   readonly platform: Platform;
@@ -57,6 +51,7 @@ export class Snapshots {
   readonly #sending = new Set<string>();
   /** Receivers whose whole snapshot waits for the core's decision, by group. */
   readonly #offered = new Map<GroupId, (isInstalled: boolean) => void>();
+  /** Groups whose stage belongs to a reception. */
   readonly #receiving = new Set<GroupId>();
   readonly #installing = new Set<GroupId>();
   readonly #channels = new Set<Channel>();
@@ -79,6 +74,8 @@ export class Snapshots {
       },
       (error: unknown) => {
         const text = error instanceof Error ? error.message : String(error);
+        // Only what is read here can be damaged: a replica that knows itself wrong does not go on, as with any other read.
+        if (isDamage(error) && !this.#isClosed) this.#options.platform.process.fatal('dataDamaged', text, error);
         this.#options.log.warn('snapshot not delivered', { group: replica.group, to: message.to, error: text });
         this.#sent(replica, message.to, false);
       },
@@ -121,6 +118,7 @@ export class Snapshots {
           for (;;) {
             const records = await iterator.next(RECORDS_PER_MESSAGE, BYTES_PER_MESSAGE);
             if (records.length === 0) break;
+            for (const record of records) checkRawRecord(record, recordKeyLength(record.key));
             recordCount += records.length;
             partCount++;
             await sender.send(MESSAGE_KINDS.snapshotRecords, (writer) => {
@@ -149,97 +147,50 @@ export class Snapshots {
 
   receive(from: NodeId, channel: Channel): void {
     this.#channels.add(channel);
-    const pulse = new Pulse(channel, this.#options.platform);
-    const waiting: { readonly kind: number; readonly payload: Buffer }[] = [];
-    let isWorking = false;
-    let receiver: Receiver | null = null;
-    const work = async (): Promise<void> => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-        if (waiting.length < UNSTAGED_MESSAGES_MAX) {
-          channel.resume();
-          pulse.isDeaf = false;
-        }
-        if (next.kind === MESSAGE_KINDS.snapshotHeader && receiver === null) {
-          receiver = await this.#beginReceiving(next.payload);
-          if (receiver === null) {
-            this.#answer(channel, false);
-            return;
-          }
-        } else if (next.kind === MESSAGE_KINDS.snapshotRecords && receiver !== null) {
-          await receiver.add(next.payload);
-        } else if (next.kind === MESSAGE_KINDS.snapshotEnd && receiver !== null) {
-          await receiver.complete(next.payload);
-          this.#answer(channel, await this.#offer(receiver.header));
-        } else {
-          throw new Error(`message kind ${next.kind} does not belong into a snapshot`);
-        }
-      }
-    };
-    const pump = (): void => {
-      if (isWorking) return;
-      isWorking = true;
-      work().then(
-        () => {
-          isWorking = false;
-          if (waiting.length > 0) pump();
-        },
-        (error: unknown) => {
-          const text = error instanceof Error ? error.message : String(error);
-          this.#options.log.warn('snapshot not received', { from, error: text });
-          channel.close();
-        },
-      );
-    };
+    const reception = new SnapshotReception(from, channel, new Pulse(channel, this.#options.platform), {
+      claim: (group) => this.#claim(group),
+      release: (group) => {
+        this.#receiving.delete(group);
+      },
+      offer: (group, message) => this.#offer(group, message),
+      failed: (error) => {
+        const text = error instanceof Error ? error.message : String(error);
+        this.#options.log.warn('snapshot not received', { from, error: text });
+      },
+    });
     channel.attach({
       message: (kind, payload) => {
-        pulse.heard();
-        if (kind === KEEP_ALIVE_KIND) return;
-        waiting.push({ kind, payload: Buffer.from(payload) });
-        if (waiting.length >= UNSTAGED_MESSAGES_MAX) {
-          channel.pause();
-          pulse.isDeaf = true;
-        }
-        pump();
+        reception.message(kind, payload);
       },
       closed: () => {
-        pulse.stop();
         this.#channels.delete(channel);
-        if (receiver !== null) this.#receiving.delete(receiver.header.group);
+        reception.closed();
       },
       drained: () => undefined,
     });
   }
 
-  async #beginReceiving(payload: Uint8Array): Promise<Receiver | null> {
-    const header = decodeHeader(payload);
-    if (this.#receiving.has(header.group) || !this.#options.engine().replicas.has(header.group)) return null;
-    this.#receiving.add(header.group);
-    const stage = this.#stage(header.group);
-    await stage.begin();
-    return new Receiver(stage, header, payload);
+  #claim(group: GroupId): { readonly stage: SnapshotStage; readonly slots: Replica['slots'] } | null {
+    const replica = this.#options.engine().replicas.get(group);
+    if (replica === undefined || this.#receiving.has(group) || this.#installing.has(group)) return null;
+    this.#receiving.add(group);
+    return { stage: this.#stage(group), slots: replica.slots };
   }
 
   /** Gives the Raft message to the core; resolves when the snapshot is installed, or when the core did not want it. */
-  #offer(header: SnapshotHeader): Promise<boolean> {
-    const replica = this.#options.engine().replicas.get(header.group);
+  #offer(group: GroupId, message: Message): Promise<boolean> {
+    const replica = this.#options.engine().replicas.get(group);
     if (replica === undefined) return Promise.resolve(false);
     return new Promise<boolean>((resolve) => {
-      this.#offered.get(header.group)?.(false);
-      this.#offered.set(header.group, resolve);
-      replica.step(decodeMessage(header.message));
+      this.#offered.set(group, resolve);
+      replica.step(message);
       // The core decides in the turn that follows; if it has not taken the snapshot by then, it never will.
       this.#options.platform.timers.after(DECISION_MS, () => {
-        if (this.#offered.get(header.group) !== resolve || this.#installing.has(header.group)) return;
-        this.#offered.delete(header.group);
+        if (this.#offered.get(group) !== resolve || this.#installing.has(group)) return;
+        this.#offered.delete(group);
         resolve(false);
       });
     });
-  }
-
-  #answer(channel: Channel, isInstalled: boolean): void {
-    channel.begin(MESSAGE_KINDS.snapshotResult).u8(isInstalled ? 1 : 0);
-    channel.end();
-    channel.flush();
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -252,7 +203,6 @@ export class Snapshots {
     this.#install(replica).then(
       () => {
         this.#installing.delete(group);
-        this.#receiving.delete(group);
         this.#offered.get(group)?.(true);
         this.#offered.delete(group);
       },
@@ -342,34 +292,6 @@ export class Snapshots {
 /** How long a staged snapshot waits for the core's decision, in ms. */
 const DECISION_MS = 1_000;
 
-class Receiver {
-  readonly header: SnapshotHeader;
-  readonly #stage: SnapshotStage;
-  readonly #encodedHeader: Uint8Array;
-  #partCount = 0;
-  #recordCount = 0;
-
-  constructor(stage: SnapshotStage, header: SnapshotHeader, encodedHeader: Uint8Array) {
-    this.#stage = stage;
-    this.header = header;
-    this.#encodedHeader = encodedHeader;
-  }
-
-  async add(payload: Buffer): Promise<void> {
-    this.#recordCount += payload.readUInt32LE(0);
-    await this.#stage.addPart(this.#partCount, payload);
-    this.#partCount++;
-  }
-
-  async complete(payload: Uint8Array): Promise<void> {
-    const end = decodeEnd(payload);
-    if (end.partCount !== this.#partCount || end.recordCount !== this.#recordCount) {
-      throw new Error(`a snapshot of ${end.recordCount} records ended after ${this.#recordCount}`);
-    }
-    await this.#stage.complete(this.#encodedHeader, end);
-  }
-}
-
 class Sender {
   readonly #channel: Channel;
   #wake: (() => void) | null = null;
@@ -421,6 +343,10 @@ class Sender {
     }
     if (this.#error !== null && this.#result === null) throw this.#error;
   }
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof KahunaError && error.code === 'DATA_DAMAGED';
 }
 
 function encodedMessage(message: Message): Uint8Array {
