@@ -22,7 +22,6 @@ export const WRONG_TYPE = error('WRONGTYPE Operation against a key holding the w
 export const SYNTAX_ERROR = error('ERR syntax error');
 export const NOT_AN_INTEGER = error('ERR value is not an integer or out of range');
 export const NOT_A_FLOAT = error('ERR value is not a valid float');
-export const OUT_OF_RANGE = error('ERR value is out of range');
 export const MUST_BE_POSITIVE = error('ERR value is out of range, must be positive');
 export const INDEX_OUT_OF_RANGE = error('ERR index out of range');
 export const NO_SUCH_KEY = error('ERR no such key');
@@ -34,6 +33,7 @@ export const INVALID_CURSOR = error('ERR invalid cursor');
 export const INVALID_TIMEOUT = error('ERR timeout is not an integer or out of range');
 export const INVALID_FLOAT_TIMEOUT = error('ERR timeout is not a float or out of range');
 export const NEGATIVE_TIMEOUT = error('ERR timeout is negative');
+export const TIMEOUT_OUT_OF_RANGE = error('ERR timeout is out of range');
 
 /** `value is out of range, value must between lowest and highest` (Redis's grammar). */
 export const rangeError = (lowest: number | bigint, highest: number | bigint): ErrorReply =>
@@ -237,18 +237,11 @@ export const UNBLOCKED = error('UNBLOCKED client unblocked via CLIENT UNBLOCK');
 export const CLIENT_CACHING_NOT_TRACKING = error(
   'ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled',
 );
-export const CLIENT_CACHING_YES = error('ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.');
-export const CLIENT_CACHING_NO = error('ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.');
+export const TRACKING_REDIRECT_TWICE = error('ERR A client can only redirect to a single other client');
 export const TRACKING_REDIRECT_UNKNOWN = error('ERR The client ID you want redirect to does not exist');
 export const TRACKING_PREFIX_WITHOUT_BCAST = error('ERR PREFIX option requires BCAST mode to be enabled');
-export const TRACKING_BCAST_SWITCH = error(
-  "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then re-enabling it with a " +
-    'different mode.',
-);
-export const TRACKING_OPT_SWITCH = error(
-  "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then re-enabling it with a " +
-    'different mode.',
-);
+export const TRACKING_BCAST_OPT = error('ERR OPTIN and OPTOUT are not compatible with BCAST');
+export const TRACKING_OPTIN_AND_OPTOUT = error("ERR You can't specify both OPTIN mode and OPTOUT mode");
 
 export const COMMAND_INVALID = error('ERR Invalid command specified');
 export const COMMAND_ARITY_INVALID = error('ERR Invalid number of arguments specified for command');

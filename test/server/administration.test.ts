@@ -215,6 +215,22 @@ describe('the rest of the server group', () => {
     assert.deepEqual(await client.call('MODULE', 'LIST'), []);
   });
 
+  it('FAILOVER reads its options before it says that there are no replicas', async () => {
+    const client = await (await createWorld()).connect();
+    const error = (...options: readonly string[]): Promise<string> => client.error('FAILOVER', ...options);
+    assert.equal(await error('TO', 'a', '1', 'FORCE', 'TIMEOUT', '1'), 'ERR FAILOVER requires connected replicas.');
+    for (const options of [
+      ['TO'],
+      ['ABORT', 'x'],
+      ['TO', 'a', '1', 'TO', 'b', '1'],
+      ['TIMEOUT', '1', 'TIMEOUT', '1'],
+    ]) {
+      assert.equal(await error(...options), 'ERR syntax error');
+    }
+    assert.equal(await error('TO', 'a', 'b'), 'ERR value is not an integer or out of range');
+    assert.equal(await error('TIMEOUT', '0'), 'ERR FAILOVER timeout must be greater than 0');
+  });
+
   it('SHUTDOWN hands over to whoever owns the process', async () => {
     const world = await createWorld();
     const client = await world.connect();
@@ -244,6 +260,10 @@ describe('the rest of the server group', () => {
     );
     assert.equal(await client.error('DEBUG', 'ERROR', 'MYPREFIX text'), 'MYPREFIX text');
     assert.match(await client.error('DEBUG', 'PROTOCOL', 'x'), /^ERR Wrong protocol type name/);
+    await client.send('HELLO 2');
+    assert.equal(await client.error('DEBUG', 'PROTOCOL', 'push'), 'ERR RESP2 is not supported by this command');
+    assert.ok(Array.isArray(await client.call('DEBUG', 'HELP')));
+    assert.match(await client.error('DEBUG', 'HELP', 'x'), /^ERR unknown subcommand or wrong number of arguments/);
     assert.match(
       await client.error('DEBUG', 'NOPE'),
       /^ERR unknown subcommand or wrong number of arguments for 'NOPE'/,
@@ -273,7 +293,17 @@ describe('the rest of the server group', () => {
     assert.equal(await client.error('ACL', 'CAT', 'nope'), "ERR Unknown category 'nope'");
     assert.match(await client.error('ACL', 'SETUSER', 'x', '>secret'), /^ERR there is one user/);
     assert.equal(String(plain(await client.call('ACL', 'GENPASS', '5'))).length, 2);
-    assert.match(await client.error('ACL', 'GENPASS', '0'), /^ERR ACL GENPASS argument/);
+    for (const bits of ['0', '9223372036854775807']) {
+      assert.match(await client.error('ACL', 'GENPASS', bits), /^ERR ACL GENPASS argument/);
+    }
+    const dryRun = (...request: readonly string[]): Promise<string> =>
+      client.error('ACL', 'DRYRUN', 'default', ...request);
+    assert.equal(plain(await client.call('ACL', 'DRYRUN', 'default', 'client', 'id')), 'OK');
+    assert.equal(await dryRun('nosuch', 'a'), "ERR Command 'nosuch' not found");
+    assert.equal(await dryRun('client', 'nosuch'), "ERR Command 'client' not found");
+    assert.equal(await dryRun('client|id'), "ERR Command 'client|id' not found");
+    assert.equal(await dryRun('GET', 'a', 'b'), "ERR wrong number of arguments for 'get' command");
+    assert.equal(await dryRun('client', 'id', 'x'), "ERR wrong number of arguments for 'client|id' command");
   });
 
   it('ACL LOG keeps failed authentications, equal ones as one', async () => {
@@ -320,5 +350,23 @@ describe('the rest of the server group', () => {
     assert.equal(await client.error('WAIT', '0', '-1'), 'ERR timeout is negative');
     assert.equal(await client.error('WAIT', 'x', '0'), 'ERR value is not an integer or out of range');
     assert.equal(await client.error('WAITAOF', '2', '0', '0'), 'ERR value is out of range, value must between 0 and 1');
+    for (const count of ['-1', 'x']) {
+      assert.equal(await client.error('WAITAOF', '0', count, '0'), 'ERR value is out of range, must be positive');
+    }
+  });
+
+  it('WAIT and WAITAOF read whole 64-bit integers, and refuse a wait that would end beyond them', async () => {
+    const world = await createWorld();
+    const client = await world.connect();
+    const int64Max = '9223372036854775807';
+    assert.equal(await client.error('WAIT', int64Max, '-1'), 'ERR timeout is negative');
+    assert.equal(
+      await client.error('WAIT', '9223372036854775808', '-1'),
+      'ERR value is not an integer or out of range',
+    );
+    assert.equal(await client.error('WAIT', '0', int64Max), 'ERR timeout is out of range');
+    assert.equal(await client.error('WAITAOF', '0', '0', int64Max), 'ERR timeout is out of range');
+    await client.call('WAIT', '0', '9223370000000000000');
+    assert.equal(world.cluster.waits.at(-1)?.timeoutMs, Number.MAX_SAFE_INTEGER);
   });
 });

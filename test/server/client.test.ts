@@ -148,6 +148,38 @@ describe('CLIENT', () => {
     );
   });
 
+  it('TRACKING checks its options as Redis does, also when it is switched off', async () => {
+    const client = await (await createWorld()).connect();
+    const error = (...options: readonly string[]): Promise<string> => client.error('CLIENT', 'TRACKING', ...options);
+    assert.equal(await error('OFF', 'FOO'), 'ERR syntax error');
+    assert.equal(await error('OFF', 'REDIRECT'), 'ERR syntax error');
+    assert.equal(await error('PERHAPS', 'BCAST'), 'ERR syntax error');
+    assert.equal(await error('PERHAPS', 'REDIRECT', 'x'), 'ERR value is not an integer or out of range');
+    assert.equal(await error('OFF', 'REDIRECT', '99'), 'ERR The client ID you want redirect to does not exist');
+    assert.equal(
+      await error('OFF', 'REDIRECT', '1', 'REDIRECT', '1'),
+      'ERR A client can only redirect to a single other client',
+    );
+    assert.equal(await error('ON', 'PREFIX', 'a'), 'ERR PREFIX option requires BCAST mode to be enabled');
+    assert.equal(await error('ON', 'BCAST', 'OPTIN'), 'ERR OPTIN and OPTOUT are not compatible with BCAST');
+    assert.equal(await error('ON', 'OPTIN', 'OPTOUT'), "ERR You can't specify both OPTIN mode and OPTOUT mode");
+    assert.equal(
+      plain(await client.call('CLIENT', 'TRACKING', 'off', 'redirect', '1', 'prefix', 'a', 'optin', 'noloop')),
+      'OK',
+    );
+  });
+
+  it('takes any 64-bit integer for a client id or a time', async () => {
+    const client = await (await createWorld()).connect();
+    const [int64Max, tooLarge] = ['9223372036854775807', '9223372036854775808'];
+    assert.equal(await client.call('CLIENT', 'KILL', 'ID', int64Max), 0);
+    assert.equal(await client.error('CLIENT', 'KILL', 'ID', tooLarge), 'ERR client-id should be greater than 0');
+    assert.equal(plain(await client.call('CLIENT', 'LIST', 'ID', int64Max)), '');
+    assert.equal(await client.error('CLIENT', 'LIST', 'ID', tooLarge), 'ERR Invalid client ID');
+    assert.equal(await client.call('CLIENT', 'UNBLOCK', int64Max), 0);
+    assert.equal(await client.error('CLIENT', 'PAUSE', int64Max), 'ERR timeout is out of range');
+  });
+
   it('names the container in errors about subcommands', async () => {
     const client = await (await createWorld()).connect();
     assert.equal(await client.error('CLIENT'), "ERR wrong number of arguments for 'client' command");

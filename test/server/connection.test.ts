@@ -125,6 +125,12 @@ describe('the connection', () => {
     assert.equal(await client.error('PING', 'a', 'b'), "ERR wrong number of arguments for 'ping' command");
     assert.equal(await client.error('SELECT', 'x'), 'ERR value is not an integer or out of range');
     for (const index of ['16', '-1']) assert.equal(await client.error('SELECT', index), 'ERR DB index is out of range');
+    for (const index of ['2147483648', '-9223372036854775808']) {
+      assert.equal(
+        await client.error('SELECT', index),
+        'ERR value is out of range, value must between -2147483648 and 2147483647',
+      );
+    }
     assert.equal(await client.send('SELECT 15', 'SET a 15', 'SELECT 0', 'GET a'), '+OK\r\n+OK\r\n+OK\r\n$-1\r\n');
   });
 

@@ -1,6 +1,6 @@
 /** ACL, as far as there are users: the one user `default`, who may do everything once authenticated. */
 import { integer, many, oneOf, optional, text, token } from '../../commands/grammar.ts';
-import { fail, genericError, unknownSubcommandOrArity } from '../../resp/errors.ts';
+import { fail, genericError, unknownSubcommandOrArity, wrongArity } from '../../resp/errors.ts';
 import { MapReply, OK, SetReply } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
 import { ACL_CATEGORIES } from '../acl-categories.ts';
@@ -152,10 +152,12 @@ const dryRun = sessionCommand({
   args: [text('username'), text('command'), optional(many(text('arg')))],
   run: ({ context }, argv) => {
     if (textAt(argv, 2) !== DEFAULT_USER) return fail(genericError(`User '${textAt(argv, 2)}' not found`));
-    if (context.table.findByFullName(textAt(argv, 3)) === undefined) {
+    const request = argv.slice(3);
+    const entry = context.table.resolve(request);
+    if (entry === undefined || (entry.subcommands !== null && entry.data === null && request.length > 1)) {
       return fail(genericError(`Command '${textAt(argv, 3)}' not found`));
     }
-    return OK;
+    return entry.acceptsArgumentCount(request.length) ? OK : fail(wrongArity(entry.fullName));
   },
 });
 

@@ -6,10 +6,13 @@ import {
   CLIENT_PAUSE_MODE,
   CLIENT_UNBLOCK_REASON,
   INVALID_CLIENT_ID,
-  INVALID_TIMEOUT,
-  NEGATIVE_TIMEOUT,
   NO_SUCH_CLIENT,
   SYNTAX_ERROR,
+  TRACKING_BCAST_OPT,
+  TRACKING_OPTIN_AND_OPTOUT,
+  TRACKING_PREFIX_WITHOUT_BCAST,
+  TRACKING_REDIRECT_TWICE,
+  TRACKING_REDIRECT_UNKNOWN,
   clientAttributeInvalid,
   clientAttributeUnknown,
   fail,
@@ -20,7 +23,7 @@ import {
 } from '../../resp/errors.ts';
 import { MapReply, OK, SetReply, VerbatimReply } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
-import { isKeyword, maybeInteger, mustIntegerAt, textAt, upperAt } from '../arguments.ts';
+import { isKeyword, maybeInteger, mustIntegerAt, mustTimeoutAt, textAt, upperAt } from '../arguments.ts';
 import { describeClient } from '../client-line.ts';
 import { DEFAULT_USER } from '../credentials.ts';
 import { CLIENT_TEXT_BYTES_MAX } from '../limits.ts';
@@ -271,8 +274,7 @@ const pause = sessionCommand({
     if (argv.length > 4) return fail(unknownSubcommandOrArity('CLIENT', argv[1] ?? Buffer.alloc(0)));
     const mode = argv.length === 4 ? upperAt(argv, 3) : 'ALL';
     if (mode !== 'WRITE' && mode !== 'ALL') return fail(CLIENT_PAUSE_MODE);
-    const durationMs = mustIntegerAt(argv, 2, INVALID_TIMEOUT);
-    if (durationMs < 0) return fail(NEGATIVE_TIMEOUT);
+    const durationMs = mustTimeoutAt(argv, 2, session.context.platform.clock.wallMs());
     session.context.pause.begin(mode === 'ALL' ? 'all' : 'write', durationMs);
     session.context.dispatcher.updateGate();
     return OK;
@@ -377,11 +379,46 @@ const tracking = sessionCommand({
     optional(token('OPTOUT')),
     optional(token('NOLOOP')),
   ],
-  run: (_session, argv) => {
-    if (mustOnOff(argv)) return fail(NO_TRACKING);
-    return OK;
+  run: (session, argv) => {
+    const options = trackingOptions(session, argv);
+    if (!mustOnOff(argv)) return OK;
+    if (options.hasPrefix && !options.isBroadcast) return fail(TRACKING_PREFIX_WITHOUT_BCAST);
+    if (options.isBroadcast && (options.isOptIn || options.isOptOut)) return fail(TRACKING_BCAST_OPT);
+    if (options.isOptIn && options.isOptOut) return fail(TRACKING_OPTIN_AND_OPTOUT);
+    return fail(NO_TRACKING);
   },
 });
+
+interface TrackingOptions {
+  hasPrefix: boolean;
+  isBroadcast: boolean;
+  isOptIn: boolean;
+  isOptOut: boolean;
+}
+
+/** Read also for OFF, and before the word ON or OFF is looked at (networking.c clientCommand). */
+function trackingOptions(session: Session, argv: readonly Buffer[]): TrackingOptions {
+  const options: TrackingOptions = { hasPrefix: false, isBroadcast: false, isOptIn: false, isOptOut: false };
+  let isRedirected = false;
+  for (let i = 3; i < argv.length; i++) {
+    const word = upperAt(argv, i);
+    const hasValue = i + 1 < argv.length;
+    if (word === 'REDIRECT' && hasValue) {
+      i += 1;
+      if (isRedirected) return fail(TRACKING_REDIRECT_TWICE);
+      const target = mustIntegerAt(argv, i);
+      if (session.context.clients.get(target) === undefined) return fail(TRACKING_REDIRECT_UNKNOWN);
+      isRedirected = true;
+    } else if (word === 'PREFIX' && hasValue) {
+      i += 1;
+      options.hasPrefix = true;
+    } else if (word === 'BCAST') options.isBroadcast = true;
+    else if (word === 'OPTIN') options.isOptIn = true;
+    else if (word === 'OPTOUT') options.isOptOut = true;
+    else if (word !== 'NOLOOP') return fail(SYNTAX_ERROR);
+  }
+  return options;
+}
 
 const caching = sessionCommand({
   name: 'CLIENT|CACHING',

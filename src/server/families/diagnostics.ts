@@ -6,15 +6,12 @@ import {
   DoubleReply,
   ErrorReply,
   MapReply,
-  NULL_ARRAY,
   OK,
   PushReply,
   SetReply,
-  Status,
   VerbatimReply,
 } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
-import { matchesGlob } from '../../resp/glob.ts';
 import { mustIntegerAt, textAt, upperAt } from '../arguments.ts';
 import type { CommandEntry } from '../command-table.ts';
 import type { ServerContext } from '../context.ts';
@@ -444,18 +441,15 @@ type DebugVerb = (session: Session, argv: readonly Buffer[]) => Reply | Promise<
 const DEBUG_VERBS: Readonly<Record<string, DebugVerb>> = {
   SLEEP: (session, argv) => sleep(session.context, mustHave(argv, 3)),
   ERROR: (_session, argv) => new ErrorReply(textAt(mustHave(argv, 3), 2)),
-  PROTOCOL: (_session, argv) => protocolExample(textAt(mustHave(argv, 3), 2)),
-  'STRINGMATCH-LEN': (_session, argv) => {
-    const text = 'a'.repeat(Math.min(mustIntegerAt(mustHave(argv, 4), 2), 1_000_000));
-    return matchesGlob(textAt(argv, 3), text) ? 1 : 0;
-  },
+  PROTOCOL: (session, argv) => protocolExample(session, textAt(mustHave(argv, 3), 2)),
   'SET-ACTIVE-EXPIRE': () =>
     fail(
       genericError('DEBUG SET-ACTIVE-EXPIRE is refused: keys expire by the log of their partition, not by this node'),
     ),
   'CHANGE-REPL-ID': () => fail(genericError('DEBUG CHANGE-REPL-ID is refused: there is no replication id')),
-  HELP: () =>
-    helpReply('DEBUG', [
+  HELP: (_session, argv) => {
+    mustHave(argv, 2);
+    return helpReply('DEBUG', [
       'SLEEP <seconds>',
       '    Answer after <seconds>. Decimals are allowed. Only this connection waits.',
       'ERROR <string>',
@@ -463,11 +457,10 @@ const DEBUG_VERBS: Readonly<Record<string, DebugVerb>> = {
       '    unit tests to simulate Redis errors.',
       'PROTOCOL <type>',
       '    Reply with a test value of the specified type. <type> can be: string,',
-      '    integer, double, null, array, set, map, attrib, push, verbatim, true,',
-      '    false, bignum.',
-      'STRINGMATCH-LEN <length> <pattern>',
-      '    Match <pattern> against <length> times the letter a.',
-    ]),
+      '    integer, double, bignum, null, array, set, map, push, verbatim, true,',
+      '    false.',
+    ]);
+  },
 };
 
 function mustHave(argv: readonly Buffer[], count: number): readonly Buffer[] {
@@ -486,8 +479,8 @@ function sleep(context: ServerContext, argv: readonly Buffer[]): Promise<Reply> 
   });
 }
 
-/** As debug.c of Redis: a value of each type, for tests of clients. */
-function protocolExample(type: string): Reply {
+/** As debug.c of Redis, without attributes: a value of each type, for tests of clients. */
+function protocolExample(session: Session, type: string): Reply {
   switch (type.toLowerCase()) {
     case 'string':
       return 'Hello World';
@@ -497,8 +490,6 @@ function protocolExample(type: string): Reply {
       return new DoubleReply(3.141);
     case 'null':
       return null;
-    case 'nullarray':
-      return NULL_ARRAY;
     case 'array':
       return [0, 1, 2];
     case 'set':
@@ -510,7 +501,9 @@ function protocolExample(type: string): Reply {
         [2, false],
       ]);
     case 'push':
-      return new PushReply(['server-cpu-usage', 42]);
+      return session.protocol === 2
+        ? fail(genericError('RESP2 is not supported by this command'))
+        : new PushReply(['server-cpu-usage', 42]);
     case 'verbatim':
       return new VerbatimReply('txt', 'This is a verbatim\nstring');
     case 'true':
@@ -519,12 +512,10 @@ function protocolExample(type: string): Reply {
       return false;
     case 'bignum':
       return new BigNumberReply('1234567999999999999999999999999999999');
-    case 'status':
-      return new Status('OK');
     default:
       return fail(
         genericError(
-          'Wrong protocol type name. Please use one of the following: string|integer|double|null|array|set|map|attrib|push|verbatim|true|false',
+          'Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false',
         ),
       );
   }

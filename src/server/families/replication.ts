@@ -1,8 +1,8 @@
 /** WAIT and WAITAOF: how many copies of this connection's last write are on disk. Both tell what the cluster knows. */
 import { integer } from '../../commands/grammar.ts';
-import { INVALID_TIMEOUT, NEGATIVE_TIMEOUT, OUT_OF_RANGE, fail, rangeError } from '../../resp/errors.ts';
+import { MUST_BE_POSITIVE, fail, rangeError } from '../../resp/errors.ts';
 import type { Reply } from '../../resp/reply.ts';
-import { mustIntegerAt } from '../arguments.ts';
+import { mustIntegerAt, mustTimeoutAt } from '../arguments.ts';
 import { sessionCommand } from '../session-command.ts';
 import type { Session } from '../session.ts';
 
@@ -22,7 +22,7 @@ const wait = sessionCommand({
   isAfterEarlier: true,
   run: (session, argv) => {
     const count = mustIntegerAt(argv, 1);
-    return waitFor(session, count, mustTimeout(argv, 2));
+    return waitFor(session, count, mustTimeout(session, argv, 2));
   },
 });
 
@@ -43,18 +43,16 @@ const waitAof = sessionCommand({
   run: async (session, argv): Promise<Reply> => {
     const local = mustIntegerAt(argv, 1);
     if (local < 0 || local > 1) return fail(rangeError(0, 1));
-    const count = mustIntegerAt(argv, 2);
-    if (count < 0) return fail(OUT_OF_RANGE);
-    const timeoutMs = mustTimeout(argv, 3);
+    const count = mustIntegerAt(argv, 2, MUST_BE_POSITIVE);
+    if (count < 0) return fail(MUST_BE_POSITIVE);
+    const timeoutMs = mustTimeout(session, argv, 3);
     // The leader's own copy was synced before the write was acknowledged.
     return [1, await waitFor(session, count, timeoutMs)];
   },
 });
 
-/** Milliseconds; 0 = no limit. */
-function mustTimeout(argv: readonly Buffer[], index: number): number {
-  const timeoutMs = mustIntegerAt(argv, index, INVALID_TIMEOUT);
-  return timeoutMs < 0 ? fail(NEGATIVE_TIMEOUT) : timeoutMs;
+function mustTimeout(session: Session, argv: readonly Buffer[], index: number): number {
+  return mustTimeoutAt(argv, index, session.context.platform.clock.wallMs());
 }
 
 function waitFor(session: Session, count: number, timeoutMs: number): Promise<Reply> {

@@ -153,8 +153,6 @@ const sync = sessionCommand({
   run: () => fail(NO_SYNC),
 });
 
-const FAILOVER_WORDS: ReadonlySet<string> = new Set(['TO', 'TIMEOUT', 'ABORT']);
-
 const failover = sessionCommand({
   name: 'FAILOVER',
   group: 'server',
@@ -170,10 +168,31 @@ const failover = sessionCommand({
   ],
   run: (_session, argv) => {
     if (argv.length === 2 && upperAt(argv, 1) === 'ABORT') return fail(genericError('No failover in progress.'));
-    if (argv.length > 1 && !FAILOVER_WORDS.has(upperAt(argv, 1))) return fail(SYNTAX_ERROR);
+    checkFailoverOptions(argv);
     return fail(genericError('FAILOVER requires connected replicas.'));
   },
 });
+
+const FAILOVER_TIMEOUT = genericError('FAILOVER timeout must be greater than 0');
+
+/** As replication.c failoverCommand: each option once. */
+function checkFailoverOptions(argv: readonly Buffer[]): void {
+  let [hasTarget, hasTimeout] = [false, false];
+  for (let i = 1; i < argv.length; i++) {
+    const word = upperAt(argv, i);
+    if (word === 'TIMEOUT' && i + 1 < argv.length && !hasTimeout) {
+      i += 1;
+      if (mustIntegerAt(argv, i) < 1) fail(FAILOVER_TIMEOUT);
+      hasTimeout = true;
+    } else if (word === 'TO' && i + 2 < argv.length && !hasTarget) {
+      i += 2;
+      mustIntegerAt(argv, i);
+      hasTarget = true;
+    } else if (word !== 'FORCE') {
+      fail(SYNTAX_ERROR);
+    }
+  }
+}
 
 const shutdown = sessionCommand({
   name: 'SHUTDOWN',
