@@ -4,6 +4,7 @@
 import type { GroupId, LogIndex, NodeId, Slot, Term, Timestamp } from '../base/ids.ts';
 import type { DataCommand } from '../commands/define.ts';
 import type { Unblocking } from '../partition/job.ts';
+import type { KeyspaceCounts, KeyspaceStats } from '../partition/keyspace-stats.ts';
 import type { Protocol, Reply } from '../resp/reply.ts';
 
 /** One command to be evaluated at a leader. The buffers belong to the call: the server does not reuse them. */
@@ -94,8 +95,10 @@ export interface Cluster {
    */
   unblock(work: Work, how: Unblocking): Promise<boolean>;
 
-  /** Live keys of a database over all partitions. */
-  keyCount(database: number, deadlineMs: number): Promise<number>;
+  /** Keys of a database over all partitions. Rejects with ReplyError if one does not answer in time. */
+  keyspaceCounts(database: number, deadlineMs: number): Promise<KeyspaceCounts>;
+  /** What this node's leaders saw. */
+  readonly keyspaceStats: KeyspaceStats;
   /** Voters besides the leader that have fsynced the last write acknowledged through `session`, waiting as WAIT does. */
   waitForReplicas(session: WriteMark, count: number, timeoutMs: number): Promise<number>;
   /** Cluster-wide timestamp now (KAHUNA.TIME): not before anything acknowledged earlier. */

@@ -12,6 +12,7 @@ import { slotOfKey } from '../base/slots.ts';
 import type { DataCommand } from '../commands/define.ts';
 import { Engine } from '../partition/engine.ts';
 import type { Job, Unblocking } from '../partition/job.ts';
+import { type KeyspaceCounts, KeyspaceStats } from '../partition/keyspace-stats.ts';
 import { RecordReader } from '../partition/record-reader.ts';
 import { Replica, type ReplicaHost } from '../partition/replica.ts';
 import type { MemoryBudget } from '../partition/resident.ts';
@@ -32,7 +33,7 @@ import { WriteMark } from './api.ts';
 import { AppliedBarrier } from './applied-barrier.ts';
 import { fanOut } from './fan-out.ts';
 import { Forwarder } from './forwarder.ts';
-import { internalRows, keyCountRow, timestampRow } from './internal-rows.ts';
+import { internalRows, joinKeyspaces, keyspaceOf, keyspaceRow, timestampRow } from './internal-rows.ts';
 import { MESSAGE_KINDS } from './message-kinds.ts';
 import { openGroup } from './open-replica.ts';
 import { ReplicaWait } from './replica-wait.ts';
@@ -89,6 +90,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   readonly engine: Engine;
   readonly transport: Transport;
   readonly dataCommands: readonly DataCommand[];
+  readonly keyspaceStats = new KeyspaceStats();
   readonly #options: ClusterNodeOptions;
   readonly #topology: Topology;
   readonly #commands = new Map<string, DataCommand>();
@@ -433,11 +435,11 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.#router.submitTo(route, work);
   }
 
-  async keyCount(database: number, deadlineMs: number): Promise<number> {
-    const counts = await Promise.all(
-      this.#topology.partitions.map(({ id }) => this.#callGroup(id, keyCountRow, [], { database, deadlineMs })),
+  async keyspaceCounts(database: number, deadlineMs: number): Promise<KeyspaceCounts> {
+    const replies = await Promise.all(
+      this.#topology.partitions.map(({ id }) => this.#callGroup(id, keyspaceRow, [], { database, deadlineMs })),
     );
-    return counts.reduce<number>((sum, count) => sum + numberOf(count), 0);
+    return replies.map(keyspaceOf).reduce(joinKeyspaces);
   }
 
   async timestamp(deadlineMs: number): Promise<Timestamp> {

@@ -1,12 +1,13 @@
 /** Commands that nodes send each other and no client can name. */
 import { timestampFromMs } from '../base/hlc.ts';
 import { type DataCommand, defineCommand } from '../commands/define.ts';
-import type { Reply } from '../resp/reply.ts';
+import type { KeyspaceCounts } from '../partition/keyspace-stats.ts';
+import { ErrorReply, type Reply, ReplyError } from '../resp/reply.ts';
 import { scriptRows } from './script-catalog.ts';
 
-/** Answers with the key count of the database in argument 1. */
-export const keyCountRow: DataCommand = defineCommand({
-  name: '%KEYCOUNT',
+/** Answers with what a partition holds of the session's database; `keyspaceOf` reads it. */
+export const keyspaceRow: DataCommand = defineCommand({
+  name: '%KEYSPACE',
   group: 'generic',
   since: '0.1.0',
   summary: 'Keys of a database in one partition; internal',
@@ -14,8 +15,25 @@ export const keyCountRow: DataCommand = defineCommand({
   flags: ['readonly', 'fast'],
   args: [],
   arity: -1,
-  run: (view, args): Reply => view.keyCount(args.database),
+  run: (view, args): Reply => {
+    const { count, averageTtlMs } = view.expiring(args.database);
+    return [view.keyCount(args.database), count, averageTtlMs];
+  },
 });
+
+/** Throws ReplyError if the partition answered with an error. */
+export function keyspaceOf(reply: Reply): KeyspaceCounts {
+  if (reply instanceof ErrorReply) throw new ReplyError(reply);
+  const [keys = 0, expiring = 0, averageTtlMs = 0] = Array.isArray(reply) ? reply.map(Number) : [];
+  return { keys, expiring, averageTtlMs };
+}
+
+/** Of two partitions as one; each key that expires weighs the same. */
+export function joinKeyspaces(a: KeyspaceCounts, b: KeyspaceCounts): KeyspaceCounts {
+  const expiring = a.expiring + b.expiring;
+  const ttls = a.averageTtlMs * a.expiring + b.averageTtlMs * b.expiring;
+  return { keys: a.keys + b.keys, expiring, averageTtlMs: expiring === 0 ? 0 : Math.round(ttls / expiring) };
+}
 
 /** Answers with a timestamp after everything that the partition has acknowledged. */
 export const timestampRow: DataCommand = defineCommand({
@@ -30,4 +48,4 @@ export const timestampRow: DataCommand = defineCommand({
   run: (view): Reply => Math.max(view.timestamp, timestampFromMs(view.nowMs)),
 });
 
-export const internalRows: readonly DataCommand[] = [keyCountRow, timestampRow, ...Object.values(scriptRows)];
+export const internalRows: readonly DataCommand[] = [keyspaceRow, timestampRow, ...Object.values(scriptRows)];

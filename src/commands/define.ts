@@ -90,6 +90,8 @@ export interface CommandSpec {
 /** A command that is evaluated at the leader of a partition, over a view. `run` is synchronous. */
 export interface DataCommand extends CommandSpec {
   readonly run: (view: View, args: Args) => Reply;
+  /** Its look-ups are the hits and misses of INFO. */
+  readonly countsLookups: boolean;
   readonly subcommands: readonly DataCommand[];
 }
 
@@ -142,12 +144,17 @@ const GROUP_CATEGORIES: Readonly<Record<CommandGroup, string | null>> = {
  * name, and behind the subcommand's for `A|B`. A row that contradicts itself throws when the module is loaded.
  */
 export function defineCommand(
-  definition: CommandDefinition & { readonly run: (view: View, args: Args) => Reply },
+  definition: CommandDefinition & {
+    readonly run: (view: View, args: Args) => Reply;
+    /** Only where it does not follow: commands that read keys count, those that change them do not. */
+    readonly countsLookups?: boolean;
+  },
 ): DataCommand {
-  const { run } = definition;
-  const isSubcommand = definition.name.includes('|');
+  const { run, countsLookups, flags, group, name } = definition;
+  const isSubcommand = name.includes('|');
   return {
     ...deriveSpec(definition),
+    countsLookups: countsLookups ?? (flags.includes('readonly') && group !== 'kahuna' && group !== 'server'),
     subcommands: [],
     run: isSubcommand
       ? (view, args) => {
@@ -168,6 +175,7 @@ export function defineContainer(
   }
   return {
     ...deriveSpec({ ...definition, args: [], flags: [], arity: -2, groupCategory: definition.groupCategory ?? null }),
+    countsLookups: false,
     subcommands,
     run: (_view, args) => fail(unknownSubcommand(definition.name, args.bytes())),
   };

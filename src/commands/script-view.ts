@@ -47,6 +47,14 @@ export class ScriptView implements View {
     return this.#view.random;
   }
 
+  get countsLookups(): boolean {
+    return this.#view.countsLookups;
+  }
+
+  set countsLookups(counts: boolean) {
+    this.#view.countsLookups = counts;
+  }
+
   get waits(): number {
     return this.#view.waits;
   }
@@ -81,6 +89,10 @@ export class ScriptView implements View {
 
   keyCount(space: Space): number {
     return this.#view.keyCount(space);
+  }
+
+  expiring(database: Space): { readonly count: number; readonly averageTtlMs: number } {
+    return this.#view.expiring(database);
   }
 
   scan(request: ScanRequest): ScanPage {

@@ -178,6 +178,7 @@ class ScriptRunner implements ScriptRun {
     if (entry.isWrite && mode.readOnly) return SCRIPT_READ_ONLY;
     if (entry.row === null) return this.#callOwn(entry.name, argv);
     this.#view.protocol = mode.protocol;
+    this.#view.countsLookups = entry.row.countsLookups;
     if (!entry.isWrite) return entry.row.run(this.#view, this.#args.reset(argv, this.#database));
     return this.#callWrite(entry.row, argv);
   }

@@ -113,6 +113,7 @@ function setWithOptions(view: View, args: Args, target: { readonly name: string;
   let expiresAtMs = options.expiry === null ? 0 : expiryOf(options.expiry, view.nowMs, 'SET');
   if (condition !== null) checkCondition(condition);
 
+  view.countsLookups = options.wantsOld;
   const old = view.find(args.database, target.name);
   const oldString = old !== undefined && (options.wantsOld || condition !== null) ? asString(old.value) : undefined;
   const oldReply = oldString === undefined || !options.wantsOld ? null : toReply(oldString);
@@ -185,6 +186,7 @@ const getset = defineCommand({
   summary: 'Returns the previous string value of a key after setting it to a new value.',
   complexity: 'O(1)',
   flags: ['write', 'denyoom', 'fast'],
+  countsLookups: true,
   args: [key(), text('value')],
   run: (view, args): Reply => {
     const name = args.key();
@@ -201,6 +203,7 @@ const getdel = defineCommand({
   summary: 'Returns the string value of a key after deleting the key.',
   complexity: 'O(1)',
   flags: ['write', 'fast'],
+  countsLookups: true,
   args: [key()],
   run: (view, args): Reply => {
     const name = args.key();
@@ -218,6 +221,7 @@ const getex = defineCommand({
   summary: 'Returns the string value of a key after setting its expiration time.',
   complexity: 'O(1)',
   flags: ['write', 'fast'],
+  countsLookups: true,
   args: [key(), expiration(token('PERSIST'))],
   run: (view, args): Reply => {
     const name = args.key();

@@ -30,6 +30,8 @@ export interface View {
   readonly random: Random;
   /** Protocol of the session that will read the reply. */
   readonly protocol: Protocol;
+  /** True while `find` and `peek` count as hits and misses (INFO); set for each command from its row. */
+  countsLookups: boolean;
 
   /**
    * The live key, or undefined if absent or expired (an expired one is deleted by this call). Counts as an access, unless
@@ -51,6 +53,8 @@ export interface View {
 
   /** Live and not yet collected keys in the database, as DBSIZE counts. */
   keyCount(space: Space): number;
+  /** Those of `keyCount` that have an expiry, and how long they have left on average, by a sample (ms). */
+  expiring(database: Space): { readonly count: number; readonly averageTtlMs: number };
   /** Keys of a space in scan order; see ScanRequest. */
   scan(request: ScanRequest): ScanPage;
   /** Deletes all keys of one database, or of all sixteen. O(1). Locks and sequences stay. */

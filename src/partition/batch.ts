@@ -8,8 +8,8 @@
  */
 import { putU32, putU64 } from '../base/bytes.ts';
 import type { LogIndex, Timestamp } from '../base/ids.ts';
-import { SPACE_COUNT, type Space } from '../values/value.ts';
-import { CHANGE_OPS, ENTRY_FORMAT, type RequestId } from './entry-format.ts';
+import { DATABASE_COUNT, SPACE_COUNT, type Space } from '../values/value.ts';
+import { CHANGE_OPS, ENTRY_FORMAT, EXPIRING_COUNTER, type RequestId } from './entry-format.ts';
 import type { Job } from './job.ts';
 
 /** Scratch memory beyond this is given back after a batch. */
@@ -50,6 +50,7 @@ export class Batch {
   readonly #answers = new Scratch();
   #answerCount = 0;
   readonly #countChanges = new Int32Array(SPACE_COUNT);
+  readonly #expiringChanges = new Int32Array(DATABASE_COUNT);
 
   /** Where the next change will be written: `truncate` goes back to it. */
   get position(): number {
@@ -107,6 +108,11 @@ export class Batch {
     this.#countChanges[space] = (this.#countChanges[space] ?? 0) + change;
   }
 
+  /** Of the keys of a database that have an expiry. */
+  expiringChange(database: Space, change: number): void {
+    this.#expiringChanges[database] = (this.#expiringChanges[database] ?? 0) + change;
+  }
+
   truncate(position: number): void {
     this.#changes.length = position;
   }
@@ -127,20 +133,15 @@ export class Batch {
   encode(): Uint8Array {
     let countChanges = 0;
     for (const change of this.#countChanges) if (change !== 0) countChanges++;
+    for (const change of this.#expiringChanges) if (change !== 0) countChanges++;
     const size = 1 + 8 + 8 + 1 + countChanges * 5 + 4 + this.#changes.length + 4 + this.#answers.length;
     const entry = Buffer.allocUnsafeSlow(size);
     entry[0] = ENTRY_FORMAT;
     putU64(entry, 1, this.timeMs);
     putU64(entry, 9, this.lastTimestamp);
     entry[17] = countChanges;
-    let at = 18;
-    for (let space = 0; space < SPACE_COUNT; space++) {
-      const change = this.#countChanges[space] ?? 0;
-      if (change === 0) continue;
-      entry[at] = space;
-      putU32(entry, at + 1, change >>> 0);
-      at += 5;
-    }
+    let at = putCounts(entry, 18, { changes: this.#countChanges, first: 0 });
+    at = putCounts(entry, at, { changes: this.#expiringChanges, first: EXPIRING_COUNTER });
     putU32(entry, at, this.#changes.length);
     this.#changes.buffer.copy(entry, at + 4, 0, this.#changes.length);
     at += 4 + this.#changes.length;
@@ -157,9 +158,27 @@ export class Batch {
     this.#answers.reset();
     this.#answerCount = 0;
     this.#countChanges.fill(0);
+    this.#expiringChanges.fill(0);
   }
 
   readonly #slice: Slice = { buffer: this.#changes.buffer, offset: 0 };
+}
+
+/** Writes the changes that are not 0 and returns where they end. */
+function putCounts(
+  entry: Buffer,
+  start: number,
+  { changes, first }: { readonly changes: Int32Array; readonly first: number },
+): number {
+  let at = start;
+  for (let i = 0; i < changes.length; i++) {
+    const change = changes[i] ?? 0;
+    if (change === 0) continue;
+    entry[at] = first + i;
+    putU32(entry, at + 1, change >>> 0);
+    at += 5;
+  }
+  return at;
 }
 
 /** Memory lent for writing: a place in a larger buffer. */

@@ -4,7 +4,8 @@
  *   u8  format = 1
  *   u64 partition time of the batch, ms
  *   u64 greatest commit timestamp in the batch
- *   u8  number of key-count changes, then each: u8 space | i32 change
+ *   u8  number of count changes, then each: u8 counter | i32 change. Counters: keys of a space under its number; keys of a
+ *       database that have an expiry under 128 + its number
  *   u32 bytes of changes, then the changes:
  *         1 put    u32 key bytes | u32 sealed bytes | u64 timestamp | u64 replaced timestamp | key | sealed record
  *         2 delete u32 key bytes | u64 timestamp | u64 replaced timestamp | key
@@ -18,11 +19,12 @@ import { ByteReader, getU32, getU64 } from '../base/bytes.ts';
 import { KahunaError } from '../base/errors.ts';
 import type { NodeId, Timestamp } from '../base/ids.ts';
 import type { RecordChange } from '../storage/data/types.ts';
-import type { Space } from '../values/value.ts';
 
 export const ENTRY_FORMAT = 1;
 export const CHANGE_OPS = { put: 1, delete: 2, flush: 3 } as const;
 export const ALL_DATABASES = 255;
+/** Counters from here on count the keys of a database that have an expiry. */
+export const EXPIRING_COUNTER = 128;
 
 /** Names one request for ever: the node that a client called, that node's boot, and a count. */
 export interface RequestId {
@@ -48,7 +50,7 @@ export interface EntryHeader {
 
 /** What applying an entry does. The views share memory with the entry. */
 export interface DecodedEntry extends EntryHeader {
-  readonly countChanges: readonly { readonly space: Space; readonly change: number }[];
+  readonly countChanges: readonly { readonly counter: number; readonly change: number }[];
   readonly records: readonly RecordChange[];
   readonly flushes: readonly FlushChange[];
 }
@@ -56,8 +58,8 @@ export interface DecodedEntry extends EntryHeader {
 export function decodeEntry(data: Uint8Array): DecodedEntry {
   const reader = new ByteReader(data);
   const header = readHeader(reader);
-  const countChanges: { space: Space; change: number }[] = [];
-  for (let left = reader.u8(); left > 0; left--) countChanges.push({ space: reader.u8(), change: reader.u32() | 0 });
+  const countChanges: { counter: number; change: number }[] = [];
+  for (let left = reader.u8(); left > 0; left--) countChanges.push({ counter: reader.u8(), change: reader.u32() | 0 });
   const changeBytes = reader.u32();
   const records: RecordChange[] = [];
   const flushes: FlushChange[] = [];

@@ -92,6 +92,8 @@ export interface EvaluationContext {
   isCursorHere(cursor: bigint): boolean;
   /** Records of a space are dead now, and lie about. */
   spaceFlushed(): void;
+  /** How long the keys of a database that expire have left on average, in ms, by a sample of those in memory. */
+  averageTtlMs(database: Space): number;
   /** A key was given an expiry earlier than it is scheduled for. */
   scheduleExpiry(resident: ResidentKey): void;
 }
@@ -112,6 +114,7 @@ interface FlushedSpace {
   readonly flushedAt: Timestamp;
   readonly flushIndex: LogIndex;
   readonly keyCount: number;
+  readonly expiringCount: number;
 }
 
 class Mark {
@@ -131,6 +134,10 @@ export class EvaluationView implements View {
   firstRunMs = 0;
   mayWait = false;
   isNoTouch = false;
+  countsLookups = false;
+  /** Look-ups of this evaluation that counted: found, not found. */
+  hits = 0;
+  misses = 0;
   observedIndex: LogIndex = 0;
   /** Keys whose change others may be waiting for; collected only while `collectsTouched`. */
   touched: ResidentKey[] = [];
@@ -143,6 +150,8 @@ export class EvaluationView implements View {
   readonly #batch: Batch;
   /** Speculative state: as of the last evaluated command. Reset from the applied state when leadership begins. */
   readonly #keyCounts: number[] = new Array<number>(SPACE_COUNT).fill(0);
+  /** By database: keys that have an expiry. */
+  readonly #expiringCounts: number[] = new Array<number>(DATABASE_COUNT).fill(0);
   readonly #flushedAt: Timestamp[] = new Array<number>(SPACE_COUNT).fill(0);
   readonly #flushIndex: LogIndex[] = new Array<number>(SPACE_COUNT).fill(0);
   #lastTimestamp: Timestamp = 0;
@@ -168,6 +177,7 @@ export class EvaluationView implements View {
       this.#flushedAt[space] = state.flushedAt[space] ?? 0;
       this.#flushIndex[space] = 0;
     }
+    for (let space = 0; space < DATABASE_COUNT; space++) this.#expiringCounts[space] = state.expiringCounts[space] ?? 0;
     // No record carries this one: what WATCH is told of a forgotten key is no version that a key ever had.
     this.#lastTimestamp = state.lastTimestamp + 1;
     this.residents.forgetUpTo(this.#lastTimestamp);
@@ -186,6 +196,9 @@ export class EvaluationView implements View {
     this.firstRunMs = nowMs;
     this.mayWait = false;
     this.isNoTouch = false;
+    this.countsLookups = false;
+    this.hits = 0;
+    this.misses = 0;
     this.observedIndex = 0;
     this.#timestamp = 0;
     this.#undoCount = 0;
@@ -237,25 +250,32 @@ export class EvaluationView implements View {
 
   find(space: Space, key: string): KeyObject | undefined {
     const resident = this.#live(space, key);
-    if (resident === undefined) return undefined;
-    if (!this.isNoTouch) {
+    if (resident !== undefined && !this.isNoTouch) {
       resident.isReferenced = true;
       resident.accessedAtSeconds = this.#nowSeconds;
     }
-    return isPresent(resident) ? resident : undefined;
+    return this.#counted(resident);
   }
 
   touch(space: Space, key: string): boolean {
-    const resident = this.#live(space, key);
-    if (resident === undefined || !isPresent(resident)) return false;
+    const resident = this.#counted(this.#live(space, key));
+    if (resident === undefined) return false;
     resident.isReferenced = true;
     resident.accessedAtSeconds = this.#nowSeconds;
     return true;
   }
 
   peek(space: Space, key: string): KeyObject | undefined {
-    const resident = this.#live(space, key);
-    return resident !== undefined && isPresent(resident) ? resident : undefined;
+    return this.#counted(this.#live(space, key));
+  }
+
+  #counted(resident: ResidentKey | undefined): (ResidentKey & KeyObject) | undefined {
+    if (resident === undefined || !isPresent(resident)) {
+      if (this.countsLookups) this.misses++;
+      return undefined;
+    }
+    if (this.countsLookups) this.hits++;
+    return resident;
   }
 
   version(space: Space, key: string): Timestamp {
@@ -266,13 +286,28 @@ export class EvaluationView implements View {
   }
 
   keyCount(space: Space): number {
-    this.#observe(this.#batch.index === 0 ? 0 : this.#batch.index - 1);
-    if (this.#batch.position > 0) this.#observe(this.#batch.index);
+    this.#observeAll();
     return this.#keyCounts[space] ?? 0;
   }
 
+  expiring(database: Space): { readonly count: number; readonly averageTtlMs: number } {
+    this.#observeAll();
+    const count = this.#expiringCounts[database] ?? 0;
+    return { count, averageTtlMs: count === 0 ? 0 : this.#context.averageTtlMs(database) };
+  }
+
+  /** Counts depend on every change so far. */
+  #observeAll(): void {
+    this.#observe(this.#batch.index === 0 ? 0 : this.#batch.index - 1);
+    if (this.#batch.position > 0) this.#observe(this.#batch.index);
+  }
+
   scan(request: ScanRequest): ScanPage {
+    // What corrects the page looks keys up too; those are not the command's look-ups.
+    const { countsLookups } = this;
+    this.countsLookups = false;
     const page = this.#context.scanned(request);
+    this.countsLookups = countsLookups;
     if (page === undefined) throw new RangeNotResident(request);
     this.#observe(this.#batch.index - 1);
     if (this.#batch.position > 0) this.#observe(this.#batch.index);
@@ -331,6 +366,7 @@ export class EvaluationView implements View {
       replaces: old === undefined ? 0 : resident.version,
     });
     if (old === undefined) this.#count(space, 1);
+    this.#countExpiring(space, resident.expiresAtMs, expiresAtMs);
     resident.value = value;
     resident.expiresAtMs = expiresAtMs;
     resident.version = timestamp;
@@ -369,6 +405,7 @@ export class EvaluationView implements View {
     for (let flushed = first; flushed <= last; flushed++) {
       const undo = this.#nextUndo();
       const keyCount = this.#keyCounts[flushed] ?? 0;
+      const expiringCount = this.#expiringCounts[flushed] ?? 0;
       const table = this.residents.takeOut(flushed);
       undo.flushed = {
         space: flushed,
@@ -376,11 +413,13 @@ export class EvaluationView implements View {
         flushedAt: this.#flushedAt[flushed] ?? 0,
         flushIndex: this.#flushIndex[flushed] ?? 0,
         keyCount,
+        expiringCount,
       };
       this.#leaveTombstones(table, timestamp);
       this.#flushedAt[flushed] = timestamp;
       this.#flushIndex[flushed] = this.#batch.index;
       this.#count(flushed, -keyCount);
+      this.#addExpiring(flushed, -expiringCount);
     }
     // A record not newer than the flush is dead: what follows in this evaluation gets a timestamp of its own.
     this.#timestamp = 0;
@@ -471,6 +510,7 @@ export class EvaluationView implements View {
     const slot = this.#context.slotOf(key);
     deleteKeyRecords(this.#batch, { slot, space, key, timestamp, replaces: version }, old);
     this.#count(resident.space, -1);
+    this.#countExpiring(space, resident.expiresAtMs, 0);
     resident.value = undefined;
     resident.expiresAtMs = 0;
     resident.version = timestamp;
@@ -483,6 +523,17 @@ export class EvaluationView implements View {
   #count(space: Space, change: number): void {
     this.#keyCounts[space] = (this.#keyCounts[space] ?? 0) + change;
     this.#batch.countChange(space, change);
+  }
+
+  /** The expiry of a key changes; 0 = none. A key that is absent has none. */
+  #countExpiring(space: Space, beforeMs: number, afterMs: number): void {
+    if ((beforeMs === 0) !== (afterMs === 0) && space < DATABASE_COUNT)
+      this.#addExpiring(space, afterMs === 0 ? -1 : 1);
+  }
+
+  #addExpiring(space: Space, change: number): void {
+    this.#expiringCounts[space] = (this.#expiringCounts[space] ?? 0) + change;
+    this.#batch.expiringChange(space, change);
   }
 
   #observe(index: LogIndex): void {
@@ -524,6 +575,7 @@ export class EvaluationView implements View {
     const wasPresent = undo.value !== undefined;
     const isNowPresent = resident.value !== undefined;
     if (wasPresent !== isNowPresent) this.#count(resident.space, wasPresent ? 1 : -1);
+    this.#countExpiring(resident.space, resident.expiresAtMs, undo.expiresAtMs);
     resident.value = undo.value;
     resident.expiresAtMs = undo.expiresAtMs;
     resident.version = undo.version;
@@ -539,5 +591,6 @@ export class EvaluationView implements View {
     this.#flushedAt[flushed.space] = flushed.flushedAt;
     this.#flushIndex[flushed.space] = flushed.flushIndex;
     this.#count(flushed.space, flushed.keyCount);
+    this.#addExpiring(flushed.space, flushed.expiringCount);
   }
 }

@@ -4,7 +4,11 @@
  * A key whose expiry moves later keeps its node; it is scheduled again when that node comes up. So SET with a new expiry
  * over and over costs nothing here.
  */
+import type { Space } from '../values/value.ts';
 import type { ResidentKey } from './resident.ts';
+
+/** Keys looked at for an average; a few more are. */
+const TTL_SAMPLES = 1_000;
 
 export class ExpiryHeap {
   #heap: ResidentKey[] = [];
@@ -55,6 +59,20 @@ export class ExpiryHeap {
       if (resident.expiresAtMs === 0) resident.scheduledAtMs = 0;
       else this.add(resident);
     }
+  }
+
+  /** How long keys of a space have left on average, in ms, by an even sample; 0 if it holds none. */
+  averageTtlMs(space: Space, nowMs: number): number {
+    const step = Math.max(1, Math.floor(this.#heap.length / TTL_SAMPLES));
+    let sum = 0;
+    let count = 0;
+    for (let i = 0; i < this.#heap.length; i += step) {
+      const resident = this.#heap[i] as ResidentKey;
+      if (resident.space !== space || resident.isDropped || resident.expiresAtMs <= nowMs) continue;
+      sum += resident.expiresAtMs - nowMs;
+      count++;
+    }
+    return count === 0 ? 0 : Math.round(sum / count);
   }
 
   #pop(): ResidentKey {

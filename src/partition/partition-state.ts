@@ -1,10 +1,11 @@
 /**
  * What a partition is besides its records: counters that change with each entry and are stored in the same atomic batch.
  *
- *   u8  format = 1
+ *   u8  format = 2
  *   u64 time of the last entry, ms | u64 greatest commit timestamp | u32 rolling hash
  *   4 lists of members (voters, outgoing voters, learners, next learners): u8 count, then u32 each
  *   u8  spaces, then each: u64 live keys | u64 flushed at (records not newer than this are dead)
+ *   u8  databases, then each: u64 keys that have an expiry
  *
  * The rolling hash chains a CRC-32 over the bytes of all applied entries: replicas that disagree at an equal applied
  * index did not apply the same history.
@@ -15,9 +16,9 @@ import { KahunaError } from '../base/errors.ts';
 import type { NodeId, Timestamp } from '../base/ids.ts';
 import type { ConfState } from '../raft/types.ts';
 import { DATABASE_COUNT, SPACE_COUNT } from '../values/value.ts';
-import { ALL_DATABASES, type DecodedEntry } from './entry-format.ts';
+import { ALL_DATABASES, type DecodedEntry, EXPIRING_COUNTER } from './entry-format.ts';
 
-const STATE_FORMAT = 1;
+const STATE_FORMAT = 2;
 
 export interface PartitionState {
   readonly timeMs: number;
@@ -26,6 +27,8 @@ export interface PartitionState {
   readonly confState: ConfState;
   /** By space. */
   readonly keyCounts: readonly number[];
+  /** By database: keys that have an expiry. */
+  readonly expiringCounts: readonly number[];
   /** By space: records whose commit timestamp is not greater are dead. 0 = never flushed. */
   readonly flushedAt: readonly Timestamp[];
 }
@@ -37,21 +40,23 @@ export function emptyPartitionState(confState: ConfState): PartitionState {
     rollingHash: 0,
     confState,
     keyCounts: new Array<number>(SPACE_COUNT).fill(0),
+    expiringCounts: new Array<number>(DATABASE_COUNT).fill(0),
     flushedAt: new Array<number>(SPACE_COUNT).fill(0),
   };
 }
 
 /** The state after an entry with these bytes. */
 export function afterEntry(state: PartitionState, data: Uint8Array, entry: DecodedEntry): PartitionState {
-  let { keyCounts, flushedAt } = state;
+  let { keyCounts, expiringCounts, flushedAt } = state;
   if (entry.countChanges.length > 0) {
-    const counts = [...keyCounts];
-    for (const { space, change } of entry.countChanges) {
-      const count = (counts[space] ?? 0) + change;
-      if (count < 0) throw new KahunaError('STATE_DIVERGED', `the key count of space ${space} would be ${count}`);
-      counts[space] = count;
+    const keys = [...keyCounts];
+    const expiring = [...expiringCounts];
+    for (const { counter, change } of entry.countChanges) {
+      if (counter < EXPIRING_COUNTER) count(keys, counter, change);
+      else count(expiring, counter - EXPIRING_COUNTER, change);
     }
-    keyCounts = counts;
+    keyCounts = keys;
+    expiringCounts = expiring;
   }
   for (const flush of entry.flushes) {
     flushedAt = flushedAt.map((at, space) => (isFlushed(space, flush.space) ? flush.timestamp : at));
@@ -62,8 +67,15 @@ export function afterEntry(state: PartitionState, data: Uint8Array, entry: Decod
     rollingHash: crc32(data, state.rollingHash),
     confState: state.confState,
     keyCounts,
+    expiringCounts,
     flushedAt,
   };
+}
+
+function count(counts: number[], at: number, change: number): void {
+  const changed = (counts[at] ?? 0) + change;
+  if (changed < 0) throw new KahunaError('STATE_DIVERGED', `a count of space ${at} would be ${changed}`);
+  counts[at] = changed;
 }
 
 function isFlushed(space: number, flushed: number): boolean {
@@ -82,6 +94,8 @@ export function encodePartitionState(state: PartitionState): Uint8Array {
     writer.u64(state.keyCounts[space] ?? 0);
     writer.u64(state.flushedAt[space] ?? 0);
   }
+  writer.u8(DATABASE_COUNT);
+  for (let database = 0; database < DATABASE_COUNT; database++) writer.u64(state.expiringCounts[database] ?? 0);
   return writer.finish();
 }
 
@@ -101,8 +115,10 @@ export function decodePartitionState(bytes: Uint8Array): PartitionState {
     keyCounts.push(reader.u64());
     flushedAt.push(reader.u64());
   }
+  const expiringCounts: number[] = [];
+  for (let left = reader.u8(); left > 0; left--) expiringCounts.push(reader.u64());
   reader.expectEnd();
-  return { timeMs, lastTimestamp, rollingHash, confState, keyCounts, flushedAt };
+  return { timeMs, lastTimestamp, rollingHash, confState, keyCounts, expiringCounts, flushedAt };
 }
 
 function writeConfState(writer: ByteWriter, confState: ConfState): void {

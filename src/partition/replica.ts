@@ -22,6 +22,7 @@ import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
 import { Applier } from './applier.ts';
 import type { RecordedAnswer } from './entry-format.ts';
 import type { Job, Unblocking } from './job.ts';
+import type { KeyspaceStats } from './keyspace-stats.ts';
 import { INFLIGHT_BATCHES_MAX, LOG_BYTES_MAX, UNAPPLIED_BYTES_MAX } from './limits.ts';
 import { LogWindow, type LogWindowHost } from './log-window.ts';
 import { encodePartitionState, type PartitionState } from './partition-state.ts';
@@ -42,6 +43,7 @@ export interface ReplicaHost {
   readonly raftLog: RaftLog;
   readonly data: DataStore;
   readonly budget: MemoryBudget;
+  readonly keyspaceStats: KeyspaceStats;
   readonly random: Random;
   /** Asks for a turn of this replica at the end of the present event-loop turn. */
   wake(replica: Replica): void;
@@ -146,6 +148,10 @@ export class Replica implements TenureHost, LogWindowHost {
 
   get budget(): MemoryBudget {
     return this.#host.budget;
+  }
+
+  get keyspaceStats(): KeyspaceStats {
+    return this.#host.keyspaceStats;
   }
 
   get log(): Logger {

@@ -33,7 +33,9 @@ import {
   WaitForKey,
 } from './evaluation-view.ts';
 import { ExpiryHeap } from './expiry-heap.ts';
+import type { KeyspaceStats } from './keyspace-stats.ts';
 import type { Job, JobCall, Unblocking } from './job.ts';
+import { JobScans } from './job-scans.ts';
 import {
   BATCH_BYTES_MAX,
   EVICTION_STEPS_PER_TURN,
@@ -47,10 +49,10 @@ import { Parked } from './parked.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { PartitionTime } from './partition-time.ts';
 import { ReadRounds } from './read-rounds.ts';
-import { type RecordReader, recordKeyOf, type ScannedRecord } from './record-reader.ts';
+import type { RecordReader, ScannedRecord } from './record-reader.ts';
 import { RequestLedger } from './request-ledger.ts';
 import type { MemoryBudget, ResidentKey } from './resident.ts';
-import { isSameRequest, isWithin, type Scanner, type ScannedRange } from './scanner.ts';
+import type { Scanner } from './scanner.ts';
 import { Sweeper, type SweepTarget } from './sweeper.ts';
 import { runTransaction } from './transactions.ts';
 
@@ -68,6 +70,7 @@ export interface TenureHost {
   /** Where the records of the partition lie. */
   readonly range: RecordRange;
   readonly budget: MemoryBudget;
+  readonly keyspaceStats: KeyspaceStats;
   readonly log: Logger;
   readonly term: Term;
   /** True if this node alone is the majority: leadership needs no confirmation. */
@@ -93,22 +96,6 @@ interface Inflight {
   readonly bytes: number;
 }
 
-/** Keys changed by the entry at `index`: what is in memory and, until applied, not in LevelDB. */
-interface Touched {
-  readonly index: LogIndex;
-  readonly keys: readonly ResidentKey[];
-}
-
-/** Pages read for a job that scans, in the order in which its evaluation asked for them. */
-interface JobScans {
-  readonly pages: ScannedRange[];
-  position: number;
-  /** Applied index of its oldest page: changes after it are still needed. */
-  readonly floor: LogIndex;
-  /** Where RANDOMKEY started. */
-  randomCursor: bigint | null;
-}
-
 export class Tenure implements EvaluationContext, SweepTarget {
   readonly batch = new Batch();
   readonly reader: RecordReader;
@@ -120,17 +107,12 @@ export class Tenure implements EvaluationContext, SweepTarget {
   readonly #parked = new Parked();
   readonly #expiry = new ExpiryHeap();
   readonly #sweeper: Sweeper;
+  readonly #scans: JobScans;
   #inflight: Inflight[] = [];
   #uncommittedBytes = 0;
-  #touchedInBatch: ResidentKey[] = [];
-  #touched: Touched[] = [];
   #ledger: RequestLedger | null = null;
   /** Monotonic ms of the last repetition. */
   #ledgerUsedMs = 0;
-  readonly #scans = new Map<Job, JobScans>();
-  #activeScans: JobScans | null = null;
-  /** Drawn in the present evaluation. */
-  #randomCursor: bigint | null = null;
   readonly #loading = new Set<Job>();
   readonly #toWake: ResidentKey[] = [];
   #isWaking = false;
@@ -143,6 +125,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.random = host.random;
     this.#view = new EvaluationView(this, host.budget);
     this.#view.reset(state);
+    this.#scans = new JobScans(host, this.#view);
     this.#sweeper = new Sweeper(host.data, host.range, { target: this, nowMs: host.clock.monotonicMs() });
   }
 
@@ -215,6 +198,8 @@ export class Tenure implements EvaluationContext, SweepTarget {
       this.#onThrown(job, thrown);
       return;
     }
+    this.#countLookups();
+    if (view.expired.length !== 0) this.#expireAgain();
     job.observedIndex = view.observedIndex;
     if (!view.hasChanged) {
       this.#finish(job);
@@ -239,7 +224,21 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   #runCall(call: JobCall): Reply {
     this.#args.reset(call.argv, call.database);
+    this.#view.countsLookups = call.command.countsLookups;
     return call.command.run(this.#view, this.#args);
+  }
+
+  #countLookups(): void {
+    const { keyspaceStats } = this.#host;
+    keyspaceStats.hits += this.#view.hits;
+    keyspaceStats.misses += this.#view.misses;
+  }
+
+  /** A command that failed within EXEC or a script was undone, and with it the deletion of keys that it found expired. */
+  #expireAgain(): void {
+    const view = this.#view;
+    view.countsLookups = false;
+    for (const { space, key } of [...view.expired]) view.peek(space, key);
   }
 
   #begin(job: Job | null): void {
@@ -247,9 +246,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
       this.batch.index = this.#host.lastIndex + 1;
     }
     if (this.#nowMs === 0) this.#nowMs = this.#host.time.now();
-    this.#activeScans = job === null ? null : (this.#scans.get(job) ?? null);
-    if (this.#activeScans !== null) this.#activeScans.position = 0;
-    this.#randomCursor = null;
+    this.#scans.begin(job);
     const view = this.#view;
     view.begin(this.#nowMs, job?.protocol ?? 2);
     if (job === null) return;
@@ -264,9 +261,10 @@ export class Tenure implements EvaluationContext, SweepTarget {
   #keepChanges(): void {
     const view = this.#view;
     this.batch.timeMs = this.#nowMs;
+    if (view.expired.length !== 0) this.#host.keyspaceStats.expiredKeys += distinctKeys(view.expired);
     const wakes = this.#parked.waiterCount !== 0;
     for (const resident of view.touched) {
-      this.#touchedInBatch.push(resident);
+      this.#scans.touched(resident);
       if (wakes && this.#parked.hasWaiters(resident.space, resident.key)) this.#toWake.push(resident);
     }
     view.commit();
@@ -279,7 +277,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     if (job.waits === 0 && job.loads === 0) return;
     this.#parked.unpark(job);
     this.#loading.delete(job);
-    this.#scans.delete(job);
+    this.#scans.finish(job);
     this.#releaseStrand(job);
   }
 
@@ -319,6 +317,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   #onThrown(job: Job, thrown: unknown): void {
     if (thrown instanceof ReplyError || thrown instanceof RequestAborted) {
+      this.#countLookups();
       this.#finish(job);
       this.#deleteExpired(job);
       this.#answerRead(job, thrown.reply);
@@ -372,7 +371,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     }
     this.#loading.add(job);
     this.#parked.hold(job.strand);
-    const loaded = missing instanceof KeyNotResident ? this.#loadKey(missing) : this.#loadRange(job, missing.request);
+    const loaded = missing instanceof KeyNotResident ? this.#loadKey(missing) : this.#scans.load(job, missing.request);
     loaded.then(
       () => {
         if (this.#isOver || !this.#loading.delete(job)) return;
@@ -398,20 +397,6 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.#view.admit(space, key, loaded.value, loaded);
   }
 
-  async #loadRange(job: Job, request: ScanRequest): Promise<void> {
-    const appliedIndex = this.#host.appliedIndex;
-    const scans = this.#scans.get(job) ?? {
-      pages: [],
-      position: 0,
-      floor: appliedIndex,
-      randomCursor: this.#randomCursor,
-    };
-    this.#scans.set(job, scans);
-    const page = await this.#host.scanner.scan(request, appliedIndex);
-    scans.pages[scans.position] = page;
-    scans.pages.length = scans.position + 1;
-  }
-
   // -------------------------------------------------------------------------------------------------------------
   // EvaluationContext
 
@@ -424,10 +409,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
   }
 
   randomCursor(): bigint {
-    const drawn = this.#activeScans?.randomCursor ?? this.#randomCursor ?? this.#host.scanner.randomCursor(this.random);
-    if (this.#activeScans !== null) this.#activeScans.randomCursor = drawn;
-    this.#randomCursor = drawn;
-    return drawn;
+    return this.#scans.randomCursor();
   }
 
   isCursorHere(cursor: bigint): boolean {
@@ -442,38 +424,12 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.#expiry.add(resident);
   }
 
-  scanned(request: ScanRequest): ScanPage | undefined {
-    const scans = this.#activeScans;
-    const range = scans?.pages[scans.position];
-    if (scans === null || range === undefined || !isSameRequest(range.request, request)) return undefined;
-    scans.position++;
-    return this.#upToDate(range, request);
+  averageTtlMs(database: Space): number {
+    return this.#expiry.averageTtlMs(database, this.#nowMs);
   }
 
-  /** Corrects a page by what was changed since its snapshot. */
-  #upToDate(range: ScannedRange, request: ScanRequest): ScanPage {
-    const changed = new Set<string>();
-    const lists: (readonly ResidentKey[])[] = this.#touched
-      .filter((touched) => touched.index > range.appliedIndex)
-      .map((touched) => touched.keys);
-    lists.push(this.#touchedInBatch, this.#view.touched);
-    for (const list of lists) {
-      for (const resident of list) if (resident.space === request.space) changed.add(resident.key);
-    }
-    const flushedAt = this.#view.flushedAt(request.space);
-    const keys: string[] = [];
-    for (const found of range.keys) {
-      if (changed.has(found.key) || found.timestamp <= flushedAt) continue;
-      if (found.expiresAtMs !== 0 && found.expiresAtMs <= this.#nowMs) continue;
-      if (request.type === undefined || found.type === request.type) keys.push(found.key);
-    }
-    for (const key of changed) {
-      if (!isWithin(range, recordKeyOf(this.slotOf(key), request.space, key)) || !request.matches(key)) continue;
-      const present = this.#view.peek(request.space, key);
-      if (present === undefined) continue;
-      if (request.type === undefined || this.reader.typeOf(present.value) === request.type) keys.push(key);
-    }
-    return { keys, next: range.next };
+  scanned(request: ScanRequest): ScanPage | undefined {
+    return this.#scans.next(request, this.#nowMs);
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -493,8 +449,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     assert(index === this.batch.index, `a batch meant for index ${this.batch.index} became ${index}`);
     this.#inflight.push({ index, jobs: this.batch.jobs, bytes });
     this.#uncommittedBytes += bytes;
-    this.#touched.push({ index, keys: this.#touchedInBatch });
-    this.#touchedInBatch = [];
+    this.#scans.batchClosed(index);
     this.batch.reset();
   }
 
@@ -513,12 +468,14 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   /** LevelDB holds everything up to `index`: those keys are clean now. */
   applied(index: LogIndex): void {
-    let floor = index;
-    for (const scans of this.#scans.values()) floor = Math.min(floor, scans.floor);
-    let count = 0;
-    while (count < this.#touched.length && (this.#touched[count] as Touched).index <= floor) count++;
-    if (count > 0) this.#touched.splice(0, count);
-    if (this.#host.budget.isExceeded) this.#view.residents.evict(index, EVICTION_STEPS_PER_TURN);
+    this.#scans.applied(index);
+    this.#maybeEvict(index);
+  }
+
+  #maybeEvict(appliedIndex: LogIndex): void {
+    const { budget, keyspaceStats } = this.#host;
+    if (!budget.isExceeded) return;
+    keyspaceStats.residentEvictions += this.#view.residents.evict(appliedIndex, EVICTION_STEPS_PER_TURN);
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -539,7 +496,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     const monotonicMs = this.#host.clock.monotonicMs();
     this.#refuseLate(monotonicMs);
     if (this.#ledger !== null && monotonicMs - this.#ledgerUsedMs > LEDGER_KEPT_MS) this.#ledger = null;
-    if (this.#host.budget.isExceeded) this.#view.residents.evict(this.#host.appliedIndex, EVICTION_STEPS_PER_TURN);
+    this.#maybeEvict(this.#host.appliedIndex);
     this.#sweeper.tick(monotonicMs, (error) => this.reader.fail(error));
   }
 
@@ -655,8 +612,6 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.#loading.clear();
     this.#scans.clear();
     this.#expiry.clear();
-    this.#touched = [];
-    this.#touchedInBatch = [];
     this.#toWake.length = 0;
     this.#view.residents.clear();
     return jobs.filter((job) => !job.isCancelled);
@@ -666,6 +621,11 @@ export class Tenure implements EvaluationContext, SweepTarget {
 /** A repeated write may have been applied by an earlier attempt: then nobody may say that it was not. */
 function refusalOf(job: Job, reason: string): ErrorReply {
   return job.isRetry && job.mayWrite ? uncertain(reason) : tryAgain(reason);
+}
+
+/** A key is in the list as often as it was found expired. */
+function distinctKeys(expired: readonly { readonly space: Space; readonly key: string }[]): number {
+  return expired.length === 1 ? 1 : new Set(expired.map(({ space, key }) => `${space}:${key}`)).size;
 }
 
 function completeRead(job: Job): void {

@@ -16,6 +16,7 @@ function runCall(view: EvaluationView, args: Args, call: JobCall): Reply {
   const savepoint = view.savepoint();
   try {
     args.reset(call.argv, call.database);
+    view.countsLookups = call.command.countsLookups;
     return call.command.run(view, args);
   } catch (thrown) {
     if (thrown instanceof ReplyError) {

@@ -142,7 +142,7 @@ function persistence(context: ServerContext): InfoFields {
   ];
 }
 
-function stats({ stats: counters }: ServerContext): InfoFields {
+function stats({ cluster: { keyspaceStats }, stats: counters }: ServerContext): InfoFields {
   const rates = counters.rates();
   return [
     ['total_connections_received', counters.connectionsReceived],
@@ -158,15 +158,15 @@ function stats({ stats: counters }: ServerContext): InfoFields {
     ['sync_full', 0],
     ['sync_partial_ok', 0],
     ['sync_partial_err', 0],
-    ['expired_keys', 0],
+    ['expired_keys', keyspaceStats.expiredKeys],
     ['expired_stale_perc', '0.00'],
     ['expired_time_cap_reached_count', 0],
     ['evicted_keys', 0],
     ['evicted_clients', 0],
     ['total_eviction_exceeded_time', 0],
     ['current_eviction_exceeded_time', 0],
-    ['keyspace_hits', 0],
-    ['keyspace_misses', 0],
+    ['keyspace_hits', keyspaceStats.hits],
+    ['keyspace_misses', keyspaceStats.misses],
     ['pubsub_channels', 0],
     ['pubsub_patterns', 0],
     ['pubsubshard_channels', 0],
@@ -183,6 +183,7 @@ function stats({ stats: counters }: ServerContext): InfoFields {
     ['protocol_errors', counters.protocolErrors],
     ['idle_disconnections', counters.idleDisconnects],
     ['clients_peak', counters.clientsPeak],
+    ['resident_evictions', keyspaceStats.residentEvictions],
   ];
 }
 
@@ -253,7 +254,7 @@ async function keyspace({ cluster: view, dispatcher, platform }: ServerContext):
   if (dispatcher.isLoading) return [];
   const deadlineMs = platform.clock.monotonicMs() + KEYSPACE_TIMEOUT_MS;
   const databases = Array.from({ length: DATABASES }, (_, database) => database);
-  const counting = Promise.allSettled(databases.map((database) => view.keyCount(database, deadlineMs)));
+  const counting = Promise.allSettled(databases.map((database) => view.keyspaceCounts(database, deadlineMs)));
   const counts = await new Promise<Awaited<typeof counting>>((resolve, reject) => {
     const timer = platform.timers.after(KEYSPACE_TIMEOUT_MS, () => {
       resolve([]);
@@ -263,11 +264,11 @@ async function keyspace({ cluster: view, dispatcher, platform }: ServerContext):
       resolve(settled);
     }, reject);
   });
-  return counts.flatMap((count, database) =>
-    count.status === 'fulfilled' && count.value > 0
-      ? [[`db${database}`, `keys=${count.value},expires=0,avg_ttl=0`] as const]
-      : [],
-  );
+  return counts.flatMap((count, database) => {
+    if (count.status !== 'fulfilled' || count.value.keys === 0) return [];
+    const { keys, expiring, averageTtlMs } = count.value;
+    return [[`db${database}`, `keys=${keys},expires=${expiring},avg_ttl=${averageTtlMs}`] as const];
+  });
 }
 
 function kahuna(context: ServerContext): InfoFields {

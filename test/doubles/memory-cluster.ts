@@ -17,6 +17,7 @@ import type {
 import { createHash } from 'node:crypto';
 import type { DataCommand } from '../../src/commands/define.ts';
 import { encodeReply } from '../../src/resp/encode.ts';
+import { type KeyspaceCounts, KeyspaceStats } from '../../src/partition/keyspace-stats.ts';
 import { UNBLOCKED } from '../../src/resp/errors.ts';
 import { EncodedReply, NULL_ARRAY, type Reply, ReplyError } from '../../src/resp/reply.ts';
 
@@ -149,9 +150,12 @@ export class MemoryCluster implements Cluster {
     return Promise.resolve(true);
   }
 
-  keyCount(database: number): Promise<number> {
-    return Promise.resolve([...this.#values.keys()].filter((key) => key.startsWith(`${database}/`)).length);
+  keyspaceCounts(database: number): Promise<KeyspaceCounts> {
+    const keys = [...this.#values.keys()].filter((key) => key.startsWith(`${database}/`)).length;
+    return Promise.resolve({ keys, expiring: 0, averageTtlMs: 0 });
   }
+
+  readonly keyspaceStats = new KeyspaceStats();
 
   waitForReplicas(mark: WriteMark, count: number, timeoutMs: number): Promise<number> {
     this.waits.push({ mark, count, timeoutMs });

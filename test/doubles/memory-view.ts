@@ -71,6 +71,7 @@ export class MemoryView implements View {
   firstRunMs = START_MS;
   protocol: Protocol = 2;
   mayWait = true;
+  countsLookups = false;
   waits = 0;
   readonly random: Random = new SeededRandom(1);
   /** Calls of `put`, `remove` that found something, and `flush`. */
@@ -159,6 +160,14 @@ export class MemoryView implements View {
 
   keyCount(space: Space): number {
     return this.#space(space).size;
+  }
+
+  expiring(database: Space): { readonly count: number; readonly averageTtlMs: number } {
+    const left = [...this.#space(database).values()].flatMap(({ expiresAtMs }) =>
+      expiresAtMs === 0 ? [] : [expiresAtMs - this.nowMs],
+    );
+    const sum = left.reduce((a, b) => a + b, 0);
+    return { count: left.length, averageTtlMs: left.length === 0 ? 0 : Math.round(sum / left.length) };
   }
 
   scan(request: ScanRequest): ScanPage {

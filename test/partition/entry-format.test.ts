@@ -9,6 +9,7 @@ import {
   decodeAnswers,
   decodeEntry,
   decodeHeader,
+  EXPIRING_COUNTER,
 } from '../../src/partition/entry-format.ts';
 import { RequestLedger } from '../../src/partition/request-ledger.ts';
 
@@ -45,7 +46,9 @@ const content = fc.record(
   {
     timeMs: timestamp,
     lastTimestamp: timestamp,
-    counts: fc.array(fc.tuple(fc.integer({ min: 0, max: 17 }), fc.integer({ min: -5, max: 5 })), { maxLength: 6 }),
+    counts: fc.array(fc.tuple(fc.constantFrom(0, 3, 15, 16, 17, 128, 143), fc.integer({ min: -5, max: 5 })), {
+      maxLength: 6,
+    }),
     ops: fc.array(op, { maxLength: 8 }),
     answers: fc.uniqueArray(answer, {
       maxLength: 5,
@@ -59,7 +62,10 @@ type Content = typeof content extends fc.Arbitrary<infer T> ? T : never;
 function fill(batch: Batch, { timeMs, lastTimestamp, counts, ops, answers }: Content): void {
   batch.timeMs = timeMs;
   batch.lastTimestamp = lastTimestamp;
-  for (const [space, change] of counts) batch.countChange(space, change);
+  for (const [counter, change] of counts) {
+    if (counter < EXPIRING_COUNTER) batch.countChange(counter, change);
+    else batch.expiringChange(counter - EXPIRING_COUNTER, change);
+  }
   for (const one of ops) write(batch, one);
   for (const one of answers) batch.answer(one, one.reply);
 }
@@ -82,10 +88,10 @@ function check(entry: Uint8Array, { timeMs, lastTimestamp, counts, ops, answers 
   assert.deepEqual(decodeHeader(entry), { timeMs, lastTimestamp });
   assert.deepEqual([decoded.timeMs, decoded.lastTimestamp], [timeMs, lastTimestamp]);
   const sums = new Map<number, number>();
-  for (const [space, change] of counts) sums.set(space, (sums.get(space) ?? 0) + change);
+  for (const [counter, change] of counts) sums.set(counter, (sums.get(counter) ?? 0) + change);
   const expected = [...sums].filter(([, sum]) => sum !== 0).sort(([a], [b]) => a - b);
   assert.deepEqual(
-    decoded.countChanges.map(({ space, change }) => [space, change]),
+    decoded.countChanges.map(({ counter, change }) => [counter, change]),
     expected,
   );
   const records = ops.filter((one) => one.kind !== 'flush');

@@ -21,7 +21,7 @@ import { RecordReader } from '../../src/partition/record-reader.ts';
 import { MemoryBudget } from '../../src/partition/resident.ts';
 import type { DataStore } from '../../src/storage/data/types.ts';
 import { stringFromBytes, toBytes } from '../../src/values/string.ts';
-import type { Space, StringValue, Value } from '../../src/values/value.ts';
+import { DATABASE_COUNT, type Space, type StringValue, type Value } from '../../src/values/value.ts';
 import { MemoryProcess } from '../doubles/memory-process.ts';
 import { SeededRandom } from '../doubles/seeded-random.ts';
 import { GROUP, TestLeader } from './leader.ts';
@@ -85,6 +85,9 @@ class Bench implements EvaluationContext {
   spaceFlushed(): void {
     // Nobody sweeps here.
   }
+  averageTtlMs(): number {
+    return 7;
+  }
   scheduleExpiry(): void {
     // Nobody takes what is due.
   }
@@ -120,14 +123,19 @@ class Bench implements EvaluationContext {
     const view = this.begin();
     for (const space of SPACES) {
       let count = 0;
+      let expiring = 0;
       for (const key of KEYS) {
         const held = model.get(nameOf(space, key));
         const found = view.peek(space, key);
         const shown = found === undefined ? undefined : { bytes: told(found.value), expiresAtMs: found.expiresAtMs };
         assert.deepEqual(shown, held, `space ${space}, key ${key}`);
         if (held !== undefined) count++;
+        if (held !== undefined && held.expiresAtMs !== 0) expiring++;
       }
       assert.equal(view.keyCount(space), count, `keys of space ${space}`);
+      if (space >= DATABASE_COUNT) continue;
+      const averageTtlMs = expiring === 0 ? 0 : 7;
+      assert.deepEqual(view.expiring(space), { count: expiring, averageTtlMs }, `keys of space ${space} that expire`);
     }
     view.commit();
   }

@@ -11,6 +11,7 @@ import { dataCommands } from '../../src/commands/index.ts';
 import { Applier } from '../../src/partition/applier.ts';
 import { answersOf } from '../../src/partition/entry-format.ts';
 import { Job, type JobOwner } from '../../src/partition/job.ts';
+import { KeyspaceStats } from '../../src/partition/keyspace-stats.ts';
 import { emptyPartitionState } from '../../src/partition/partition-state.ts';
 import { PartitionTime } from '../../src/partition/partition-time.ts';
 import { partitionRange } from '../../src/partition/ranges.ts';
@@ -63,6 +64,7 @@ export class TestLeader implements TenureHost {
   readonly log = silentLogger;
   readonly term = 1;
   readonly budget = new MemoryBudget(0);
+  readonly keyspaceStats = new KeyspaceStats();
   readonly range = partitionRange(SLOTS);
   readonly data: DataStore;
   readonly reader: RecordReader;

@@ -11,7 +11,7 @@ import {
   encodePartitionState,
   type PartitionState,
 } from '../../src/partition/partition-state.ts';
-import { LOCK_SPACE, SPACE_COUNT } from '../../src/values/value.ts';
+import { DATABASE_COUNT, LOCK_SPACE, SPACE_COUNT } from '../../src/values/value.ts';
 
 const MEMBERS = { voters: [1, 2, 3], votersOutgoing: [4], learners: [5], learnersNext: [] };
 const NOTHING: DecodedEntry = { timeMs: 0, lastTimestamp: 0, countChanges: [], records: [], flushes: [] };
@@ -29,6 +29,7 @@ describe('partition state', () => {
       lastTimestamp: 0x0607_0809,
       rollingHash: 0x0a0b_0c0d,
       keyCounts: at(SPACE_COUNT, { 0: 7, 17: 9 }, 0),
+      expiringCounts: at(DATABASE_COUNT, { 15: 3 }, 0),
       flushedAt: at(SPACE_COUNT, { 1: 0x99 }, 0),
     };
     const hex = Buffer.from(encodePartitionState(state)).toString('hex');
@@ -36,7 +37,7 @@ describe('partition state', () => {
     assert.equal(
       hex,
       [
-        `01050403020100000009080706000000000d0c0b0a`,
+        `02050403020100000009080706000000000d0c0b0a`,
         '03010000000200000003000000',
         '0104000000',
         '0105000000',
@@ -46,6 +47,9 @@ describe('partition state', () => {
         `${zeros(8)}9900000000000000`,
         zeros(15 * 16),
         `0900000000000000${zeros(8)}`,
+        '10',
+        zeros(15 * 8),
+        '0300000000000000',
       ].join(''),
     );
     assert.deepEqual(decodePartitionState(Buffer.from(hex, 'hex')), state);
@@ -66,6 +70,7 @@ describe('partition state', () => {
         rollingHash: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
         confState,
         keyCounts: numbers,
+        expiringCounts: fc.array(number, { minLength: DATABASE_COUNT, maxLength: DATABASE_COUNT }),
         flushedAt: numbers,
       },
       { noNullPrototype: true },
@@ -91,10 +96,24 @@ describe('partition state', () => {
   it('counts keys, and refuses a history in which there would be fewer than none', () => {
     const one = afterEntry(emptyPartitionState(MEMBERS), BYTES, {
       ...NOTHING,
-      countChanges: [{ space: 2, change: 3 }],
+      countChanges: [{ counter: 2, change: 3 }],
     });
     assert.equal(one.keyCounts[2], 3);
-    assert.throws(() => afterEntry(one, BYTES, { ...NOTHING, countChanges: [{ space: 2, change: -4 }] }), {
+    assert.throws(() => afterEntry(one, BYTES, { ...NOTHING, countChanges: [{ counter: 2, change: -4 }] }), {
+      code: 'STATE_DIVERGED',
+    });
+  });
+
+  it('counts the keys of a database that expire apart from all of them', () => {
+    const one = afterEntry(emptyPartitionState(MEMBERS), BYTES, {
+      ...NOTHING,
+      countChanges: [
+        { counter: 2, change: 3 },
+        { counter: 128 + 2, change: 2 },
+      ],
+    });
+    assert.deepEqual([one.keyCounts[2], one.expiringCounts[2]], [3, 2]);
+    assert.throws(() => afterEntry(one, BYTES, { ...NOTHING, countChanges: [{ counter: 130, change: -3 }] }), {
       code: 'STATE_DIVERGED',
     });
   });

@@ -266,6 +266,76 @@ describe('tenure', () => {
     });
   });
 
+  describe('statistics', () => {
+    const lookups = ({ keyspaceStats }: TestLeader): readonly number[] => {
+      const { hits, misses } = keyspaceStats;
+      keyspaceStats.reset();
+      return [hits, misses];
+    };
+
+    it('count what commands that read have found, also inside transactions, and no other look-ups', async () => {
+      const leader = await TestLeader.create();
+      await leader.ask('MSET', 'a', '1', 'b', '2');
+      await leader.ask('SET', 'a', '1', 'XX');
+      await leader.ask('INCR', 'absent');
+      await leader.ask('DEL', 'absent');
+      await leader.ask(...HOLD);
+      await leader.ask('KAHUNA.LOCK', 'INFO', 'r');
+      await leader.ask('SCAN', '0');
+      assert.deepEqual(lookups(leader), [0, 0]);
+      await leader.ask('MGET', 'a', 'b', 'absent');
+      assert.deepEqual(lookups(leader), [2, 1]);
+      await leader.ask('SET', 'a', '2', 'GET');
+      assert.deepEqual(lookups(leader), [1, 0]);
+      leader.submitTransaction('exec', [
+        ['INCR', 'a'],
+        ['GET', 'a'],
+        ['TTL', 'absent'],
+        ['SET', 'b', '1', 'NX'],
+      ]);
+      await leader.settle();
+      assert.deepEqual(lookups(leader), [1, 1]);
+    });
+
+    it('count a look-up once, however often its keys had to be loaded, and also if the command failed', async () => {
+      const leader = await TestLeader.create();
+      await leader.ask('SETRANGE', 'long', '399999', 'x');
+      leader.evictAll();
+      await leader.ask('MGET', 'absent', 'long');
+      assert.deepEqual(lookups(leader), [1, 1]);
+      await leader.ask('BITCOUNT', 'long', '0', 'x');
+      await leader.ask('GETDEL', 'absent');
+      await leader.ask(...HOLD);
+      leader.submitTransaction('exec', [
+        ['GET', 'long'],
+        ['KAHUNA.FENCE', 'r', '1'],
+        ['GET', 'absent'],
+      ]);
+      await leader.settle();
+      assert.deepEqual(lookups(leader), [1, 2]);
+    });
+
+    it('count keys that expired once each, and values that left memory', async () => {
+      const leader = await TestLeader.create();
+      for (const key of ['a', 'b', 'c', 'd']) await leader.ask('SET', key, 'v', 'PX', '100');
+      leader.nowMs += 100;
+      leader.tenure.closeBatch();
+      leader.submitTransaction('exec', [
+        ['RENAME', 'a', 'x'],
+        ['GET', 'a'],
+        ['GET', 'b'],
+      ]);
+      leader.submit('rename', ['RENAME', 'c', 'x']);
+      await leader.settle();
+      leader.pass(10);
+      await leader.settle();
+      assert.equal(leader.keyspaceStats.expiredKeys, 4);
+      await leader.ask('SET', 'k', 'v');
+      leader.evictAll();
+      assert.ok(leader.keyspaceStats.residentEvictions > 0);
+    });
+  });
+
   describe('repetition', () => {
     it('gets the recorded answer, also before the entry has committed, and changes nothing', async () => {
       const leader = await TestLeader.create();
@@ -367,6 +437,19 @@ describe('tenure', () => {
         'exec: *2 $-1 -ERR value is not an integer or out of range',
         'rename: -ERR no such key',
       ]);
+      leader.begin();
+      leader.nowMs -= 100;
+      assert.equal(await leader.ask('GET', 'gone'), '$-1');
+    });
+
+    it('logs the deletion that a failing command within a transaction has seen', async () => {
+      const leader = await TestLeader.create();
+      await leader.ask('SET', 'gone', 'v', 'PX', '100');
+      leader.nowMs += 100;
+      leader.tenure.closeBatch();
+      leader.submitTransaction('exec', [['RENAME', 'gone', 'x']]);
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['exec: *1 -ERR no such key']);
       leader.begin();
       leader.nowMs -= 100;
       assert.equal(await leader.ask('GET', 'gone'), '$-1');

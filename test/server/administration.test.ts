@@ -127,11 +127,11 @@ describe('INFO', () => {
   it('is not held up by a partition that cannot count its keys', async () => {
     const world = await createWorld();
     const client = await world.connect();
-    world.cluster.keyCount = () => new Promise(() => undefined);
+    world.cluster.keyspaceCounts = () => new Promise(() => undefined);
     assert.equal(await client.send('INFO keyspace', 'PING'), '');
     await world.time.pass(600);
     assert.equal(client.take(), '$12\r\n# Keyspace\r\n\r\n+PONG\r\n');
-    world.cluster.keyCount = () => Promise.reject(new Error('no leader'));
+    world.cluster.keyspaceCounts = () => Promise.reject(new Error('no leader'));
     assert.match(String(plain(await client.call('INFO', 'keyspace'))), /^# Keyspace\r\n$/);
   });
 });

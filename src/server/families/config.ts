@@ -89,8 +89,9 @@ const resetStat = sessionCommand({
   arity: 2,
   args: [],
   run: (session) => {
-    const { stats, table } = session.context;
+    const { cluster, stats, table } = session.context;
     stats.reset();
+    cluster.keyspaceStats.reset();
     for (const entry of table.all()) entry.stats.reset();
     return OK;
   },
