@@ -20,5 +20,8 @@ export type Timestamp = Flavoured<'Timestamp'>;
 /** Member of the cluster as a small number, from 1; the metadata maps it to the configured name. */
 export type NodeId = Flavoured<'NodeId'>;
 
+/** Stands for a vote in the hard state of a node that has lost its memory (raft/amnesia.ts); larger than any node id. */
+export const FORGOTTEN: NodeId = 2 ** 32;
+
 export const SLOT_COUNT = 16_384;
 export const METADATA_GROUP: GroupId = 0;

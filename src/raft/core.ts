@@ -11,6 +11,7 @@
  */
 import { assert, unreachable } from '../base/assert.ts';
 import type { LogIndex, NodeId } from '../base/ids.ts';
+import { entryWanted, found, handleReinstate } from './amnesia.ts';
 import { encodeConfChange } from './conf-codec.ts';
 import {
   admitTerm,
@@ -45,6 +46,7 @@ import {
   reportUnreachable,
   tickLeader,
 } from './replication.ts';
+import { becomeFollower } from './roles.ts';
 import { NO_ACK, RaftState } from './state.ts';
 import { transferLeadership } from './transfer.ts';
 import { ENTRY_TYPES, MESSAGE_TYPES } from './types.ts';
@@ -121,6 +123,9 @@ export class RaftCore extends RaftView {
         return;
       case MESSAGE_TYPES.timeoutNow:
         handleTimeoutNow(s, m);
+        return;
+      case MESSAGE_TYPES.reinstate:
+        handleReinstate(s, m);
         return;
       case MESSAGE_TYPES.readIndex:
         if (s.role === 'leader') addRead(s, m.from, m.context);
@@ -202,6 +207,33 @@ export class RaftCore extends RaftView {
    */
   campaign(): void {
     campaign(this.state);
+  }
+
+  /**
+   * This is the first start of the group: every other voter has said, since this core was made, that it is blank too. The
+   * core votes from the next flush on. False if it has a memory, or has taken part in anything meanwhile (amnesia.ts).
+   */
+  found(): boolean {
+    return found(this.state);
+  }
+
+  /**
+   * Leader: index of an entry that must be proposed soon, with or without data, so that a member that lost its memory can be
+   * made a voter again; 0 if none is wanted.
+   */
+  get entryWanted(): LogIndex {
+    return entryWanted(this.state);
+  }
+
+  /** While it is barred this node does not stand for election; a leader goes on until it hands over or resigns. */
+  bar(isBarred: boolean): void {
+    this.state.isBarred = isBarred;
+  }
+
+  /** Gives leadership up at once, in the same term. Does nothing on others. */
+  resign(): void {
+    const s = this.state;
+    if (s.role === 'leader') becomeFollower(s, s.term, 0);
   }
 
   /**

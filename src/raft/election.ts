@@ -106,7 +106,7 @@ export function handleVote(s: RaftState, m: Message): void {
   // The term may have been adopted from another message while votes are still withheld after a restart.
   const isDelayed = s.ticks < s.voteDelayTicks && m.context !== VOTE_FOR_TRANSFER;
   const isFree = isPreVote ? m.term > s.term : s.vote === m.from || (s.vote === 0 && s.leader === 0);
-  const isGranted = isFree && s.log.isUpToDate(m.index, m.logTerm) && !isDelayed;
+  const isGranted = isFree && s.log.isUpToDate(m.index, m.logTerm) && !isDelayed && !s.isAmnesiac;
   const response = s.draft(isPreVote ? MESSAGE_TYPES.preVoteResponse : MESSAGE_TYPES.voteResponse, m.from);
   response.reject = !isGranted;
   if (isPreVote) {
@@ -114,7 +114,8 @@ export function handleVote(s: RaftState, m: Message): void {
     if (isGranted) {
       response.term = m.term;
       s.send(response);
-    } else {
+    } else if (s.term > 0) {
+      // Without a memory and without a term there is nothing to say.
       s.sendDurable(response, 0);
     }
     return;
@@ -164,7 +165,7 @@ export function successor(s: RaftState): NodeId {
   let best: NodeId = 0;
   let match = -1;
   for (const peer of s.tracker.peers) {
-    if (peer.match <= match || !s.membership.conf.voters.includes(peer.id)) continue;
+    if (peer.match <= match || peer.amnesia !== 0 || !s.membership.conf.voters.includes(peer.id)) continue;
     best = peer.id;
     match = peer.match;
   }

@@ -65,12 +65,14 @@ function reject(s: RaftState, m: Message, hint: LogIndex): void {
   response.reject = true;
   response.rejectHint = hint;
   response.logTerm = s.log.termAt(hint);
+  response.commit = amnesiaOf(s);
   s.sendDurable(response, 0);
 }
 
 export function handleHeartbeat(s: RaftState, m: Message): void {
-  // The leader never sends more than what this node has acknowledged; commitTo asserts that the log still has it.
-  s.log.commitTo(m.commit);
+  // The leader never sends more than what this node has acknowledged; commitTo asserts that the log still has it. What
+  // was acknowledged before this node lost its memory is no measure.
+  if (!s.isAmnesiac) s.log.commitTo(m.commit);
   if (m.context > s.ackRound) s.ackRound = m.context;
 }
 
@@ -109,6 +111,11 @@ export function snapshotInstalled(s: RaftState, index: LogIndex): void {
   if (s.leader !== 0) acknowledge(s, index);
 }
 
+/** What responses carry as long as they are not to be counted. */
+function amnesiaOf(s: RaftState): number {
+  return s.isAmnesiac ? s.amnesia : 0;
+}
+
 /** The answers of a turn, each once. */
 export function respond(s: RaftState): void {
   if (s.leader === 0 || s.role === 'leader') {
@@ -119,12 +126,14 @@ export function respond(s: RaftState): void {
   if (s.ackIndex !== NO_ACK) {
     const response = s.draft(MESSAGE_TYPES.appendResponse, s.leader);
     response.index = s.ackIndex;
+    response.commit = amnesiaOf(s);
     s.sendDurable(response, s.ackIndex);
     s.ackIndex = NO_ACK;
   }
   if (s.ackRound > 0) {
     const response = s.draft(MESSAGE_TYPES.heartbeatResponse, s.leader);
     response.context = s.ackRound;
+    response.commit = amnesiaOf(s);
     s.sendDurable(response, 0);
     s.ackRound = 0;
   }

@@ -52,7 +52,16 @@ export function isMessageType(type: number): type is MessageType {
 
 /** True if only a leader sends this type, so that its sender is the leader of the message's term. */
 export function isFromLeader(type: MessageType): boolean {
-  return type === MESSAGE_TYPES.append || type === MESSAGE_TYPES.heartbeat || type === MESSAGE_TYPES.snapshot;
+  return (
+    type === MESSAGE_TYPES.append ||
+    type === MESSAGE_TYPES.heartbeat ||
+    type === MESSAGE_TYPES.snapshot ||
+    type === MESSAGE_TYPES.reinstate
+  );
+}
+
+function isResponse(type: MessageType): boolean {
+  return type === MESSAGE_TYPES.appendResponse || type === MESSAGE_TYPES.heartbeatResponse;
 }
 
 /** One line for logs and scenarios: `1->2 append term 3 log 7@2 commit 5 entries 8@3`. What is 0 or absent is left out. */
@@ -60,7 +69,7 @@ export function formatMessage(m: Message): string {
   let line = `${m.from}->${m.to} ${messageName(m.type) ?? `type ${m.type}`} term ${m.term}`;
   if (m.index !== 0 || m.logTerm !== 0 || m.entries.length > 0) line += ` log ${m.index}@${m.logTerm}`;
   if (m.reject) line += m.rejectHint === 0 ? ' reject' : ` reject hint ${m.rejectHint}`;
-  if (m.commit !== 0) line += ` commit ${m.commit}`;
+  if (m.commit !== 0) line += isResponse(m.type) ? ` amnesia ${m.commit}` : ` commit ${m.commit}`;
   if (m.context !== 0) line += ` context ${m.context}`;
   if (m.entries.length > 0) line += ` entries ${m.entries.map(formatEntry).join(' ')}`;
   if (m.snapshot !== null) line += ` ${formatSnapshot(m.snapshot)}`;

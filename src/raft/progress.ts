@@ -5,7 +5,8 @@
  *     replicate  appends are pipelined: `next` runs ahead of `match`, within the limits on what is in flight
  *     snapshot   nothing is sent: the driver streams a snapshot, because the entries needed are compacted away
  *
- * Invariants: match < next; match only rises (a member never loses what it acknowledged in this term).
+ * Invariants: match < next; match only rises (a member never loses what it acknowledged in this term), unless the member
+ * has lost its disk (amnesia.ts).
  */
 import type { LogIndex, NodeId } from '../base/ids.ts';
 import { violated } from './violation.ts';
@@ -92,6 +93,14 @@ export class Progress implements FollowerProgress {
   sentCommit: LogIndex = 0;
   /** Highest read-index round that the member has echoed. */
   ackedRound = 0;
+  /** Not 0: the member has lost its memory, in the start of this number; it is not counted (amnesia.ts). */
+  amnesia = 0;
+  /** The entry that it must hold, and that must be committed without it, before it is counted again. */
+  reinstateAt: LogIndex = 0;
+  /** Starts that are over: what still arrives of them is late. One for each time that a disk was lost in this term. */
+  readonly amnesiasEnded = new Set<number>();
+  /** It was told that it may vote again; what it says next without its number counts. */
+  isReinstated = false;
   /** Seen stuck at a heartbeat tick: the next heartbeat response makes the leader ask again. */
   isSuspect = false;
   /** An empty append is to find out what arrived. */
@@ -109,6 +118,28 @@ export class Progress implements FollowerProgress {
   get isReady(): boolean {
     if (this.state === 'replicate') return !this.inflights.isFull;
     return this.state === 'probe' && !this.isProbeSent;
+  }
+
+  /** The member has lost its memory: what it acknowledged before is nothing to go by. */
+  forget(amnesia: number, reinstateAt: LogIndex): void {
+    this.amnesia = amnesia;
+    this.reinstateAt = reinstateAt;
+    this.isReinstated = false;
+    this.match = 0;
+    this.matchAtHeartbeat = 0;
+    this.next = reinstateAt;
+    this.sentCommit = 0;
+    this.ackedRound = 0;
+    this.needsSnapshot = false;
+    this.enter('probe');
+  }
+
+  /** The member is a voter again. */
+  remember(): void {
+    this.amnesiasEnded.add(this.amnesia);
+    this.amnesia = 0;
+    this.reinstateAt = 0;
+    this.isReinstated = false;
   }
 
   becomeProbe(): void {

@@ -8,6 +8,7 @@
  * more steps down when the configuration without it commits (thesis §4.2.2).
  */
 import type { LogIndex, NodeId } from '../base/ids.ts';
+import { admitResponse, maybeReinstate } from './amnesia.ts';
 import { encodeConfChange } from './conf-codec.ts';
 import { successor } from './election.ts';
 import { entryBytes } from './log.ts';
@@ -95,7 +96,7 @@ function sendSnapshot(s: RaftState, peer: Progress): void {
 
 export function handleAppendResponse(s: RaftState, m: Message): void {
   const peer = s.tracker.get(m.from);
-  if (peer === undefined) return;
+  if (peer === undefined || !admit(s, peer, m)) return;
   peer.isRecentlyActive = true;
   if (m.reject) {
     handleRejection(s, peer, m);
@@ -108,7 +109,16 @@ export function handleAppendResponse(s: RaftState, m: Message): void {
   s.isPumpDue = true;
   if (!isNews) return;
   advanceCommit(s);
-  maybeHandOver(s, peer);
+  if (peer.amnesia === 0) maybeHandOver(s, peer);
+  else maybeReinstate(s, peer);
+}
+
+/** Hot path: nearly every response passes at the first comparison. */
+function admit(s: RaftState, peer: Progress, m: Message): boolean {
+  if (m.commit === peer.amnesia) return true;
+  if (!admitResponse(s, peer, m)) return false;
+  if (peer.amnesia === 0) advanceCommit(s);
+  return s.role === 'leader';
 }
 
 function handleRejection(s: RaftState, peer: Progress, m: Message): void {
@@ -121,10 +131,11 @@ function handleRejection(s: RaftState, peer: Progress, m: Message): void {
 
 export function handleHeartbeatResponse(s: RaftState, m: Message): void {
   const peer = s.tracker.get(m.from);
-  if (peer === undefined) return;
+  if (peer === undefined || !admit(s, peer, m)) return;
   peer.isRecentlyActive = true;
   if (m.context > peer.ackedRound) peer.ackedRound = Math.min(m.context, s.reads.round);
   if (peer.retryIfSuspect()) s.isPumpDue = true;
+  if (peer.amnesia !== 0) maybeReinstate(s, peer);
   releaseReads(s);
 }
 

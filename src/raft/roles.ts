@@ -4,7 +4,7 @@
  *     follower --time-out--> preCandidate --majority would vote--> candidate --majority voted--> leader
  *         ^_______ a higher term, a leader of this term, or a lost election ________________________|
  */
-import type { NodeId, Term } from '../base/ids.ts';
+import { FORGOTTEN, type NodeId, type Term } from '../base/ids.ts';
 import type { RaftState } from './state.ts';
 import { NO_ACK } from './state.ts';
 import { ENTRY_TYPES } from './types.ts';
@@ -26,7 +26,7 @@ export function becomeFollower(s: RaftState, term: Term, leader: NodeId): void {
   }
   if (term > s.term) {
     s.term = term;
-    s.vote = 0;
+    if (s.vote !== FORGOTTEN) s.vote = 0;
     s.ackIndex = NO_ACK;
     s.ackRound = 0;
   }

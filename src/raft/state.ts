@@ -3,7 +3,7 @@
  * replication.ts (leader) and following.ts (the others); each of them takes this state as its first argument.
  * Hot path: `appendOwn` runs once a proposal, `send` once a message.
  */
-import type { LogIndex, NodeId, Term } from '../base/ids.ts';
+import { FORGOTTEN, type LogIndex, type NodeId, type Term } from '../base/ids.ts';
 import { decodeConfChange } from './conf-codec.ts';
 import { entryBytes, RaftLog } from './log.ts';
 import { isVoterOf, Membership } from './membership.ts';
@@ -40,6 +40,11 @@ export class RaftState {
   role: Role = 'follower';
   /** Leader of `term` as far as known; 0 = none. */
   leader: NodeId = 0;
+
+  /** Number of this start if it began without a memory; else 0 (amnesia.ts). */
+  readonly amnesia: number;
+  /** The driver cannot lead: its state machine is damaged. Votes and acknowledgements speak of the log, and go on. */
+  isBarred = false;
 
   /** Ticks since the start. */
   ticks = 0;
@@ -100,6 +105,7 @@ export class RaftState {
     // A node that never saw a term has promised nothing.
     this.voteDelayTicks = this.term === 0 ? 0 : (config.voteDelayTicks ?? 0);
     this.vote = initial.hardState.vote;
+    this.amnesia = this.vote === FORGOTTEN ? amnesiaOf(config) : 0;
     this.tracker = new Tracker(config.id, config);
     this.forwarded = new ForwardedReads(config.electionTicks);
     this.resetElectionTimer();
@@ -111,7 +117,18 @@ export class RaftState {
    * node, and then only this node can win. It does not count its own vote.
    */
   get isPromotable(): boolean {
-    return this.incoming === null && (this.isVoter || isVoterOf(this.membership.at(this.log.commit), this.id));
+    if (this.incoming !== null || this.isBarred || this.isAmnesiac) return false;
+    return this.isVoter || isVoterOf(this.membership.at(this.log.commit), this.id);
+  }
+
+  /** True until the disk says that what this node has lost is back, or that there was nothing. */
+  get isAmnesiac(): boolean {
+    return this.amnesia !== 0 && (this.vote === FORGOTTEN || this.log.unstable.durableVote === FORGOTTEN);
+  }
+
+  /** This node has taken part in nothing yet. */
+  get isBlank(): boolean {
+    return this.term === 0 && this.log.lastIndex === 0;
   }
 
   /** Leader stickiness: a leader was heard lately, or may have been before the start. */
@@ -182,4 +199,9 @@ export class RaftState {
   dropReads(): void {
     for (const read of this.reads.reset()) if (read.from === 0) this.readsDropped.push(read.context);
   }
+}
+
+/** Told from that of any other start with a probability of 1 - 2^-52; not 0. */
+function amnesiaOf(config: RaftConfig): number {
+  return (config.randomU32() % 2 ** 20) * 2 ** 32 + config.randomU32() + 1;
 }

@@ -60,7 +60,7 @@ export class Tracker {
 
   private majorityMatch(voters: readonly Progress[]): LogIndex {
     let count = 0;
-    for (const voter of voters) this.scratch[count++] = voter.match;
+    for (const voter of voters) this.scratch[count++] = voter.amnesia === 0 ? voter.match : 0;
     return majorityIndex(this.scratch, count);
   }
 
@@ -71,7 +71,7 @@ export class Tracker {
 
   private majorityRound(voters: readonly Progress[]): number {
     let count = 0;
-    for (const voter of voters) this.scratch[count++] = voter.ackedRound;
+    for (const voter of voters) this.scratch[count++] = voter.amnesia === 0 ? voter.ackedRound : 0;
     return majorityIndex(this.scratch, count);
   }
 
@@ -84,7 +84,7 @@ export class Tracker {
 
   private isMajorityActive(voters: readonly Progress[]): boolean {
     let active = 0;
-    for (const voter of voters) if (voter.id === this.id || voter.isRecentlyActive) active++;
+    for (const voter of voters) if (voter.id === this.id || (voter.isRecentlyActive && voter.amnesia === 0)) active++;
     return voters.length === 0 || active * 2 > voters.length;
   }
 }

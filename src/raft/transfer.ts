@@ -11,7 +11,7 @@ import { MESSAGE_TYPES } from './types.ts';
 export function transferLeadership(s: RaftState, to: NodeId): boolean {
   if (s.role !== 'leader' || to === s.id || !s.membership.conf.voters.includes(to)) return false;
   const target = s.tracker.get(to);
-  if (target === undefined) return false;
+  if (target === undefined || target.amnesia !== 0) return false;
   if (s.transferTarget === to) return true;
   s.transferTarget = to;
   s.transferElapsed = 0;

@@ -19,7 +19,7 @@ export interface Entry {
 /** What must survive a crash besides the entries. */
 export interface HardState {
   readonly term: Term;
-  /** Candidate voted for in `term`; 0 = none. */
+  /** Candidate voted for in `term`; 0 = none. FORGOTTEN: this node has lost its memory and gives no votes (amnesia.ts). */
   readonly vote: NodeId;
   /** Highest index known to be committed; a hint, may lag. */
   readonly commit: LogIndex;
@@ -97,6 +97,7 @@ export const MESSAGE_TYPES = {
   timeoutNow: 10,
   readIndex: 11,
   readIndexResponse: 12,
+  reinstate: 13,
 } as const;
 export type MessageType = (typeof MESSAGE_TYPES)[keyof typeof MESSAGE_TYPES];
 
@@ -110,6 +111,7 @@ export interface Message {
   readonly logTerm: Term;
   /** append: index of the entry before `entries`; responses: acknowledged or rejected index; votes: last index. */
   readonly index: LogIndex;
+  /** appendResponse, heartbeatResponse: 0, or the number of this start of a sender that has lost its memory (amnesia.ts). */
   readonly commit: LogIndex;
   readonly entries: readonly Entry[];
   readonly reject: boolean;
@@ -118,6 +120,7 @@ export interface Message {
   /**
    * heartbeat: read-index round, echoed by the response; 0 = a commit notice, which wants no response.
    * vote: 1 = on behalf of the leader (transfer), passes over leader stickiness. readIndex: echoed by its response.
+   * reinstate: the number of the start that it is meant for.
    */
   readonly context: number;
   readonly snapshot: SnapshotMetadata | null;

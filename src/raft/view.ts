@@ -95,6 +95,16 @@ export class RaftView {
     return this.state.isVoter;
   }
 
+  /** This start began without a memory, and votes and acknowledgements do not count yet (amnesia.ts). */
+  get isAmnesiac(): boolean {
+    return this.state.isAmnesiac;
+  }
+
+  /** Neither a term nor an entry was ever seen. */
+  get isBlank(): boolean {
+    return this.state.isBlank;
+  }
+
   get isTransferring(): boolean {
     return this.state.transferTarget !== 0;
   }

@@ -122,7 +122,7 @@ describe('raft codec', () => {
     const broken: [string, Uint8Array][] = [
       ['version', withByte(0, 2)],
       ['type 0', withByte(1, 0)],
-      ['type 13', withByte(1, 13)],
+      ['type 14', withByte(1, 14)],
       ['unknown flag', withByte(2, 4)],
       ['snapshot flag on a heartbeat', withByte(2, 2)],
       ['reserved byte', withByte(3, 1)],

@@ -140,7 +140,8 @@ export class ScenarioGroup {
   describe(node: ScenarioNode): string {
     const { core } = node;
     const { vote } = core.internals;
-    return `${node.id}: ${core.role} of term ${core.term} vote ${vote} leader ${core.leader} log ${core.firstIndex}..${core.lastIndex} durable ${core.durableIndex} commit ${core.commitIndex} applied ${core.appliedIndex} ${formatConfState(core.confState)}`;
+    const votes = core.isAmnesiac ? 'forgotten' : String(vote);
+    return `${node.id}: ${core.role} of term ${core.term} vote ${votes} leader ${core.leader} log ${core.firstIndex}..${core.lastIndex} durable ${core.durableIndex} commit ${core.commitIndex} applied ${core.appliedIndex} ${formatConfState(core.confState)}`;
   }
 }
 

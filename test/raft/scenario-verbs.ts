@@ -212,6 +212,19 @@ export const VERBS: Readonly<Record<string, Verb>> = {
       group.say(group.describe(group.boot(id, group.node(id).disk)));
     },
   },
+  wipe: {
+    arguments: 'id: the node loses its disk and is started again',
+    run: (group, words) => {
+      const id = number(words, 0);
+      const { disk } = group.node(id);
+      disk.lose({ index: 0, term: 0, confState: group.node(id).core.confState });
+      group.boot(id, disk);
+    },
+  },
+  found: {
+    arguments: 'id: all others have said that they are blank',
+    run: (group, words) => sayRefusal(group, group.node(number(words, 0)).core.found()),
+  },
   status: {
     arguments: '[id]',
     run: (group, words) => {

@@ -4,10 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { leased, PLANTED_BUGS } from './simulation/planted-bugs.ts';
+import { wiping } from './simulation/profile.ts';
 import { World } from './simulation/world.ts';
 import type { WorldOptions } from './simulation/world.ts';
 
 const SEEDS = Number(process.env['RAFT_SEEDS'] ?? 2000);
+const WIPING_SEEDS = Math.ceil(SEEDS / 10);
 const FIRST_SEED = Number(process.env['RAFT_FIRST_SEED'] ?? 1);
 
 /** What must have happened in a run over all seeds, or it proves nothing. */
@@ -61,6 +63,22 @@ describe('raft simulation', function () {
   it('lets nobody else lead while a lease is held', () => {
     const failure = firstFailure({ adjust: leased }, 300);
     assert.equal(failure, null);
+  });
+
+  it(`survives the loss of disks of a minority, again and again (${WIPING_SEEDS} seeds)`, () => {
+    const marks = new Map<string, number>();
+    for (let seed = FIRST_SEED; seed < FIRST_SEED + WIPING_SEEDS; seed++) {
+      const world = new World(seed, { adjust: wiping });
+      try {
+        world.run();
+      } catch (error) {
+        const replay = `npm run raft:simulate -- --seed ${seed} --wipe --trace`;
+        throw new Error(`seed ${seed}: ${String(error)}\nreplay: ${replay}`, { cause: error });
+      }
+      for (const [mark, times] of world.marks) marks.set(mark, (marks.get(mark) ?? 0) + times);
+    }
+    if (WIPING_SEEDS < 100) return;
+    for (const mark of ['disk lost', 'founded', 'snapshot installed']) assert.ok((marks.get(mark) ?? 0) > 0, mark);
   });
 
   it('makes the same run of the same seed', () => {

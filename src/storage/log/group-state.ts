@@ -5,7 +5,7 @@
  * A transition that is not allowed changes nothing and returns the reason; null means done. To the writer a refusal is
  * our own bug (assertion); to the replay it is damage.
  */
-import type { LogIndex, Term } from '../../base/ids.ts';
+import { FORGOTTEN, type LogIndex, type Term } from '../../base/ids.ts';
 import type { LogCheckpoint, LogHardState } from './types.ts';
 
 const NO_BYTES = new Uint8Array(0);
@@ -13,7 +13,7 @@ const NO_BYTES = new Uint8Array(0);
 export type Refusal = string | null;
 
 export class GroupState {
-  /** Term never falls; a vote once given in a term stays. */
+  /** Term never falls; a vote once given in a term stays, FORGOTTEN excepted: that is none. */
   hardState: LogHardState = { term: 0, vote: 0, commit: 0 };
   /** compacted ≤ checkpoint ≤ last, except that a fresh group has no checkpoint and all are 0. */
   checkpoint: LogCheckpoint = { index: 0, term: 0, state: NO_BYTES };
@@ -65,7 +65,7 @@ export class GroupState {
   setHardState(next: LogHardState): Refusal {
     const { term, vote } = this.hardState;
     if (next.term < term) return `term ${next.term} falls below ${term}`;
-    if (next.term === term && vote !== 0 && next.vote !== vote)
+    if (next.term === term && vote !== 0 && vote !== FORGOTTEN && next.vote !== vote)
       return `vote of term ${term} changes from ${vote} to ${next.vote}`;
     this.hardState = next;
     return null;

@@ -3,7 +3,7 @@
  * log store changes only when a flush ends; what was staged and not flushed is lost by a crash.
  */
 import { assert } from '../../../src/base/assert.ts';
-import type { LogIndex, Term } from '../../../src/base/ids.ts';
+import { FORGOTTEN, type LogIndex, type Term } from '../../../src/base/ids.ts';
 import type { Entry, HardState, RaftInitialState, Ready, SnapshotMetadata } from '../../../src/raft/types.ts';
 
 export interface AppliedState {
@@ -14,6 +14,8 @@ export interface AppliedState {
 export class SimDisk {
   hardState: HardState = { term: 0, vote: 0, commit: 0 };
   base: SnapshotMetadata;
+  /** What the disks held that were lost before. */
+  readonly lost: SimDisk[] = [];
   entries: Entry[] = [];
   /** The data store as of its last sync; what was applied after it is applied again. */
   applied: AppliedState = { index: 0, hash: 0 };
@@ -56,6 +58,18 @@ export class SimDisk {
     this.base = base;
     this.entries = [];
     this.applied = { index: base.index, hash };
+  }
+
+  /** An empty disk takes the place of this one. */
+  lose(base: SnapshotMetadata): void {
+    const before = new SimDisk(this.base);
+    before.hardState = this.hardState;
+    before.entries = this.entries;
+    this.lost.push(before);
+    this.hardState = { term: 0, vote: FORGOTTEN, commit: 0 };
+    this.base = base;
+    this.entries = [];
+    this.applied = { index: 0, hash: 0 };
   }
 
   initialState(): RaftInitialState {

@@ -1,4 +1,5 @@
 /** What goes wrong, and what operators do while it does: one function a fault, chosen by the seed. */
+import { FORGOTTEN } from '../../../src/base/ids.ts';
 import { membersOf } from '../../../src/raft/membership.ts';
 import type { ConfChange } from '../../../src/raft/types.ts';
 import type { SimNode } from './node.ts';
@@ -75,6 +76,16 @@ const STRIKES: Record<Fault, (world: World) => void> = {
   stall: (world) => {
     const node = aimed(world);
     node.stalledUntil = world.now + world.random.below(4 * world.profile.raft.electionTicks * TICK);
+  },
+  wipe: (world) => {
+    const node = aimed(world);
+    const voters = world.nodes.slice(0, world.profile.initialVoters);
+    // A majority must remember.
+    const forgetful = voters.filter((voter) => voter === node || voter.disk.hardState.vote === FORGOTTEN);
+    if (!voters.includes(node) || forgetful.length * 2 >= voters.length) return;
+    crashFor(world, node);
+    node.lose();
+    world.mark('disk lost');
   },
   unreachable: (world) => {
     const leader = world.leader();

@@ -77,6 +77,11 @@ export class Ghost {
     this.votes.set(key, candidate);
   }
 
+  /** The disk of a voter is lost, and with it its votes: a second one of the same term must do no harm. */
+  lost(voter: NodeId): void {
+    for (const key of this.votes.keys()) if (key % 1024 === voter) this.votes.delete(key);
+  }
+
   /** A node knows `index` to be committed, with this term. False if nobody knew before. */
   isCommitted(node: NodeId, index: LogIndex, term: Term): boolean {
     const known = this.committed[index];
@@ -147,9 +152,14 @@ function isMajority(
   let held = 0;
   for (const voter of voters) {
     const disk = disks[voter - 1];
-    if (disk !== undefined && (disk.base.index >= entry.index || disk.termAt(entry.index) === entry.term)) held++;
+    // A leader that has not heard of a lost disk counts what was on it (amnesia.ts, 3).
+    if (disk !== undefined && [disk, ...disk.lost].some((each) => holds(each, entry))) held++;
   }
   return voters.length === 0 || held * 2 > voters.length;
+}
+
+function holds(disk: SimDisk, entry: { index: LogIndex; term: Term }): boolean {
+  return disk.base.index >= entry.index || disk.termAt(entry.index) === entry.term;
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -25,6 +25,10 @@ export class SimNetwork {
     this.cuts.add(from * 256 + to);
   }
 
+  isOpen(from: NodeId, to: NodeId): boolean {
+    return !this.cuts.has(from * 256 + to);
+  }
+
   heal(): void {
     this.cuts.clear();
   }

@@ -38,7 +38,10 @@ export class SimNode {
   /** Reads under way: context → what was committed when they were asked. */
   private readonly reads = new Map<number, LogIndex>();
 
+  private readonly base: SnapshotMetadata;
+
   constructor(world: World, id: NodeId, base: SnapshotMetadata) {
+    this.base = base;
     this.world = world;
     this.id = id;
     this.disk = new SimDisk(base);
@@ -87,6 +90,17 @@ export class SimNode {
     this.isInstalling = false;
     this.received.clear();
     this.reads.clear();
+    this.blanks.clear();
+    this.isAsking = false;
+  }
+
+  /** The disk is lost with everything on it, while the node is down. */
+  lose(): void {
+    assert(this.core === null, `node ${this.id} is up`);
+    this.disk.lose(this.base);
+    this.highestSeen = 0;
+    this.world.ghost.lost(this.id);
+    this.world.trace(() => `node ${this.id} loses its disk`);
   }
 
   /** How many of `pending`, from the first on, the flush under way carries. */
@@ -103,9 +117,38 @@ export class SimNode {
       if (core === null || this.start !== start) return;
       if (this.world.now >= this.stalledUntil) {
         core.tick();
+        this.maybeFound(core);
         this.drive();
       }
       if (this.start === start) this.scheduleTick(TICK);
+    });
+  }
+
+  /** Others that have said, since this start, that they are blank. */
+  private readonly blanks = new Set<NodeId>();
+  private isAsking = false;
+
+  /** A node with an empty disk asks the others whether they are new too, as the handshake of a connection does. */
+  private maybeFound(core: RaftCore): void {
+    if (!core.isAmnesiac || !core.isBlank || this.isAsking) return;
+    const { world, start } = this;
+    this.isAsking = true;
+    for (const voter of core.confState.voters) {
+      if (voter === this.id) continue;
+      world.after(1 + world.delay(world.profile.delayMax), () => {
+        const isBlank = world.nodes[voter - 1]?.core?.isBlank === true;
+        if (!world.network.isOpen(this.id, voter)) return;
+        world.after(1 + world.delay(world.profile.delayMax), () => {
+          if (!isBlank || this.start !== start || !world.network.isOpen(voter, this.id)) return;
+          this.blanks.add(voter);
+          if (!core.confState.voters.every((id) => id === this.id || this.blanks.has(id)) || !core.found()) return;
+          world.mark('founded');
+          this.drive();
+        });
+      });
+    }
+    world.after(10 * TICK, () => {
+      if (this.start === start) this.isAsking = false;
     });
   }
 
@@ -149,6 +192,7 @@ export class SimNode {
     const { core } = this;
     if (core === null) return;
     this.observer.observe(core);
+    if (core.entryWanted > core.lastIndex) core.propose(new Uint8Array(0));
     while (core.hasReady()) {
       const ready = core.ready();
       for (const [i, entry] of ready.entries.entries()) {

@@ -2,13 +2,13 @@
  * Broken on purpose: each of these is a mistake that somebody has made in some Raft. A run with one of them must end in
  * a violation within a number of seeds; if it does not, the simulation has gone blind.
  */
-import type { LogIndex } from '../../../src/base/ids.ts';
+import { FORGOTTEN, type LogIndex } from '../../../src/base/ids.ts';
 import { RaftCore } from '../../../src/raft/core.ts';
 import type { PendingRead } from '../../../src/raft/read-index.ts';
 import type { RaftState } from '../../../src/raft/state.ts';
 import { MESSAGE_TYPES } from '../../../src/raft/types.ts';
 import type { ConfChange, Message, RaftConfig, RaftInitialState, Ready } from '../../../src/raft/types.ts';
-import type { Profile } from './profile.ts';
+import { type Profile, wiping } from './profile.ts';
 import type { WorldOptions } from './world.ts';
 
 /** A core whose inside can be reached. */
@@ -62,6 +62,14 @@ class CountsUnflushed extends OpenCore {
     const self = s.tracker.get(s.id);
     if (s.role === 'leader' && self !== undefined) self.acknowledged(s.log.lastIndex);
     return super.ready();
+  }
+}
+
+/** Any entry will do, not only one that was proposed after the loss. */
+class ReinstatesEarly extends OpenCore {
+  override step(m: Message): void {
+    super.step(m);
+    for (const peer of this.internals.tracker.peers) if (peer.amnesia !== 0) peer.reinstateAt = 1;
   }
 }
 
@@ -305,5 +313,32 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     }),
     seedsMax: 2000,
     firstSeed: 340,
+  },
+  {
+    name: 'a voter that lost its disk votes as if nothing had happened',
+    options: patched((s) => {
+      Object.defineProperty(s, 'isAmnesiac', { get: () => false });
+      if (s.vote === FORGOTTEN) s.vote = 0;
+    }, wiping),
+    seedsMax: 200,
+  },
+  {
+    name: 'a voter that lost its disk is a voter again before it holds what it forgot',
+    options: { ...built(ReinstatesEarly), adjust: wiping },
+    seedsMax: 200,
+    firstSeed: 200,
+  },
+  {
+    name: 'a restart ends the loss of memory',
+    options: {
+      createCore: (config, initial) => {
+        const { hardState } = initial;
+        const vote = hardState.term > 0 && hardState.vote === FORGOTTEN ? 0 : hardState.vote;
+        return new OpenCore(config, { ...initial, hardState: { ...hardState, vote } });
+      },
+      adjust: wiping,
+    },
+    seedsMax: 200,
+    firstSeed: 374,
   },
 ];

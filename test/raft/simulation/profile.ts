@@ -38,6 +38,8 @@ export interface Profile {
   readonly readGap: number;
   /** Leases are in use: voters hold still after a restart, and nobody forgets its leader. */
   readonly isLeased: boolean;
+  /** All start with empty disks and must found the group. Default: they are founded. */
+  readonly isNew?: boolean;
 }
 
 export const FAULTS = [
@@ -57,7 +59,8 @@ export const FAULTS = [
   'stall',
   'unreachable',
 ] as const;
-export type Fault = (typeof FAULTS)[number];
+/** `wipe` is drawn by nobody: runs that aim at it add it, because it rules out other things (see `wiping`). */
+export type Fault = (typeof FAULTS)[number] | 'wipe';
 
 export function drawProfile(seed: number): Profile {
   const random = new SimRandom(seed, 1);
@@ -100,5 +103,18 @@ export function drawProfile(seed: number): Profile {
     proposeGap: random.pick([3, 10, 40]),
     readGap: random.pick([15, 60]),
     isLeased,
+  };
+}
+
+/** Disks of a minority are lost again and again; the membership stays as it is. */
+export function wiping(profile: Profile): Profile {
+  const initialVoters = profile.initialVoters < 3 ? 3 : profile.initialVoters;
+  return {
+    ...profile,
+    initialVoters,
+    nodeCount: Math.max(initialVoters + profile.initialLearners, profile.nodeCount),
+    faultGap: Number.isFinite(profile.faultGap) ? profile.faultGap : 60,
+    faults: [...profile.faults.filter((fault) => fault !== 'membership'), 'wipe', 'wipe', 'wipe'],
+    isNew: profile.seed % 2 === 0,
   };
 }

@@ -2,7 +2,7 @@
  * A whole group in one thread: virtual time, seeded choices, faults for a while, then a phase in which everything is
  * healed and the group must come to an agreement. The same seed makes the same run.
  */
-import type { LogIndex, NodeId } from '../../../src/base/ids.ts';
+import { FORGOTTEN, type LogIndex, type NodeId } from '../../../src/base/ids.ts';
 import { RaftCore } from '../../../src/raft/core.ts';
 import { BLANK_CONF, isJoint, isVoterOf, membersOf } from '../../../src/raft/membership.ts';
 import type { ConfState } from '../../../src/raft/types.ts';
@@ -75,7 +75,9 @@ export class World {
     };
     for (const id of ids) {
       const isMember = id <= initialVoters + initialLearners;
-      this.nodes.push(new SimNode(this, id, { index: 0, term: 0, confState: isMember ? confState : BLANK_CONF }));
+      const node = new SimNode(this, id, { index: 0, term: 0, confState: isMember ? confState : BLANK_CONF });
+      if (this.profile.isNew === true) node.disk.hardState = { term: 0, vote: FORGOTTEN, commit: 0 };
+      this.nodes.push(node);
     }
   }
 
@@ -224,7 +226,8 @@ export class World {
   private pickDead(): SimNode | undefined {
     const confs = this.nodes.filter((node) => node.isUp).map((node) => node.core?.confState ?? BLANK_CONF);
     for (const node of this.nodes) {
-      if (node.disk.entries.some((entry) => entry.type === 1) || !node.isUp) return undefined;
+      const hasForgotten = node.disk.hardState.vote === FORGOTTEN;
+      if (node.disk.entries.some((entry) => entry.type === 1) || !node.isUp || hasForgotten) return undefined;
     }
     const able = this.nodes.filter((node) => confs.every((conf) => canLose(conf, node.id)));
     return able.length === 0 ? undefined : this.random.pick(able);
@@ -239,6 +242,7 @@ export class World {
     if (this.goal === 0) this.goal = core.commitIndex;
     return membersOf(core.confState).every((id) => {
       const node = this.nodes[id - 1];
+      if (node?.core?.isAmnesiac === true) return false;
       return node === undefined || !node.isUp || node.appliedIndex >= this.goal;
     });
   }
