@@ -101,6 +101,7 @@ interface Fields {
 }
 
 function readFields(view: View, args: Args, fields: Fields): Reply {
+  view.countsLookups = true;
   const value = findString(view, args.database, fields.name) ?? '';
   return fields.operations.map((operation) => toReply(readField(value, operation)));
 }

@@ -170,6 +170,7 @@ const bitop = defineCommand({
     const destination = args.key();
     if (operation === 'NOT' && args.remaining !== 1) fail(BITOP_NOT_SINGLE);
     const sources: StringValue[] = [];
+    view.countsLookups = true;
     while (args.remaining > 0) sources.push(findString(view, args.database, args.key()) ?? '');
     return storeResult(view, args, { destination, value: bitOperation(operation, sources) });
   },

@@ -149,7 +149,9 @@ const copy = defineCommand({
     const to = args.key();
     const options = readCopyOptions(args);
     if (options.database === args.database && from === to) fail(SAME_OBJECT);
+    view.countsLookups = true;
     const source = view.find(args.database, from);
+    view.countsLookups = false;
     if (source === undefined) return 0;
     if (!options.replaces && view.find(options.database, to) !== undefined) return 0;
     view.put(options.database, to, source.value, source.expiresAtMs);
