@@ -3,14 +3,16 @@
  * port and data.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { RespClient } from './client.ts';
 import { type Deployment, type Endpoint, untilReady } from './deployment.ts';
+import { FaultNetwork, pairsOf } from './fault-network.ts';
 import { freePorts } from './ports.ts';
 import { describeEnd, type ProcessEnd, removeFolder, ServerProcess, temporaryFolder } from './process.ts';
+import type { SeededRandom } from './random.ts';
 import { type Argument, itemsOf, type RespValue, textOf } from './resp.ts';
 import { waitFor } from './wait.ts';
 
@@ -50,6 +52,17 @@ export interface KahunaOptions {
   /** Flags for Node.js itself (profiling), before the script. */
   readonly nodeArgs?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Nodes reach each other through a `FaultNetwork`, whose choices this decides. */
+  readonly faultyNetwork?: SeededRandom;
+  /** What is special about single nodes. */
+  readonly ofNode?: (name: string, folder: string) => NodeSpecials;
+}
+
+export interface NodeSpecials {
+  /** Default: a folder beside the logs. */
+  readonly dataFolder?: string;
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export async function startKahuna(options: KahunaOptions): Promise<KahunaCluster> {
@@ -58,10 +71,17 @@ export async function startKahuna(options: KahunaOptions): Promise<KahunaCluster
   const ports = await freePorts(options.nodes * 2);
   const names = Array.from({ length: options.nodes }, (_, index) => `n${index + 1}`);
   const clusterPort = (index: number): number => ports[options.nodes + index] ?? 0;
-  const initialCluster = names.map((name, index) => `${name}=127.0.0.1:${clusterPort(index)}`).join(',');
+  const network = await openNetwork(
+    names.map((name, index) => ({ name, port: clusterPort(index) })),
+    options.faultyNetwork,
+  );
   const nodes = names.map((name, index) => {
-    const dataFolder = join(folder, name);
-    mkdirSync(dataFolder);
+    const specials = options.ofNode?.(name, folder) ?? {};
+    const dataFolder = specials.dataFolder ?? join(folder, name);
+    mkdirSync(dataFolder, { recursive: true });
+    const portOf = (other: string): number =>
+      network === null || other === name ? clusterPort(names.indexOf(other)) : network.port(name, other);
+    const initialCluster = names.map((other) => `${other}=127.0.0.1:${portOf(other)}`).join(',');
     const port = ports[index] ?? 0;
     const clusterArgs = [
       '--node-id',
@@ -81,14 +101,23 @@ export async function startKahuna(options: KahunaOptions): Promise<KahunaCluster
         ...['--port', String(port), '--dir', dataFolder],
         ...(options.nodes > 1 ? clusterArgs : []),
         ...(options.args ?? []),
+        ...(specials.args ?? []),
       ],
-      env: options.env ?? {},
+      env: { ...options.env, ...specials.env },
     });
   });
-  const cluster = new KahunaCluster(`kahuna-${options.nodes}`, folder, nodes);
+  const cluster = new KahunaCluster({ name: `kahuna-${options.nodes}`, folder, nodes, network });
   for (const node of nodes) node.start();
   await cluster.untilAllReady();
   return cluster;
+}
+
+async function openNetwork(
+  nodes: readonly { readonly name: string; readonly port: number }[],
+  random: SeededRandom | undefined,
+): Promise<FaultNetwork | null> {
+  if (random === undefined || nodes.length === 1) return null;
+  return FaultNetwork.open(nodes, await freePorts(pairsOf(nodes).length), random);
 }
 
 interface NodeSetup {
@@ -151,6 +180,14 @@ export class KahunaNode {
     return this.process.kill();
   }
 
+  /** Empties its data directory, as a disk that was replaced would be. @throws while it runs */
+  wipe(): void {
+    if (this.isRunning) throw new Error(`${this.name} runs: its data cannot be taken away`);
+    for (const entry of readdirSync(this.dataFolder)) {
+      rmSync(join(this.dataFolder, entry), { recursive: true, force: true });
+    }
+  }
+
   terminate(timeoutMs?: number): Promise<ProcessEnd & { readonly wasForced: boolean }> {
     return this.process.terminate(timeoutMs);
   }
@@ -163,12 +200,20 @@ export class KahunaNode {
 export class KahunaCluster implements Deployment {
   readonly name: string;
   readonly nodes: readonly KahunaNode[];
+  /** Null if nodes reach each other directly. */
+  readonly network: FaultNetwork | null;
   readonly #folder: string;
 
-  constructor(name: string, folder: string, nodes: readonly KahunaNode[]) {
-    this.name = name;
-    this.#folder = folder;
-    this.nodes = nodes;
+  constructor(setup: {
+    readonly name: string;
+    readonly folder: string;
+    readonly nodes: readonly KahunaNode[];
+    readonly network: FaultNetwork | null;
+  }) {
+    this.name = setup.name;
+    this.#folder = setup.folder;
+    this.nodes = setup.nodes;
+    this.network = setup.network;
   }
 
   get endpoints(): readonly Endpoint[] {
@@ -213,6 +258,7 @@ export class KahunaCluster implements Deployment {
 
   async stop(): Promise<void> {
     await Promise.all(this.nodes.filter((node) => node.isRunning).map((node) => node.kill()));
+    await this.network?.close();
     removeFolder(this.#folder);
   }
 }

@@ -3,10 +3,17 @@
  * part that did not run never counts as passed.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-export type ToolName = 'redis-server' | 'redis-cli' | 'redis-benchmark' | 'etcd' | 'etcdctl' | 'python3-redis';
+export type ToolName =
+  | 'redis-server'
+  | 'redis-cli'
+  | 'redis-benchmark'
+  | 'etcd'
+  | 'etcdctl'
+  | 'python3-redis'
+  | 'libfaketime';
 
 const DEBIAN_PACKAGE: Readonly<Record<ToolName, string>> = {
   'redis-server': 'redis-server',
@@ -15,11 +22,13 @@ const DEBIAN_PACKAGE: Readonly<Record<ToolName, string>> = {
   etcd: 'etcd-server',
   etcdctl: 'etcd-client',
   'python3-redis': 'python3-redis',
+  libfaketime: 'libfaketime',
 };
 
 /** The path of the program, or null. */
 export function findTool(name: ToolName): string | null {
-  return name === 'python3-redis' ? findPython() : findInPath(name);
+  if (name === 'python3-redis') return findPython();
+  return name === 'libfaketime' ? findFakeTime() : findInPath(name);
 }
 
 /** As `findTool`, with one loud line if it is missing. */
@@ -46,6 +55,19 @@ function isExecutable(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** The library for programs with threads; Debian puts it into the folder of the machine's architecture. */
+function findFakeTime(): string | null {
+  const folders = ['/usr/lib', '/usr/local/lib', ...subfoldersOf('/usr/lib')];
+  const paths = folders.map((folder) => join(folder, 'faketime', 'libfaketimeMT.so.1'));
+  return paths.find((path) => existsSync(path)) ?? null;
+}
+
+function subfoldersOf(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  const entries = readdirSync(folder, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => join(folder, entry.name));
 }
 
 /** The first Python that can import redis; Debian's package serves only /usr/bin/python3. */

@@ -1,0 +1,148 @@
+/**
+ * `npm run chaos`: real nodes behind proxies that break their links, processes that are killed, stopped, wiped and moved in
+ * time, and clients on real sockets whose histories are checked by the same checkers as in the simulator.
+ *
+ * The seed repeats the choices of a run, not its timing: real processes are not deterministic.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+
+import { type OptionValues, readOptions } from '../harness/options.ts';
+import { keepEvidence, removeFolder } from '../harness/process.ts';
+import { freshSeed, seededRandom } from '../harness/random.ts';
+import { seconds } from '../harness/report.ts';
+import { FAULTS } from './faults/index.ts';
+import { htmlReport } from './html-report.ts';
+import { type RunResult, runScenario } from './scenario-run.ts';
+import { SCENARIOS, type Scenario } from './scenarios.ts';
+import { chart, summaryLine } from './text-report.ts';
+
+const OPTIONS = {
+  minutes: { default: 0, doc: 'length of the whole run; 0 = each scenario once for 15 s' },
+  scenario: { default: '', doc: 'scenarios to run, separated by commas; none = all' },
+  seconds: { default: 0, doc: 'length of a scenario; 0 = a fair share of the minutes, 10 to 60' },
+  seed: { default: -1, doc: 'choices of faults and operations; -1 = a fresh one' },
+  clients: { default: 5, doc: 'clients of each workload' },
+  html: { default: '', doc: 'file to write a report into, as one page without anything else' },
+  list: { default: false, doc: 'tell the scenarios and the faults, and end' },
+} as const;
+
+type Options = OptionValues<typeof OPTIONS>;
+
+const LENGTH_DEFAULT_MS = 15_000;
+const LENGTH_MIN_MS = 9_000;
+const LENGTH_MAX_MS = 60_000;
+/** Of a scenario, beside its length: start, last reads, checks. */
+const OVERHEAD_MS = 4_500;
+/** By which `npm run compat` knows that nothing was tested. */
+const SKIPPED_CODE = 3;
+
+async function main(): Promise<void> {
+  const options = readOptions('npm run chaos --', OPTIONS, process.argv.slice(2));
+  if (options.list) return list();
+  const seed = options.seed < 0 ? freshSeed() : options.seed;
+  const scenarios = chosen(options);
+  console.log(`chaos: seed ${seed}, scenarios ${scenarios.map(({ name }) => name).join(', ')}`);
+  const results: RunResult[] = [];
+  const startMs = performance.now();
+  const endMs = startMs + options.minutes * 60_000;
+  const lengthMs = lengthOf(options, scenarios.length);
+  for (let round = 0; round === 0 || performance.now() + lengthMs < endMs; round += 1) {
+    for (const scenario of scenarios) {
+      if (round > 0 && performance.now() + lengthMs > endMs) break;
+      const own = options.seed >= 0 && scenarios.length === 1 && round === 0 ? seed : seedOf(seed, scenario, round);
+      results.push(await one(scenario, own, lengthMs, options));
+    }
+  }
+  tell(results, performance.now() - startMs);
+  if (options.html !== '') {
+    mkdirSync(dirname(resolve(options.html)), { recursive: true });
+    writeFileSync(options.html, htmlReport(results, seed));
+    console.log(`report: ${resolve(options.html)}`);
+  }
+  const hasFailed = results.some((result) => result.verdict === 'failed');
+  const hasRun = results.some((result) => result.verdict === 'passed');
+  process.exit(hasFailed ? 1 : hasRun ? 0 : SKIPPED_CODE);
+}
+
+function list(): void {
+  for (const { name, nodes, faults } of SCENARIOS)
+    console.log(`${name.padEnd(14)} ${nodes} nodes: ${faults.join(', ')}`);
+  console.log();
+  for (const { name, doc } of FAULTS) console.log(`${name.padEnd(18)} ${doc}`);
+}
+
+function chosen(options: Options): readonly Scenario[] {
+  if (options.scenario === '') return SCENARIOS;
+  return options.scenario.split(',').map((name) => {
+    const scenario = SCENARIOS.find((candidate) => candidate.name === name);
+    if (scenario === undefined) throw new Error(`no scenario is named ${name}; --list tells them`);
+    return scenario;
+  });
+}
+
+function lengthOf({ seconds: wanted, minutes }: Options, count: number): number {
+  if (wanted > 0) return wanted * 1000;
+  if (minutes === 0) return LENGTH_DEFAULT_MS;
+  return Math.min(LENGTH_MAX_MS, Math.max(LENGTH_MIN_MS, (minutes * 60_000) / count - OVERHEAD_MS));
+}
+
+function seedOf(seed: number, { name }: Scenario, round: number): number {
+  return seededRandom(seed).fork(`${name} ${round}`).integer(0, 0x7fff_ffff);
+}
+
+async function one(scenario: Scenario, seed: number, lengthMs: number, options: Options): Promise<RunResult> {
+  console.log(`\n== ${scenario.name}: ${scenario.nodes} nodes, ${seconds(lengthMs)}, seed ${seed}`);
+  const result = await runScenario({
+    scenario,
+    seed,
+    lengthMs,
+    clientCount: options.clients,
+    say: (line) => console.log(line),
+  });
+  if (result.verdict !== 'skipped') console.log(chart(result));
+  for (const text of result.violations.slice(0, 20)) console.log(`  VIOLATION  ${text}`);
+  if (result.violations.length > 20) console.log(`  … and ${result.violations.length - 20} more`);
+  if (result.verdict !== 'skipped') for (const text of result.missing) console.log(`  NO EVIDENCE  ${text}`);
+  console.log(summaryLine(result));
+  if (result.verdict === 'failed') keep(result, lengthMs);
+  else if (result.folder !== null) removeFolder(result.folder);
+  return result;
+}
+
+/** Logs, data and what happened stay; how to do it again is said. */
+function keep({ scenario, seed, folder, timeline, violations, missing }: RunResult, lengthMs: number): void {
+  keepEvidence();
+  if (folder !== null) {
+    const { seconds: perSecond, faults, leaderChanges, troubles, errorLines } = timeline;
+    const told = {
+      scenario: scenario.name,
+      seed,
+      violations,
+      missing,
+      faults,
+      leaderChanges,
+      troubles,
+      errorLines,
+      perSecond,
+    };
+    writeFileSync(join(folder, 'timeline.json'), JSON.stringify(told, null, 1));
+    writeFileSync(join(folder, 'history.jsonl'), timeline.history.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    console.log(`  logs, data, timeline.json and history.jsonl: ${folder}`);
+  }
+  console.log(
+    `  again: npm run chaos -- --scenario ${scenario.name} --seed ${seed} --seconds ${Math.round(lengthMs / 1000)}`,
+  );
+}
+
+function tell(results: readonly RunResult[], tookMs: number): void {
+  console.log('\n== chaos');
+  for (const result of results) console.log(summaryLine(result));
+  const count = (verdict: RunResult['verdict']): number =>
+    results.filter((result) => result.verdict === verdict).length;
+  console.log(
+    `${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped in ${seconds(tookMs)}`,
+  );
+}
+
+await main();

@@ -1,0 +1,255 @@
+/**
+ * One scenario from its first process to its verdict. It passes only if no rule is broken *and* it did its work: every
+ * workload succeeded often enough, every kind of fault had an effect, leaders really changed.
+ */
+import { createWorkload } from '../../test/simulation/workloads/index.ts';
+import { WORKLOADS } from '../../test/simulation/workloads/names.ts';
+import type { Workload } from '../../test/simulation/workload.ts';
+import { type KahunaCluster, type NodeSpecials, startKahuna } from '../harness/kahuna.ts';
+import { type SeededRandom, seededRandom } from '../harness/random.ts';
+import { findTool } from '../harness/tools.ts';
+import { pause, within } from '../harness/wait.ts';
+import { messageOf } from './client.ts';
+import { FakeClocks } from './fake-clocks.ts';
+import { shuffled } from './faults/fault.ts';
+import { Gate } from './gate.ts';
+import { Nemesis } from './nemesis.ts';
+import { NodeLogs } from './node-logs.ts';
+import { RATE_MAX, type Scenario } from './scenarios.ts';
+import { SmallDisk } from './small-disk.ts';
+import { ChaosStage } from './stage.ts';
+import { Timeline, unexcused } from './timeline.ts';
+
+export interface RunSetup {
+  readonly scenario: Scenario;
+  readonly seed: number;
+  /** How long faults strike, ms. */
+  readonly lengthMs: number;
+  /** Clients of each workload. */
+  readonly clientCount: number;
+  readonly say: (line: string) => void;
+}
+
+export interface RunResult {
+  readonly scenario: Scenario;
+  readonly seed: number;
+  readonly verdict: 'passed' | 'failed' | 'skipped';
+  readonly nodeNames: readonly string[];
+  /** What chance drew for all nodes. */
+  readonly args: readonly string[];
+  readonly timeline: Timeline;
+  /** Broken rules, in words. */
+  readonly violations: readonly string[];
+  /** What the run did not do, so that it proves nothing. */
+  readonly missing: readonly string[];
+  /** Evidence, by name. */
+  readonly marks: ReadonlyMap<string, number>;
+  /** Where logs and data are; null if there are none, or nobody needs them. */
+  readonly folder: string | null;
+  readonly tookMs: number;
+}
+
+const STEADY_MS = 1_000;
+/** What a fault takes, more or less: none begins when less time is left. */
+const FAULT_MS = 3_000;
+/** Longest time for what clients have under way, and for their last reads. */
+const END_TIMEOUT_MS = 60_000;
+const THINK_MS = 60;
+/** Acknowledged operations a second that a run must have seen, faults included. */
+const OK_PER_SECOND_MIN = 40;
+const SMALL_DISK_SIZE = '48m';
+const SMALL_DISK_NODE = 'n3';
+
+export async function runScenario(setup: RunSetup): Promise<RunResult> {
+  const { scenario, seed } = setup;
+  const library = findTool('libfaketime');
+  if (scenario.clocks !== undefined && library === null) {
+    return skipped(setup, 'libfaketime not found (Debian: apt-get install libfaketime)');
+  }
+  const random = seededRandom(seed);
+  const clocks = scenario.clocks === undefined || library === null ? null : new FakeClocks(library, scenario.clocks);
+  let disk: SmallDisk | null = null;
+  let why = '';
+  const args = drawArgs(scenario, random.fork('args'));
+  const rates = random.fork('rates');
+  const cluster = await startKahuna({
+    nodes: scenario.nodes,
+    args,
+    faultyNetwork: random.fork('network'),
+    ofNode: (name, folder): NodeSpecials => {
+      if (clocks !== null) return clocks.specialsOf(name, folder, 1 + (rates.float() * 2 - 1) * RATE_MAX);
+      if (scenario.hasSmallDisk !== true || name !== SMALL_DISK_NODE) return {};
+      disk = SmallDisk.make(folder, name, SMALL_DISK_SIZE, (text) => (why = text));
+      return disk === null ? {} : { dataFolder: disk.dataFolder };
+    },
+  });
+  try {
+    if (scenario.hasSmallDisk === true && disk === null) {
+      await cluster.stop();
+      return skipped(setup, `a small file system cannot be mounted: ${why}`);
+    }
+    return await runOn(cluster, { ...setup, clocks, disk, args, random });
+  } finally {
+    await Promise.all(cluster.nodes.filter((node) => node.isRunning).map((node) => node.kill()));
+    await cluster.network?.close();
+  }
+}
+
+function skipped({ scenario, seed, say }: RunSetup, why: string): RunResult {
+  say(`  SKIPPED: ${why}`);
+  const nothing = { violations: [], missing: [why], marks: new Map<string, number>(), nodeNames: [], args: [] };
+  return { scenario, seed, verdict: 'skipped', timeline: new Timeline(), folder: null, tookMs: 0, ...nothing };
+}
+
+/** What may be set this way or that without any promise changing. */
+function drawArgs({ nodes, args = [] }: Scenario, random: SeededRandom): readonly string[] {
+  return [
+    ...['--replication-factor', String(nodes)],
+    ...['--read-consistency', random.pick(['quorum', 'lease'])],
+    // Little memory for the log: who was away for a moment needs a snapshot.
+    ...random.pick([[], ['--log-memory-size', '1mb']]),
+    ...random.pick([[], ['--checkpoint-interval', '1s']]),
+    ...args,
+  ];
+}
+
+interface Prepared extends RunSetup {
+  readonly clocks: FakeClocks | null;
+  readonly disk: SmallDisk | null;
+  readonly args: readonly string[];
+  readonly random: SeededRandom;
+}
+
+async function runOn(cluster: KahunaCluster, setup: Prepared): Promise<RunResult> {
+  const { scenario, random, clocks, disk, say } = setup;
+  const { network } = cluster;
+  if (network === null) throw new Error('chaos needs proxies between the nodes');
+  const timeline = new Timeline();
+  const gate = new Gate();
+  const stage = new ChaosStage({
+    endpoints: cluster.endpoints,
+    load: { clientCount: setup.clientCount, thinkMs: THINK_MS, readChance: 0.4 },
+    seed: setup.seed,
+    timeline,
+    gate,
+    replicaCount: scenario.nodes,
+    clocks: { drift: clocks?.kind === 'rates' ? RATE_MAX : 0, areSteppedByFaults: clocks?.kind === 'steps' },
+  });
+  const logs = new NodeLogs(cluster.nodes, timeline);
+  const following = logs.follow();
+  const workloads = WORKLOADS.map((name) => createWorkload(name, stage));
+  const nemesis = new Nemesis({ cluster, network, random: random.fork('nemesis'), gate, clocks, disk }, timeline, say);
+  const failures: string[] = [];
+  const clients = workloads.flatMap((workload) => workload.start());
+  await trying(failures, () => strikeFor(setup, timeline, nemesis, random.fork('order')));
+  stage.isStopping = true;
+  network.heal();
+  gate.open();
+  await trying(failures, async () => {
+    await within('clients to end', END_TIMEOUT_MS, Promise.all(clients));
+    await cluster.untilAllReady();
+    const lastReads = workloads.map((workload) =>
+      within(`the last reads of ${workload.name}`, END_TIMEOUT_MS, workload.finish()),
+    );
+    await Promise.all(lastReads);
+  });
+  logs.stop();
+  await following;
+  logs.look();
+  const violations = [...failures, ...brokenRules({ scenario, stage, workloads, timeline })];
+  const missing =
+    violations.length > 0 ? [] : missingEvidence({ scenario, workloads, timeline, lengthMs: setup.lengthMs });
+  for (const [message, count] of logs.messages) stage.mark(`log: ${message}`, count);
+  return {
+    scenario,
+    seed: setup.seed,
+    verdict: violations.length === 0 && missing.length === 0 ? 'passed' : 'failed',
+    nodeNames: cluster.nodes.map((node) => node.name),
+    args: setup.args,
+    timeline,
+    violations,
+    missing,
+    marks: stage.marks,
+    folder: cluster.folder,
+    tookMs: timeline.nowMs(),
+  };
+}
+
+/** A cluster that does not come back is a finding like any other. */
+async function trying(failures: string[], act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? ` (${error.cause.message})` : '';
+    failures.push(`${messageOf(error)}${cause}`);
+  }
+}
+
+async function strikeFor(
+  { scenario, lengthMs }: RunSetup,
+  timeline: Timeline,
+  nemesis: Nemesis,
+  random: SeededRandom,
+): Promise<void> {
+  await pause(STEADY_MS);
+  let left: string[] = [];
+  do {
+    if (left.length === 0) left = shuffled(scenario.faults, random);
+    const name = left.pop();
+    if (name !== undefined) await nemesis.strike(name);
+    await pause(STEADY_MS);
+  } while (timeline.nowMs() + FAULT_MS < lengthMs);
+}
+
+interface Judged {
+  readonly scenario: Scenario;
+  readonly workloads: readonly Workload[];
+  readonly timeline: Timeline;
+}
+
+function brokenRules({
+  scenario,
+  stage,
+  workloads,
+  timeline,
+}: Judged & { readonly stage: ChaosStage }): readonly string[] {
+  const troubles = unexcused(timeline.troubles, timeline.faults);
+  return [
+    ...stage.violations,
+    ...workloads.flatMap((workload) => workload.check().map((text) => `${workload.name}: ${text}`)),
+    ...troubles.map(
+      ({ client, node, what, outcome, error, startMs, endMs }) =>
+        `a client of a living node saw an error: ${client} at ${node}, ${(startMs / 1000).toFixed(2)}-${(endMs / 1000).toFixed(2)} s, ${what}: ${outcome}: ${error}`,
+    ),
+    // A full disk is told as an error, as it should be.
+    ...(scenario.hasSmallDisk === true ? [] : timeline.errorLines.map((line) => `a node logged an error: ${line}`)),
+  ];
+}
+
+/** A run that did not do the work proves nothing. */
+function missingEvidence({
+  scenario,
+  workloads,
+  timeline,
+  lengthMs,
+}: Judged & { readonly lengthMs: number }): readonly string[] {
+  const missing: string[] = [];
+  const ok = timeline.count('ok');
+  const okMin = Math.round((lengthMs / 1000) * OK_PER_SECOND_MIN);
+  if (ok < okMin) missing.push(`only ${ok} operations succeeded, ${okMin} are needed`);
+  for (const { name, okCount } of workloads) if (okCount === 0) missing.push(`no operation of ${name} succeeded`);
+  if (timeline.faults.length === 0) missing.push('no fault was injected');
+  for (const name of new Set(timeline.faults.map((fault) => fault.name))) {
+    const isVain = timeline.faults.every((fault) => fault.name !== name || fault.effect === null);
+    if (isVain) missing.push(`the fault ${name} never had an effect`);
+  }
+  const changes = dataLeaders(timeline).length - 1;
+  if (changes < scenario.leaderChangesMin)
+    missing.push(`${changes} leader changes, ${scenario.leaderChangesMin} are needed`);
+  return missing;
+}
+
+/** Leaders of the partition that holds the data. */
+export function dataLeaders(timeline: Timeline): Timeline['leaderChanges'] {
+  return timeline.leaderChanges.filter((change) => change.group === 1);
+}
