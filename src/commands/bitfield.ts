@@ -15,9 +15,10 @@ import { getBits, setBit, setBits } from '../values/bits.ts';
 import { int64, multiplyInt64, parseInt64 } from '../values/integer.ts';
 import { byteLength } from '../values/string.ts';
 import type { StringValue } from '../values/value.ts';
-import type { Args } from './args.ts';
+import { type Args, isToken } from './args.ts';
 import { defineCommand } from './define.ts';
 import { after, block, integer, key, many, oneOf, optional, text, token } from './grammar.ts';
+import { READS, READS_AND_UPDATES } from './key-uses.ts';
 import { STRING_BYTES_MAX, asString, findString } from './lookup.ts';
 import type { View } from './view.ts';
 
@@ -44,6 +45,21 @@ const OVERFLOWS: readonly Overflow[] = ['WRAP', 'SAT', 'FAIL'];
 
 const getOperation = after('GET', block('get-block', text('encoding'), integer('offset')));
 
+/** Whether no operation writes, as COMMAND GETKEYSANDFLAGS sees it (db.c bitfieldGetKeys): what is malformed may. */
+function onlyGets(argv: readonly Uint8Array[]): boolean {
+  let i = 2;
+  while (i < argv.length) {
+    const word = argv[i] ?? NO_WORD;
+    const wordsBehind = argv.length - i - 1;
+    if (isToken(word, 'GET') && wordsBehind >= 2) i += 3;
+    else if (isToken(word, 'OVERFLOW') && wordsBehind >= 1) i += 2;
+    else return false;
+  }
+  return true;
+}
+
+const NO_WORD = new Uint8Array(0);
+
 const bitfield = defineCommand({
   name: 'BITFIELD',
   group: 'bitmap',
@@ -51,6 +67,9 @@ const bitfield = defineCommand({
   summary: 'Performs arbitrary bitfield integer operations on strings.',
   complexity: 'O(1) for each subcommand specified',
   flags: ['write', 'denyoom'],
+  keyUses: [['RW', 'access', 'update', 'variable_flags']],
+  keyUseOf: (argv) => (onlyGets(argv) ? READS : READS_AND_UPDATES),
+  keyNotes: 'This command allows both access and modification of the key',
   args: [
     key(),
     optional(

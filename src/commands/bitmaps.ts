@@ -15,6 +15,7 @@ import type { StringValue } from '../values/value.ts';
 import { type Args, isToken } from './args.ts';
 import { defineCommand } from './define.ts';
 import { block, integer, key, many, oneOf, optional, token } from './grammar.ts';
+import { READS, REPLACES } from './key-uses.ts';
 import { STRING_BYTES_MAX, asString, findString } from './lookup.ts';
 import type { View } from './view.ts';
 
@@ -164,6 +165,7 @@ const bitop = defineCommand({
   summary: 'Performs bitwise operations on multiple strings, and stores the result.',
   complexity: 'O(N)',
   flags: ['write', 'denyoom'],
+  keyUses: [REPLACES, READS],
   args: [oneOf('operation', token('AND'), token('OR'), token('XOR'), token('NOT')), key('destkey'), many(key('key'))],
   run: (view, args): Reply => {
     const operation = readOperation(args);

@@ -6,6 +6,7 @@ import { fail, unknownSubcommand } from '../resp/errors.ts';
 import type { Reply } from '../resp/reply.ts';
 import { parseInt64 } from '../values/integer.ts';
 import type { Args } from './args.ts';
+import { type KeyUse, type KeyUses, usualKeyUses } from './key-uses.ts';
 import type { View } from './view.ts';
 
 export type CommandGroup =
@@ -79,8 +80,13 @@ export interface CommandSpec {
   readonly keys: KeyPositions;
   /** Where positions do not tell (numkeys …): indices of keys in argv; throws ReplyError if argv is malformed. */
   readonly keysOf: ((argv: readonly Uint8Array[]) => readonly number[]) | null;
-  /** How each key is used, for COMMAND INFO and ACL: RO, RW, OW or RM; null = derived from flags. */
-  readonly keyAccess: 'RO' | 'RW' | 'OW' | 'RM' | null;
+  /** Where `numkeys` stands in argv, and the words that each key behind it takes; null if there is no such argument. */
+  readonly keyCount: { readonly at: number; readonly step: number } | null;
+  readonly keyUses: KeyUses;
+  /** For `variable_flags`: how this request uses its keys; null if the uses do not vary. */
+  readonly keyUseOf: ((argv: readonly Uint8Array[]) => KeyUse) | null;
+  /** A remark of Redis's COMMAND INFO on `keyUses`. */
+  readonly keyNotes: string | null;
   /** ACL categories without '@', derived from flags and group, plus extras. */
   readonly categories: readonly string[];
   readonly args: readonly ArgSpec[];
@@ -92,6 +98,8 @@ export interface DataCommand extends CommandSpec {
   readonly run: (view: View, args: Args) => Reply;
   /** Its look-ups are the hits and misses of INFO. */
   readonly countsLookups: boolean;
+  /** Its time depends on its arguments or on what keys hold: a leader looks at the clock after it. */
+  readonly mayRunLong: boolean;
   readonly subcommands: readonly DataCommand[];
 }
 
@@ -109,7 +117,10 @@ export interface CommandDefinition {
   /** Only where the grammar does not tell. */
   readonly keys?: KeyPositions;
   readonly keysOf?: (argv: readonly Uint8Array[]) => readonly number[];
-  readonly keyAccess?: 'RO' | 'RW' | 'OW' | 'RM';
+  /** Only where they are not what a read or a write usually does. */
+  readonly keyUses?: KeyUses;
+  readonly keyUseOf?: (argv: readonly Uint8Array[]) => KeyUse;
+  readonly keyNotes?: string;
   /** Categories besides those of flags and group. */
   readonly categories?: readonly string[];
   /** Instead of the group's own category; Redis leaves some commands without one. */
@@ -150,10 +161,11 @@ export function defineCommand(
     readonly countsLookups?: boolean;
   },
 ): DataCommand {
-  const { run, countsLookups, flags, group, name } = definition;
+  const { run, complexity, countsLookups, flags, group, name } = definition;
   const isSubcommand = name.includes('|');
   return {
     ...deriveSpec(definition),
+    mayRunLong: complexity !== 'O(1)',
     countsLookups: countsLookups ?? (flags.includes('readonly') && group !== 'kahuna' && group !== 'server'),
     subcommands: [],
     run: isSubcommand
@@ -176,6 +188,7 @@ export function defineContainer(
   return {
     ...deriveSpec({ ...definition, args: [], flags: [], arity: -2, groupCategory: definition.groupCategory ?? null }),
     countsLookups: false,
+    mayRunLong: false,
     subcommands,
     run: (_view, args) => fail(unknownSubcommand(definition.name, args.bytes())),
   };
@@ -185,7 +198,8 @@ export function defineContainer(
 export function deriveSpec(definition: CommandDefinition): CommandSpec {
   const { name, group, since, summary, complexity, args } = definition;
   const start = name.includes('|') ? 2 : 1;
-  const keysOf = definition.keysOf ?? numkeysKeys(args, start);
+  const keyCount = numkeysPlace(args, start);
+  const keysOf = definition.keysOf ?? (keyCount === null ? null : countedKeys(keyCount));
   const keys = definition.keys ?? (keysOf === null ? fixedKeys(definition, start) : NO_KEYS);
   const flags = keysOf === null ? definition.flags : withFlag(definition.flags, 'movablekeys');
   const spec: CommandSpec = {
@@ -198,7 +212,10 @@ export function deriveSpec(definition: CommandDefinition): CommandSpec {
     arity: definition.arity ?? deriveArity(args, start),
     keys,
     keysOf,
-    keyAccess: definition.keyAccess ?? null,
+    keyCount,
+    keyUses: definition.keyUses ?? usualKeyUses(flags.includes('write')),
+    keyUseOf: definition.keyUseOf ?? null,
+    keyNotes: definition.keyNotes ?? null,
     categories: deriveCategories(definition),
     args,
     subcommands: [],
@@ -291,17 +308,17 @@ function keyOffset(arg: ArgSpec): number | null {
   return isOnly && parts[index]?.type === 'key' ? index : null;
 }
 
-/** For `numkeys key [key …]` and `numkeys key value [key value …]`. */
-function numkeysKeys(
-  args: readonly ArgSpec[],
-  start: number,
-): ((argv: readonly Uint8Array[]) => readonly number[]) | null {
+/** Of `numkeys key [key …]` and `numkeys key value [key value …]`. */
+function numkeysPlace(args: readonly ArgSpec[], start: number): CommandSpec['keyCount'] {
   const index = args.findIndex((arg) => arg.name === 'numkeys');
   const keysArg = args[index + 1];
   if (index === -1 || keysArg === undefined) return null;
-  const at = start + index;
   // Optional keys (EVAL) take as many words each as mandatory ones.
   const step = wordCount({ ...keysArg, multiple: false, optional: false }).least;
+  return { at: start + index, step };
+}
+
+function countedKeys({ at, step }: NonNullable<CommandSpec['keyCount']>): NonNullable<CommandSpec['keysOf']> {
   return (argv) => {
     const count = parseInt64(argv[at] ?? NO_BYTES);
     // None rather than some: what runs the command refuses such a count.

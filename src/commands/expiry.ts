@@ -13,6 +13,7 @@ import type { Args } from './args.ts';
 import { type DataCommand, defineCommand } from './define.ts';
 import { absoluteMs } from './expiry-time.ts';
 import { integer, key, oneOf, optional, token, unixTime } from './grammar.ts';
+import { UPDATES } from './key-uses.ts';
 import type { View } from './view.ts';
 
 const condition = optional(oneOf('condition', token('NX'), token('XX'), token('GT'), token('LT')));
@@ -34,6 +35,7 @@ function defineExpire(form: ExpireForm): DataCommand {
     summary: form.summary,
     complexity: 'O(1)',
     flags: ['write', 'fast'],
+    keyUses: [UPDATES],
     args: [key(), form.isRelative ? integer(argument) : unixTime(`unix-time-${argument}`), condition],
     run: (view, args) => expire(view, args, form),
   });
@@ -179,6 +181,7 @@ const persist = defineCommand({
   summary: 'Removes the expiration time of a key.',
   complexity: 'O(1)',
   flags: ['write', 'fast'],
+  keyUses: [UPDATES],
   args: [key()],
   run: (view, args): Reply => {
     const name = args.key();

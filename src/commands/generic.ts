@@ -16,6 +16,7 @@ import { DATABASE_COUNT, type Space } from '../values/value.ts';
 import type { Args } from './args.ts';
 import { type DataCommand, defineCommand, defineContainer } from './define.ts';
 import { after, integer, key, many, oneOf, optional, token } from './grammar.ts';
+import { CREATES, INSPECTS, READS, REMOVES, REPLACES, TAKES } from './key-uses.ts';
 import { isString } from './lookup.ts';
 import type { KeyObject, View } from './view.ts';
 
@@ -34,7 +35,7 @@ function defineDelete(row: {
     summary: row.summary,
     complexity: 'O(N) where N is the number of keys that will be removed.',
     flags: row.isFast ? ['write', 'fast'] : ['write'],
-    keyAccess: 'RM',
+    keyUses: [REMOVES],
     args: [many(key())],
     run: (view, args): Reply => {
       let count = 0;
@@ -54,6 +55,7 @@ const exists = defineCommand({
   summary: 'Determines whether one or more keys exist.',
   complexity: 'O(N) where N is the number of keys to check.',
   flags: ['readonly', 'fast'],
+  keyUses: [INSPECTS],
   args: [many(key())],
   run: (view, args): Reply => {
     let count = 0;
@@ -70,6 +72,7 @@ const touch = defineCommand({
     'Returns the number of existing keys out of those specified after updating the time they were last accessed.',
   complexity: 'O(N) where N is the number of keys that will be touched.',
   flags: ['readonly', 'fast'],
+  keyUses: [INSPECTS],
   args: [many(key())],
   run: (view, args): Reply => {
     let count = 0;
@@ -87,6 +90,7 @@ const type = defineCommand({
   summary: 'Determines the type of value stored at a key.',
   complexity: 'O(1)',
   flags: ['readonly', 'fast'],
+  keyUses: [INSPECTS],
   args: [key()],
   run: (view, args): Reply => {
     const object = view.peek(args.database, args.key());
@@ -101,6 +105,7 @@ const rename = defineCommand({
   summary: 'Renames a key and overwrites the destination.',
   complexity: 'O(1)',
   flags: ['write'],
+  keyUses: [TAKES, REPLACES],
   args: [key(), key('newkey')],
   run: (view, args): Reply => {
     move(view, args, { onlyIfAbsent: false });
@@ -115,6 +120,7 @@ const renamenx = defineCommand({
   summary: "Renames a key only when the target key name doesn't exist.",
   complexity: 'O(1)',
   flags: ['write', 'fast'],
+  keyUses: [TAKES, CREATES],
   args: [key(), key('newkey')],
   run: (view, args): Reply => (move(view, args, { onlyIfAbsent: true }) ? 1 : 0),
 });
@@ -138,6 +144,7 @@ const copy = defineCommand({
   summary: 'Copies the value of a key to a new key.',
   complexity: 'O(N) worst case for collections, where N is the number of nested items. O(1) for string values.',
   flags: ['write', 'denyoom'],
+  keyUses: [READS, REPLACES],
   args: [
     key('source'),
     key('destination'),
@@ -287,6 +294,7 @@ function defineObject(form: ObjectForm): DataCommand {
     summary: form.summary,
     complexity: 'O(1)',
     flags: ['readonly'],
+    keyUses: [INSPECTS],
     args: [key()],
     run: (view, args): Reply => {
       const object = view.peek(args.database, args.key());
@@ -362,6 +370,7 @@ const memoryUsage = defineCommand({
   summary: 'Estimates the memory usage of a key.',
   complexity: 'O(1)',
   flags: ['readonly'],
+  keyUses: [INSPECTS],
   args: [key(), optional(after('SAMPLES', integer('count')))],
   run: (view, args): Reply => {
     const name = args.key();

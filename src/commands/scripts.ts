@@ -30,6 +30,7 @@ import { DATABASE_COUNT, type Space } from '../values/value.ts';
 import { Args } from './args.ts';
 import { type DataCommand, defineCommand } from './define.ts';
 import { integer, key, many, optional, text } from './grammar.ts';
+import { READS_AND_UPDATES } from './key-uses.ts';
 import { CommandLookup } from './script-lookup.ts';
 import { ScriptView } from './script-view.ts';
 import type { View } from './view.ts';
@@ -45,6 +46,9 @@ export interface ScriptCommandOptions {
   /** Where redis.log writes to. */
   readonly log?: (level: ScriptLogLevel, message: string) => void;
 }
+
+const WORST_WRITE = 'We cannot tell how the keys will be used so we assume the worst, RW and UPDATE';
+const WORST_READ = 'We cannot tell how the keys will be used so we assume the worst, RO and ACCESS';
 
 /** Rows of EVAL, EVALSHA, EVAL_RO and EVALSHA_RO. */
 export function createScriptCommands(options: ScriptCommandOptions): readonly DataCommand[] {
@@ -62,7 +66,8 @@ export function createScriptCommands(options: ScriptCommandOptions): readonly Da
       complexity,
       flags,
       args: [text('script'), ...rest],
-      keyAccess: 'RW',
+      keyUses: [READS_AND_UPDATES],
+      keyNotes: WORST_WRITE,
       run: (view, args) => runner.runBody(view, args, false),
     }),
     defineCommand({
@@ -73,7 +78,7 @@ export function createScriptCommands(options: ScriptCommandOptions): readonly Da
       complexity,
       flags,
       args: [text('sha1'), ...rest],
-      keyAccess: 'RW',
+      keyUses: [READS_AND_UPDATES],
       run: (view, args) => runner.runDigest(view, args, false),
     }),
     defineCommand({
@@ -84,7 +89,7 @@ export function createScriptCommands(options: ScriptCommandOptions): readonly Da
       complexity,
       flags: [...flags, 'readonly'],
       args: [text('script'), ...rest],
-      keyAccess: 'RO',
+      keyNotes: WORST_READ,
       run: (view, args) => runner.runBody(view, args, true),
     }),
     defineCommand({
@@ -95,7 +100,6 @@ export function createScriptCommands(options: ScriptCommandOptions): readonly Da
       complexity,
       flags: [...flags, 'readonly'],
       args: [text('sha1'), ...rest],
-      keyAccess: 'RO',
       run: (view, args) => runner.runDigest(view, args, true),
     }),
   ];

@@ -22,6 +22,7 @@ import { SEQUENCE_SPACE } from '../values/value.ts';
 import type { Args } from './args.ts';
 import { defineCommand, defineContainer } from './define.ts';
 import { after, integer, key, optional, pattern, text } from './grammar.ts';
+import { REMOVES } from './key-uses.ts';
 import { readScanOptions } from './scans.ts';
 import { defineHelp } from './syntax.ts';
 import type { View } from './view.ts';
@@ -147,7 +148,7 @@ const deleteCommand = defineCommand({
   summary: 'Deletes a sequence; one created later under its name starts afresh.',
   complexity: 'O(1)',
   flags: ['write', 'fast'],
-  keyAccess: 'RM',
+  keyUses: [REMOVES],
   args: [key('name')],
   run: (view, args): Reply => (view.remove(SEQUENCE_SPACE, readName(args)) ? 1 : 0),
 });

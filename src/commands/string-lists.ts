@@ -7,6 +7,7 @@ import type { Args } from './args.ts';
 import { defineCommand } from './define.ts';
 import { type ExpiryOption, expiryOf, maybeExpiryOption } from './expiry-time.ts';
 import { block, expiration, integer, key, many, oneOf, optional, text, token } from './grammar.ts';
+import { CREATES, REPLACES } from './key-uses.ts';
 import { isString } from './lookup.ts';
 import type { View } from './view.ts';
 
@@ -37,7 +38,7 @@ const mset = defineCommand({
   summary: 'Atomically creates or modifies the string values of one or more keys.',
   complexity: 'O(N) where N is the number of keys to set.',
   flags: ['write', 'denyoom'],
-  keyAccess: 'OW',
+  keyUses: [REPLACES],
   args: [many(block('data', key(), text('value')))],
   run: (view, args): Reply => {
     if (args.remaining % 2 !== 0) fail(wrongArity('MSET'));
@@ -53,7 +54,7 @@ const msetnx = defineCommand({
   summary: "Atomically modifies the string values of one or more keys only when all keys don't exist.",
   complexity: 'O(N) where N is the number of keys to set.',
   flags: ['write', 'denyoom'],
-  keyAccess: 'OW',
+  keyUses: [CREATES],
   args: [many(block('data', key(), text('value')))],
   run: (view, args): Reply => {
     if (args.remaining % 2 !== 0) fail(wrongArity('MSETNX'));
@@ -83,7 +84,7 @@ const msetex = defineCommand({
   summary: 'Atomically sets the string values of one or more keys, with a condition and an expiration time.',
   complexity: 'O(N) where N is the number of keys to set.',
   flags: ['write', 'denyoom'],
-  keyAccess: 'OW',
+  keyUses: [REPLACES],
   args: [
     integer('numkeys'),
     many(block('data', key(), text('value'))),

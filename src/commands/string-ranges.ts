@@ -6,6 +6,7 @@ import { append, byteLength, setRange, sliceString } from '../values/string.ts';
 import type { Args } from './args.ts';
 import { defineCommand } from './define.ts';
 import { integer, key, text } from './grammar.ts';
+import { EXTENDS, INSPECTS, UPDATES } from './key-uses.ts';
 import { STRING_BYTES_MAX, asString, findString } from './lookup.ts';
 import type { View } from './view.ts';
 
@@ -16,6 +17,7 @@ const appendCommand = defineCommand({
   summary: "Appends a string to the value of a key. Creates the key if it doesn't exist.",
   complexity: 'O(1), in the length of the appended string.',
   flags: ['write', 'denyoom', 'fast'],
+  keyUses: [EXTENDS],
   args: [key(), text('value')],
   run: (view, args): Reply => {
     const name = args.key();
@@ -36,6 +38,7 @@ const strlen = defineCommand({
   summary: 'Returns the length of a string value.',
   complexity: 'O(1)',
   flags: ['readonly', 'fast'],
+  keyUses: [INSPECTS],
   args: [key()],
   run: (view, args): Reply => byteLength(findString(view, args.database, args.key()) ?? ''),
 });
@@ -47,6 +50,7 @@ const setrange = defineCommand({
   summary: "Overwrites a part of a string value with another by an offset. Creates the key if it doesn't exist.",
   complexity: 'O(M) where M is the length of the value argument.',
   flags: ['write', 'denyoom'],
+  keyUses: [UPDATES],
   args: [key(), integer('offset'), text('value')],
   run: (view, args): Reply => {
     const name = args.key();

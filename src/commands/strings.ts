@@ -6,10 +6,11 @@ import { SYNTAX_ERROR, fail } from '../resp/errors.ts';
 import { OK, type Reply } from '../resp/reply.ts';
 import { toReply } from '../values/string.ts';
 import type { StringValue } from '../values/value.ts';
-import type { Args } from './args.ts';
+import { type Args, isToken } from './args.ts';
 import { defineCommand } from './define.ts';
 import { type ExpiryOption, type ExpiryUnit, expiryOf, maybeExpiryOption } from './expiry-time.ts';
 import { after, expiration, integer, key, oneOf, optional, text, token } from './grammar.ts';
+import { CREATES, READS_AND_UPDATES, REPLACES, TAKES } from './key-uses.ts';
 import { asString, findString } from './lookup.ts';
 import { type Condition, checkCondition, holds, maybeCondition } from './string-conditions.ts';
 import type { View } from './view.ts';
@@ -35,6 +36,9 @@ const set = defineCommand({
   summary: "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.",
   complexity: 'O(1); with IFDEQ or IFDNE O(N) where N is the length of the present value.',
   flags: ['write', 'denyoom'],
+  keyUses: [['RW', 'access', 'update', 'variable_flags']],
+  keyUseOf: (argv) => (argv.slice(3).some((word) => isToken(word, 'GET')) ? READS_AND_UPDATES : REPLACES),
+  keyNotes: 'RW and ACCESS due to the optional `GET` argument',
   args: [
     key(),
     text('value'),
@@ -137,7 +141,7 @@ const setnx = defineCommand({
   summary: "Sets the string value of a key only when the key doesn't exist.",
   complexity: 'O(1)',
   flags: ['write', 'denyoom', 'fast'],
-  keyAccess: 'OW',
+  keyUses: [CREATES],
   args: [key(), text('value')],
   run: (view, args): Reply => {
     const name = args.key();
@@ -154,7 +158,7 @@ const setex = defineCommand({
   summary: "Sets the string value and expiration time of a key. Creates the key if it doesn't exist.",
   complexity: 'O(1)',
   flags: ['write', 'denyoom'],
-  keyAccess: 'OW',
+  keyUses: [REPLACES],
   args: [key(), integer('seconds'), text('value')],
   run: (view, args): Reply => setExpiring(view, args, 'EX'),
 });
@@ -167,7 +171,7 @@ const psetex = defineCommand({
     "Sets both string value and expiration time in milliseconds of a key. The key is created if it doesn't exist.",
   complexity: 'O(1)',
   flags: ['write', 'denyoom'],
-  keyAccess: 'OW',
+  keyUses: [REPLACES],
   args: [key(), integer('milliseconds'), text('value')],
   run: (view, args): Reply => setExpiring(view, args, 'PX'),
 });
@@ -203,6 +207,7 @@ const getdel = defineCommand({
   summary: 'Returns the string value of a key after deleting the key.',
   complexity: 'O(1)',
   flags: ['write', 'fast'],
+  keyUses: [TAKES],
   countsLookups: true,
   args: [key()],
   run: (view, args): Reply => {
@@ -221,6 +226,7 @@ const getex = defineCommand({
   summary: 'Returns the string value of a key after setting its expiration time.',
   complexity: 'O(1)',
   flags: ['write', 'fast'],
+  keyNotes: 'RW and UPDATE because it changes the TTL',
   countsLookups: true,
   args: [key(), expiration(token('PERSIST'))],
   run: (view, args): Reply => {

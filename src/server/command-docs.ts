@@ -1,5 +1,6 @@
 /** What COMMAND INFO and COMMAND DOCS tell about a row (server.c addReplyCommandInfo, addReplyCommandDocs). */
 import type { ArgSpec, CommandSpec } from '../commands/define.ts';
+import type { KeyUse } from '../commands/key-uses.ts';
 import { MapReply, SetReply, Status } from '../resp/reply.ts';
 import type { Reply } from '../resp/reply.ts';
 import { ACL_CATEGORIES } from './acl-categories.ts';
@@ -27,22 +28,8 @@ const FLAG_ORDER = [
   'allow_busy',
 ] as const;
 
-type KeyAccess = 'RO' | 'RW' | 'OW' | 'RM';
-
-/** What each access means besides its two letters. */
-const ACCESS_FLAGS: Readonly<Record<KeyAccess, readonly string[]>> = {
-  RO: ['RO', 'access'],
-  RW: ['RW', 'access', 'update'],
-  OW: ['OW', 'update'],
-  RM: ['RM', 'delete'],
-};
-
-function keyAccessOf(spec: CommandSpec): KeyAccess {
-  return spec.keyAccess ?? (spec.flags.includes('write') ? 'RW' : 'RO');
-}
-
-export function accessFlags(spec: CommandSpec): Reply {
-  return new SetReply(ACCESS_FLAGS[keyAccessOf(spec)].map((flag) => new Status(flag)));
+export function keyUseReply(use: KeyUse): Reply {
+  return new SetReply(use.map((flag) => new Status(flag)));
 }
 
 export function commandInfo(entry: CommandEntry): Reply {
@@ -65,38 +52,42 @@ export function commandInfo(entry: CommandEntry): Reply {
   ];
 }
 
-/** One key specification where positions tell; none for movable keys (clients then ask COMMAND GETKEYS). */
+/**
+ * Where the keys are and what happens to them: a specification for each use. None for keys that only the whole request
+ * tells (clients then ask COMMAND GETKEYS).
+ */
 function keySpecs(spec: CommandSpec): Reply {
+  const [firstUse, othersUse = null] = spec.keyUses;
+  if (spec.keyCount !== null) {
+    const { at, step } = spec.keyCount;
+    return [keySpec(spec, firstUse, at, keySearch('keynum', { keynumidx: 0, firstkey: 1, keystep: step }))];
+  }
   const { first, last, step } = spec.keys;
   if (first === 0) return [];
-  // In a key specification the last key counts from the first.
-  const lastKey = last < 0 ? last : last - first;
+  const range = (from: number, to: number): Reply =>
+    // In a key specification the last key counts from the first.
+    keySearch('range', { lastkey: to < 0 ? to : to - from, keystep: step, limit: 0 });
+  if (othersUse === null) return [keySpec(spec, firstUse, first, range(first, last))];
   return [
-    new MapReply([
-      ['flags', accessFlags(spec)],
-      [
-        'begin_search',
-        new MapReply([
-          ['type', 'index'],
-          ['spec', new MapReply([['index', first]])],
-        ]),
-      ],
-      [
-        'find_keys',
-        new MapReply([
-          ['type', 'range'],
-          [
-            'spec',
-            new MapReply([
-              ['lastkey', lastKey],
-              ['keystep', step],
-              ['limit', 0],
-            ]),
-          ],
-        ]),
-      ],
-    ]),
+    keySpec(spec, firstUse, first, range(first, first)),
+    keySpec(spec, othersUse, first + step, range(first + step, last)),
   ];
+}
+
+function keySpec(spec: CommandSpec, use: KeyUse, index: number, findKeys: Reply): Reply {
+  return new MapReply([
+    ...(spec.keyNotes === null ? [] : [['notes', spec.keyNotes] as const]),
+    ['flags', keyUseReply(use)],
+    ['begin_search', keySearch('index', { index })],
+    ['find_keys', findKeys],
+  ]);
+}
+
+function keySearch(type: string, numbers: Readonly<Record<string, number>>): Reply {
+  return new MapReply([
+    ['type', type],
+    ['spec', new MapReply(Object.entries(numbers))],
+  ]);
 }
 
 export function commandDocs(entry: CommandEntry): Reply {
@@ -108,8 +99,8 @@ export function commandDocs(entry: CommandEntry): Reply {
     ['complexity', spec.complexity],
   ];
   if (spec.args.length > 0) {
-    const isKeySpecKnown = spec.keys.first !== 0;
-    fields.push(['arguments', spec.args.map((argument) => argumentDocs(argument, isKeySpecKnown))]);
+    const keySpecOf = keySpecNumbers(spec);
+    fields.push(['arguments', spec.args.map((argument) => argumentDocs(argument, keySpecOf))]);
   }
   if (subcommands !== null && subcommands.size > 0) {
     fields.push([
@@ -120,14 +111,22 @@ export function commandDocs(entry: CommandEntry): Reply {
   return new MapReply(fields);
 }
 
-function argumentDocs(argument: ArgSpec, isKeySpecKnown: boolean): Reply {
+/** Called for one key argument after the other: which key specification is about it; null if there are none. */
+function keySpecNumbers(spec: CommandSpec): () => number | null {
+  const isKnown = spec.keys.first !== 0 || spec.keyCount !== null;
+  let argumentCount = 0;
+  return () => (isKnown ? Math.min(argumentCount++, spec.keyUses.length - 1) : null);
+}
+
+function argumentDocs(argument: ArgSpec, keySpecOf: () => number | null): Reply {
   const fields: (readonly [Reply, Reply])[] = [
     ['name', argument.name],
     ['type', argument.type],
   ];
   // Since 7.2: what to show for the argument.
   if (argument.type !== 'oneof' && argument.type !== 'block') fields.push(['display_text', argument.name]);
-  if (argument.type === 'key' && isKeySpecKnown) fields.push(['key_spec_index', 0]);
+  const keySpec = argument.type === 'key' ? keySpecOf() : null;
+  if (keySpec !== null) fields.push(['key_spec_index', keySpec]);
   if (argument.token !== undefined) fields.push(['token', argument.token]);
   const flags = [
     ...(argument.optional === true ? ['optional'] : []),
@@ -135,7 +134,7 @@ function argumentDocs(argument: ArgSpec, isKeySpecKnown: boolean): Reply {
   ];
   if (flags.length > 0) fields.push(['flags', new SetReply(flags.map((flag) => new Status(flag)))]);
   if (argument.args !== undefined) {
-    fields.push(['arguments', argument.args.map((inner) => argumentDocs(inner, isKeySpecKnown))]);
+    fields.push(['arguments', argument.args.map((inner) => argumentDocs(inner, keySpecOf))]);
   }
   return new MapReply(fields);
 }

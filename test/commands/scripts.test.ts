@@ -89,19 +89,20 @@ describe('script commands', () => {
   it('have the rows that COMMAND and routing read', () => {
     const rows = createScriptCommands({ host, bodyOf: () => undefined, commandOf: () => undefined });
     assert.deepEqual(
-      rows.map(({ name, arity, keyAccess, flags }) => [
+      rows.map(({ name, arity, keyUses, keyCount, flags }) => [
         name,
         arity,
-        keyAccess,
+        keyUses[0][0],
+        keyCount?.at,
         flags.includes('readonly'),
         flags.includes('noscript'),
         flags.includes('movablekeys'),
       ]),
       [
-        ['EVAL', -3, 'RW', false, true, true],
-        ['EVALSHA', -3, 'RW', false, true, true],
-        ['EVAL_RO', -3, 'RO', true, true, true],
-        ['EVALSHA_RO', -3, 'RO', true, true, true],
+        ['EVAL', -3, 'RW', 2, false, true, true],
+        ['EVALSHA', -3, 'RW', 2, false, true, true],
+        ['EVAL_RO', -3, 'RO', 2, true, true, true],
+        ['EVALSHA_RO', -3, 'RO', 2, true, true, true],
       ],
     );
     const words = (line: string): Buffer[] => line.split(' ').map((word) => Buffer.from(word));

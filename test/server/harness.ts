@@ -3,6 +3,7 @@ import { silentLogger } from '../../src/base/log.ts';
 import type { Logger, LogFields } from '../../src/base/log.ts';
 import type { Connection, Platform } from '../../src/base/platform.ts';
 import { type CommandDefinition, defineCommand } from '../../src/commands/define.ts';
+import { INSPECTS, REPLACES } from '../../src/commands/key-uses.ts';
 import { block, integer, key, many, optional, text } from '../../src/commands/grammar.ts';
 import { Settings } from '../../src/config/live.ts';
 import { NO_SCRIPT, NOT_AN_INTEGER } from '../../src/resp/errors.ts';
@@ -53,6 +54,18 @@ export const memoryCommands: readonly MemoryCommand[] = [
     keys.set(database, name, String(Number(value) + 1));
     return Number(value) + 1;
   }),
+  row(
+    {
+      name: 'COPY',
+      group: 'generic',
+      flags: ['write'],
+      args: [key('source'), key('destination')],
+      keyUses: [['RO', 'access', 'variable_flags'], REPLACES],
+      keyUseOf: () => INSPECTS,
+      keyNotes: 'a remark',
+    },
+    () => 1,
+  ),
   row({ name: 'MSETEX', group: 'string', flags: ['write'], args: manyPairs }, () => 1),
   row(
     { name: 'FAIL', group: 'generic', flags: ['write'], args: [text('text')] },

@@ -100,9 +100,6 @@ describe('COMMAND', () => {
     const client = await (await createWorld()).connect();
     assert.deepEqual(plain(await client.call('COMMAND', 'GETKEYS', 'BLPOP', 'a', 'b', '0')), ['a', 'b']);
     assert.deepEqual(plain(await client.call('COMMAND', 'GETKEYS', 'EVAL', 'x', '2', 'a', 'b', 'c')), ['a', 'b']);
-    assert.deepEqual(plain(await client.call('COMMAND', 'GETKEYSANDFLAGS', 'SET', 'a', 'b')), [
-      ['a', ['RW', 'access', 'update']],
-    ]);
     assert.deepEqual(plain(await client.call('COMMAND', 'GETKEYS', 'EVAL', 'x', '2', 'a')), []);
     assert.equal(
       await client.error('COMMAND', 'GETKEYS', 'MSETEX', '2', 'a', '1'),
@@ -115,6 +112,44 @@ describe('COMMAND', () => {
       await client.error('COMMAND', 'GETKEYS', 'GET', 'a', 'b'),
       'ERR Invalid number of arguments specified for command',
     );
+  });
+
+  it('GETKEYSANDFLAGS tells what happens to each key, by the arguments where they decide', async () => {
+    const client = await (await createWorld()).connect();
+    const uses = async (...request: readonly string[]): Promise<unknown> =>
+      plain(await client.call('COMMAND', 'GETKEYSANDFLAGS', ...request));
+    const readsAndUpdates = ['RW', 'access', 'update'];
+    assert.deepEqual(await uses('GET', 'a'), [['a', ['RO', 'access']]]);
+    assert.deepEqual(await uses('DEL', 'a', 'b'), [
+      ['a', readsAndUpdates],
+      ['b', readsAndUpdates],
+    ]);
+    assert.deepEqual(await uses('COPY', 'a', 'b'), [
+      ['a', ['RO']],
+      ['b', ['OW', 'update']],
+    ]);
+    assert.deepEqual(await uses('WATCH', 'a'), [['a', ['RO']]]);
+  });
+
+  it('INFO specifies keys by use and by count, and DOCS refers to them', async () => {
+    const client = await (await createWorld()).connect();
+    const specsOf = async (name: string): Promise<unknown> => {
+      const [row] = plain(await client.call('COMMAND', 'INFO', name)) as readonly (readonly unknown[])[];
+      return row?.[8];
+    };
+    const range = (flags: readonly string[], index: number): unknown => [
+      ...['notes', 'a remark', 'flags', flags, 'begin_search', ['type', 'index', 'spec', ['index', index]]],
+      ...['find_keys', ['type', 'range', 'spec', ['lastkey', 0, 'keystep', 1, 'limit', 0]]],
+    ];
+    assert.deepEqual(await specsOf('copy'), [range(['RO', 'access', 'variable_flags'], 1), range(['OW', 'update'], 2)]);
+    assert.deepEqual(await specsOf('eval'), [
+      [
+        ...['flags', ['RO', 'access'], 'begin_search', ['type', 'index', 'spec', ['index', 2]]],
+        ...['find_keys', ['type', 'keynum', 'spec', ['keynumidx', 0, 'firstkey', 1, 'keystep', 1]]],
+      ],
+    ]);
+    const docs = JSON.stringify(plain(await client.call('COMMAND', 'DOCS', 'copy')));
+    assert.match(docs, /"source".*"key_spec_index",0.*"destination".*"key_spec_index",1/);
   });
 
   it('finds a command in any spelling, and remembers a bounded number of them', async () => {

@@ -12,7 +12,7 @@ import { MapReply } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
 import { matchesGlob } from '../../resp/glob.ts';
 import { textAt, upperAt } from '../arguments.ts';
-import { accessFlags, commandDocs, commandInfo } from '../command-docs.ts';
+import { commandDocs, commandInfo, keyUseReply } from '../command-docs.ts';
 import type { CommandEntry } from '../command-table.ts';
 import type { ServerContext } from '../context.ts';
 import { keyIndices } from '../request-keys.ts';
@@ -135,7 +135,9 @@ const getKeysAndFlags = sessionCommand({
   args: [],
   run: ({ context }, argv) => {
     const { entry, keys } = keysIn(context, argv);
-    return keys.map((key) => [key, accessFlags(entry.spec)]);
+    const [firstUse, othersUse] = entry.spec.keyUses;
+    const use = entry.spec.keyUseOf?.(argv.slice(2)) ?? firstUse;
+    return keys.map((key, i) => [key, keyUseReply(i === 0 ? use : (othersUse ?? use))]);
   },
 });
 

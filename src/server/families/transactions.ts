@@ -1,4 +1,5 @@
 /** MULTI and its companions; what they do is in multi.ts. */
+import { INSPECTS } from '../../commands/key-uses.ts';
 import { beginTransaction, discardTransaction, execTransaction, unwatch, watch } from '../multi.ts';
 import { sessionCommand } from '../session-command.ts';
 import { key, many } from '../../commands/grammar.ts';
@@ -52,7 +53,7 @@ const watchRow = sessionCommand({
   arity: -2,
   args: [many(key())],
   keys: { first: 1, last: -1, step: 1 },
-  keyAccess: 'RO',
+  keyUses: [INSPECTS],
   isImmediateInMulti: true,
   run: (session, argv) => watch(session, argv),
 });
