@@ -55,6 +55,10 @@ export class ScriptView implements View {
     this.#view.countsLookups = counts;
   }
 
+  get scriptMs(): number {
+    return this.#view.scriptMs;
+  }
+
   get waits(): number {
     return this.#view.waits;
   }

@@ -8,6 +8,7 @@
  *
  * Scripts may touch keys that they did not declare. They run with the rights that were checked for EVAL itself.
  */
+import type { Clock } from '../base/platform.ts';
 import {
   DB_OUT_OF_RANGE,
   fail,
@@ -19,6 +20,7 @@ import {
   SCRIPT_READ_ONLY,
   SCRIPT_UNKNOWN_COMMAND,
   SCRIPT_WRONG_ARITY,
+  scriptsTooLong,
   wrongArity,
 } from '../resp/errors.ts';
 import { ErrorReply, OK, PONG, type Reply, ReplyError } from '../resp/reply.ts';
@@ -33,10 +35,12 @@ import { integer, key, many, optional, text } from './grammar.ts';
 import { READS_AND_UPDATES } from './key-uses.ts';
 import { CommandLookup } from './script-lookup.ts';
 import { ScriptView } from './script-view.ts';
-import type { View } from './view.ts';
+import { NotResident, type View } from './view.ts';
 
 export interface ScriptCommandOptions {
   readonly host: ScriptHost;
+  /** Time in ms after which an EXEC runs no further script, besides the host's limit for each; absent = no such limit. */
+  readonly execLimit?: { readonly clock: Clock; readonly timeLimitMs: number };
   /** The body that SCRIPT LOAD or EVAL has stored under a SHA1 in lower-case hexadecimal. */
   readonly bodyOf: (sha: string) => Buffer | undefined;
   /** A data command by upper-case name; subcommands as 'OBJECT|ENCODING', containers too. */
@@ -107,6 +111,8 @@ export function createScriptCommands(options: ScriptCommandOptions): readonly Da
 
 const FIRST_KEY = 3;
 const SHA_LENGTH = 40;
+/** Lines that one run may log; more are dropped. */
+const LOG_LINES_MAX = 100;
 const NO_VALUES: readonly Buffer[] = [];
 const NO_BYTES = Buffer.alloc(0);
 
@@ -117,6 +123,8 @@ class ScriptRunner implements ScriptRun {
   readonly #args = new Args();
   readonly #entries: CommandLookup;
   #database: Space = 0;
+  /** What the run has logged so far. */
+  #lines: { readonly level: ScriptLogLevel; readonly message: string }[] = [];
   sha = '';
   body: Uint8Array = Buffer.alloc(0);
   keys: readonly Buffer[] = NO_VALUES;
@@ -162,11 +170,32 @@ class ScriptRunner implements ScriptRun {
     this.#database = database;
     this.#view.attach(view);
     try {
-      return this.#options.host.run(this);
+      const reply = view.mayWait ? this.#options.host.run(this) : this.#runWithinExec(view);
+      this.#handOnLines();
+      return reply;
+    } catch (thrown) {
+      // What is evaluated again will say the same again.
+      if (!(thrown instanceof NotResident)) this.#handOnLines();
+      throw thrown;
     } finally {
+      if (this.#lines.length > 0) this.#lines = [];
       this.#view.detach();
       this.keys = NO_VALUES;
       this.args = NO_VALUES;
+    }
+  }
+
+  /** Scripts of one EXEC hold the thread one after the other: together they may take about as long as one alone. */
+  #runWithinExec(view: View): Reply {
+    const { execLimit, host } = this.#options;
+    if (execLimit === undefined) return host.run(this);
+    const { clock, timeLimitMs } = execLimit;
+    if (view.scriptMs > timeLimitMs) view.abort(scriptsTooLong(timeLimitMs));
+    const startedMs = clock.monotonicMs();
+    try {
+      return host.run(this);
+    } finally {
+      view.scriptMs += clock.monotonicMs() - startedMs;
     }
   }
 
@@ -192,7 +221,11 @@ class ScriptRunner implements ScriptRun {
   }
 
   log(level: ScriptLogLevel, message: string): void {
-    this.#options.log?.(level, message);
+    if (this.#lines.length < LOG_LINES_MAX) this.#lines.push({ level, message });
+  }
+
+  #handOnLines(): void {
+    for (const { level, message } of this.#lines) this.#options.log?.(level, message);
   }
 
   randomSeed(): number {

@@ -60,6 +60,9 @@ export interface View {
   /** Deletes all keys of one database, or of all sixteen. O(1). Locks and sequences stay. */
   flush(space: Space | 'all'): void;
 
+  /** Time that scripts of this evaluation have taken, in ms; counted where there may be several (EXEC). */
+  scriptMs: number;
+
   /** Marks the present state; `rollback` returns to it. Used around the commands inside EXEC and scripts. */
   savepoint(): Savepoint;
   rollback(savepoint: Savepoint): void;

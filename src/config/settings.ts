@@ -277,7 +277,9 @@ export const SETTINGS = {
     kind: integer({ min: 0, max: INT32_MAX }, 'ms'),
     default: 5000,
     aliases: ['busy-reply-threshold'],
-    doc: 'A script that runs longer is stopped, and nothing of it is applied; 0 = no limit.',
+    doc:
+      'A script that runs longer is stopped, and nothing of it is applied; 0 = no limit. In a cluster of several nodes a ' +
+      'third of election-timeout is the limit if that is less: a node that runs a script does nothing else.',
   }),
   'lua-memory-limit': own('scripts', {
     kind: memory({ min: MB, max: GB }),
@@ -375,6 +377,15 @@ const RESIDENT_BYTES_MIN = 8 * MB;
 export function residentBytesMax(values: SettingValues): number {
   const { maxmemory } = values;
   return maxmemory === 0 ? SETTINGS.maxmemory.default : Math.max(maxmemory, RESIDENT_BYTES_MIN);
+}
+
+/**
+ * How long a script may take, in ms; Infinity = no limit. It holds the whole node: in a cluster it must end well before the
+ * others take the node for dead. An EXEC may come to twice the limit, which is still less than `election-timeout`.
+ */
+export function scriptTimeMsMax(values: SettingValues, nodeCount: number): number {
+  const limitMs = values['lua-time-limit'] === 0 ? Number.POSITIVE_INFINITY : values['lua-time-limit'];
+  return nodeCount === 1 ? limitMs : Math.min(limitMs, Math.floor(values['election-timeout'] / 3));
 }
 
 export interface ListenAddress {

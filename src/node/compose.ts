@@ -13,12 +13,13 @@ import { dataCommands } from '../commands/index.ts';
 import { createScriptCommands } from '../commands/scripts.ts';
 import { watchVersions } from '../commands/versions.ts';
 import type { Settings } from '../config/live.ts';
-import { listenAddresses, residentBytesMax, type SettingValues } from '../config/settings.ts';
+import { listenAddresses, residentBytesMax, scriptTimeMsMax, type SettingValues } from '../config/settings.ts';
 import { MemoryBudget } from '../partition/resident.ts';
 import { createScriptHost, type ScriptHost, type ScriptHostOptions } from '../scripting/host.ts';
 import { REDIS_VERSION, type ShutdownRequest } from '../server/context.ts';
 import type { ProcessFacts } from '../server/facts.ts';
 import { createServer, type Server } from '../server/server.ts';
+import { ScriptLog } from './script-log.ts';
 import type { KeyValueStore } from '../storage/data/key-value-store.ts';
 import { openDataStore } from '../storage/data/state.ts';
 import type { DataStore } from '../storage/data/types.ts';
@@ -66,7 +67,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const host = await (options.createScriptHost ?? createScriptHost)({
     clock: platform.clock,
     memoryBytesMax: values['lua-memory-limit'],
-    timeLimitMs: values['lua-time-limit'] === 0 ? Number.POSITIVE_INFINITY : values['lua-time-limit'],
+    timeLimitMs: scriptTimeMsMax(values, topology.nodes.length),
     redisVersion: REDIS_VERSION,
   });
   const budget = new MemoryBudget(residentBytesMax(values));
@@ -176,7 +177,7 @@ interface ClusterParts {
 function createCluster(options: NodeOptions, parts: ClusterParts): ClusterNode {
   const { platform, log } = options;
   const { values } = options.settings;
-  const { topology, host } = parts;
+  const { topology } = parts;
   const { random } = platform;
   return new ClusterNode({
     platform,
@@ -197,7 +198,7 @@ function createCluster(options: NodeOptions, parts: ClusterParts): ClusterNode {
       host: values['cluster-announce-ip'] || topology.self.host,
       port: values['cluster-announce-port'] || values.port,
     },
-    dataCommands: (scripts) => withScripts(host, scripts),
+    dataCommands: (scripts) => withScripts(scripts, parts, options),
     budget: parts.budget,
     readConsistency: values['read-consistency'] === 'lease' ? 'lease' : 'quorum',
     electionTimeoutMs: values['election-timeout'],
@@ -209,13 +210,23 @@ function createCluster(options: NodeOptions, parts: ClusterParts): ClusterNode {
   });
 }
 
-function withScripts(host: ScriptHost, scripts: ScriptCatalog): readonly DataCommand[] {
+function withScripts(
+  scripts: ScriptCatalog,
+  { host, topology }: ClusterParts,
+  { log, platform, settings }: NodeOptions,
+): readonly DataCommand[] {
+  const { clock } = platform;
+  const scriptLog = new ScriptLog(log, clock);
   const all: DataCommand[] = [...dataCommands];
   const byName = new Map<string, DataCommand>();
   const scriptCommands = createScriptCommands({
     host,
     bodyOf: (sha) => scripts.get(sha),
     commandOf: (name) => byName.get(name),
+    execLimit: { clock, timeLimitMs: scriptTimeMsMax(settings.values, topology.nodes.length) },
+    log: (level, message) => {
+      scriptLog.write(level, message);
+    },
   });
   all.push(...scriptCommands);
   for (const row of all) {

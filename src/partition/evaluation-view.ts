@@ -135,6 +135,7 @@ export class EvaluationView implements View {
   mayWait = false;
   isNoTouch = false;
   countsLookups = false;
+  scriptMs = 0;
   /** Look-ups of this evaluation that counted: found, not found. */
   hits = 0;
   misses = 0;
@@ -197,6 +198,7 @@ export class EvaluationView implements View {
     this.mayWait = false;
     this.isNoTouch = false;
     this.countsLookups = false;
+    this.scriptMs = 0;
     this.hits = 0;
     this.misses = 0;
     this.observedIndex = 0;

@@ -15,6 +15,11 @@ export const APPLY_PAUSE_MS = 10;
 export const APPLY_EARLY_BYTES = 512 * 1024;
 /** Requests waiting for a key, a load or a range scan in one partition. */
 export const PARKED_REQUESTS_MAX = 100_000;
+/**
+ * Time in ms that long evaluations may take within one turn of the event loop; what comes after them waits for the next
+ * one. Well below the interval of heartbeats, which leave between turns.
+ */
+export const SLICE_MS = 50;
 /** Bytes of entries of a group since its last checkpoint that start the next one. */
 export const CHECKPOINT_LOG_BYTES = 16 * 1024 * 1024;
 /** Log bytes of a group in memory beyond which writes are refused until compaction catches up. */

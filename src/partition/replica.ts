@@ -317,6 +317,7 @@ export class Replica implements TenureHost, LogWindowHost {
   turn(isLogBusy: boolean): Ready | null {
     const tenure = this.#activeTenure();
     if (tenure !== null) {
+      tenure.nextSlice();
       if (!isLogBusy && (this.isSoleVoter || tenure.inflightBatches < INFLIGHT_BATCHES_MAX)) tenure.closeBatch();
       this.#startReadRound(tenure);
     }

@@ -43,6 +43,7 @@ import {
   LEDGER_KEPT_MS,
   LOAD_ROUNDS_MAX,
   PARKED_REQUESTS_MAX,
+  SLICE_MS,
   UNCOMMITTED_BYTES_MAX,
 } from './limits.ts';
 import { Parked } from './parked.ts';
@@ -116,6 +117,10 @@ export class Tenure implements EvaluationContext, SweepTarget {
   readonly #loading = new Set<Job>();
   readonly #toWake: ResidentKey[] = [];
   #isWaking = false;
+  /** Requests of a turn that has taken long enough, in order: nothing is evaluated before them. */
+  #deferred: Job[] = [];
+  /** Time that evaluations have taken since the last turn of the event loop, in ms, as far as they were measured. */
+  #sliceMs = 0;
   #nowMs = 0;
   #isOver = false;
 
@@ -146,6 +151,11 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   submit(job: Job): void {
     assert(!this.#isOver, 'a tenure that is over takes no requests');
+    if (this.#deferred.length !== 0 || this.#sliceMs >= SLICE_MS) this.#defer(job);
+    else this.#start(job);
+  }
+
+  #start(job: Job): void {
     if (this.#parked.count !== 0 || this.#loading.size !== 0) {
       if (this.#parked.isHeld(job.strand)) {
         if (this.#parked.count >= PARKED_REQUESTS_MAX)
@@ -155,7 +165,40 @@ export class Tenure implements EvaluationContext, SweepTarget {
       }
     }
     if (job.isRetry && this.#answerKnown(job)) return;
+    if (job.call !== null && !job.call.command.mayRunLong) {
+      this.#evaluate(job);
+      return;
+    }
+    const { clock } = this.#host;
+    const startedMs = clock.monotonicMs();
     this.#evaluate(job);
+    this.#sliceMs += clock.monotonicMs() - startedMs;
+    if (this.#sliceMs >= SLICE_MS) this.#host.wake();
+  }
+
+  /** This turn has taken long enough: other nodes must hear of this one, and it of them, before more is evaluated. */
+  #defer(job: Job): void {
+    if (this.#deferred.length >= PARKED_REQUESTS_MAX) {
+      this.#answerError(job, refusalOf(job, 'too many requests are waiting'));
+      return;
+    }
+    this.#deferred.push(job);
+    this.#host.wake();
+  }
+
+  /** Called at the end of each turn that was asked for by `wake`: the next slice begins. */
+  nextSlice(): void {
+    this.#sliceMs = 0;
+    if (this.#deferred.length === 0) return;
+    this.#nowMs = 0;
+    const { clock } = this.#host;
+    const startedMs = clock.monotonicMs();
+    do {
+      const job = this.#deferred.shift() as Job;
+      if (!job.isCancelled) this.#start(job);
+    } while (this.#deferred.length > 0 && clock.monotonicMs() - startedMs < SLICE_MS);
+    this.#sliceMs = clock.monotonicMs() - startedMs;
+    if (this.#deferred.length > 0 || this.#sliceMs >= SLICE_MS) this.#host.wake();
   }
 
   /** The client of a job is gone: it leaves its queue, and what was held behind it goes on. */
@@ -285,7 +328,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     if (!this.#parked.isHeld(job.strand)) return;
     for (const held of this.#parked.releaseStrand(job.strand)) {
       if (this.#isOver) held.owner.retry(held);
-      else if (!held.isCancelled) this.submit(held);
+      else if (!held.isCancelled) this.#start(held);
     }
   }
 
@@ -549,6 +592,11 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   #refuseLate(nowMs: number): void {
     const isLate = (job: Job): boolean => job.deadlineMs <= nowMs;
+    if (this.#deferred.some(isLate)) {
+      const late = this.#deferred.filter(isLate);
+      this.#deferred = this.#deferred.filter((job) => !isLate(job));
+      for (const job of late) this.#answerError(job, refusalOf(job, 'its turn did not come in time'));
+    }
     for (const batch of this.#inflight) {
       if (!batch.jobs.some(isLate)) continue;
       const late = batch.jobs.filter(isLate);
@@ -606,7 +654,9 @@ export class Tenure implements EvaluationContext, SweepTarget {
       ...this.reads.clear(),
       ...this.#loading,
       ...this.#parked.clear(),
+      ...this.#deferred,
     ];
+    this.#deferred = [];
     this.#inflight = [];
     this.batch.reset();
     this.#loading.clear();

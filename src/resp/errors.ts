@@ -215,6 +215,13 @@ export const SCRIPT_UNKNOWN_COMMAND = error('ERR Unknown Redis command called fr
 export const SCRIPT_WRONG_ARITY = error('ERR Wrong number of args calling Redis command from script');
 export const SCRIPT_NO_ARGUMENTS = error('ERR Please specify at least one argument for this redis lib call');
 export const SCRIPT_ARGUMENT_TYPE = error('ERR Lua redis lib command arguments must be strings or integers');
+/** Several scripts of one EXEC. */
+export function scriptsTooLong(limitMs: number): ErrorReply {
+  return new ErrorReply(
+    `ERR scripts of this transaction exceeded the time limit of ${limitMs} milliseconds, nothing was applied`,
+  );
+}
+
 export const SCRIPT_KILLED = error('ERR Script killed by user with SCRIPT KILL...');
 
 // ---------------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import { ErrorReply, NULL_ARRAY, OK } from '../../src/resp/reply.ts';
 import type { ScriptHost } from '../../src/scripting/host.ts';
 import { sha1Hex } from '../../src/scripting/sha1.ts';
 import { NotResident } from '../../src/commands/view.ts';
-import { createTestHost, encode, ScriptClient } from '../scripting/script-client.ts';
+import { createTestHost, encode, ScriptClient, SteppingClock } from '../scripting/script-client.ts';
 
 class Missing extends NotResident {
   override readonly kind = 'key';
@@ -306,6 +306,51 @@ describe('script commands', () => {
       '-FENCED newer token\r\n',
     );
     assert.deepEqual([stored('a'), stored('b')], [undefined, undefined]);
+  });
+
+  it('redis.log is heard once, however often the script is evaluated, and not without end', () => {
+    let isMissing = true;
+    const row = defineCommand({
+      name: 'LOADS',
+      group: 'generic',
+      since: '1.0.0',
+      summary: 'Is not resident at first.',
+      complexity: 'O(1)',
+      flags: ['readonly'],
+      args: [],
+      run: () => {
+        if (isMissing) throw new Missing();
+        return OK;
+      },
+    });
+    client.add(row);
+    const script = "redis.log(2, 'one') redis.call('loads') redis.log(2, 'two')";
+    assert.throws(() => client.eval(script), Missing);
+    assert.deepEqual(client.logged, []);
+    isMissing = false;
+    client.eval(script);
+    assert.deepEqual(client.logged, ['2 one', '2 two']);
+    client.logged.length = 0;
+    evaluate("redis.log(2, 'before') error('x')");
+    assert.deepEqual(client.logged, ['2 before']);
+    client.logged.length = 0;
+    evaluate("for i = 1, 1000 do redis.log(2, 'x') end");
+    assert.equal(client.logged.length, 100);
+  });
+
+  it('within an EXEC end together when they have taken too long, and nothing is applied', () => {
+    const clock = new SteppingClock();
+    clock.stepMs = 60;
+    const limited = new ScriptClient(host, { clock, timeLimitMs: 100 });
+    const increment = "return redis.call('incr', 'n')";
+    for (let i = 1; i <= 5; i++) assert.equal(encode(limited.eval(increment)), `:${i}\r\n`);
+    limited.view.mayWait = false;
+    assert.equal(encode(limited.eval(increment)), ':6\r\n');
+    assert.equal(encode(limited.eval(increment)), ':7\r\n');
+    assert.equal(
+      encode(limited.eval(increment)),
+      '-ERR scripts of this transaction exceeded the time limit of 100 milliseconds, nothing was applied\r\n',
+    );
   });
 
   it('redis.log goes where it is sent', () => {

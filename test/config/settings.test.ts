@@ -15,7 +15,7 @@ import {
   withText,
 } from '../../src/config/live.ts';
 import { readStartRequest } from '../../src/config/parse.ts';
-import { listenAddresses, residentBytesMax, type SettingValues } from '../../src/config/settings.ts';
+import { listenAddresses, residentBytesMax, scriptTimeMsMax, type SettingValues } from '../../src/config/settings.ts';
 
 interface Given {
   readonly args?: readonly string[];
@@ -313,6 +313,15 @@ describe('config: live changes', () => {
       'busy-reply-threshold': '5000',
     });
     assert.deepEqual(show(/^(save|appendonly|databases)$/), { databases: '16', save: '', appendonly: 'yes' });
+  });
+
+  it('a script may take lua-time-limit, in a cluster a third of election-timeout at most', () => {
+    const { values } = new Settings();
+    const limits = (limit: number): number[] =>
+      [1, 3].map((nodeCount) => scriptTimeMsMax({ ...values, 'lua-time-limit': limit }, nodeCount));
+    assert.deepEqual(limits(5000), [5000, 333]);
+    assert.deepEqual(limits(100), [100, 100]);
+    assert.deepEqual(limits(0), [Number.POSITIVE_INFINITY, 333]);
   });
 
   it('maxmemory 0 and bind are made into what the node uses', () => {

@@ -72,6 +72,7 @@ export class MemoryView implements View {
   protocol: Protocol = 2;
   mayWait = true;
   countsLookups = false;
+  scriptMs = 0;
   waits = 0;
   readonly random: Random = new SeededRandom(1);
   /** Calls of `put`, `remove` that found something, and `flush`. */

@@ -164,8 +164,11 @@ export class TestLeader implements TenureHost {
     return this.entries.length;
   }
 
+  /** Turns that were asked for; the test decides when one ends. */
+  wakes = 0;
+
   wake(): void {
-    // The test decides when a turn ends.
+    this.wakes++;
   }
 
   fillLedger(ledger: RequestLedger): void {

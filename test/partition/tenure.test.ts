@@ -266,6 +266,68 @@ describe('tenure', () => {
     });
   });
 
+  describe('a turn that has taken long enough', () => {
+    /** From here on each reading of the clock takes a step. */
+    const slow = async (stepMs: number): Promise<TestLeader> => {
+      const leader = await TestLeader.create();
+      leader.clock.monotonicMs = () => {
+        leader.nowMs += stepMs;
+        return leader.nowMs;
+      };
+      return leader;
+    };
+
+    it('evaluates what comes later in the next turns, in order, and wakes for them', async () => {
+      const leader = await slow(20);
+      leader.submit('a', ['MSET', 'k', '1']);
+      leader.submit('b', ['MSET', 'k', '2']);
+      leader.submit('c', ['GET', 'k']);
+      leader.submit('d', ['SET', 'k', '3']);
+      leader.wakes = 0;
+      leader.endTurn();
+      leader.commit();
+      assert.deepEqual(leader.answers, ['a: +OK', 'b: +OK']);
+      leader.submit('e', ['GET', 'k']);
+      assert.ok(leader.wakes > 0);
+      for (let turn = 0; turn < 6; turn++) {
+        leader.tenure.nextSlice();
+        leader.endTurn();
+        leader.commit();
+      }
+      assert.deepEqual(leader.answers.slice(2), ['c: $1 2', 'd: +OK', 'e: $1 3']);
+    });
+
+    it('refuses what waits beyond its deadline, runs nothing for clients that are gone, and returns the rest', async () => {
+      const leader = await slow(60);
+      leader.submit('a', ['MSET', 'k', '1']);
+      leader.submit('late', ['SET', 'k', '2'], { deadlineMs: leader.nowMs + 1 });
+      const gone = leader.submit('gone', ['SET', 'k', '3']);
+      const rest = leader.submit('rest', ['GET', 'k']);
+      leader.tenure.cancel(gone);
+      leader.tenure.tick();
+      assert.match(leader.answers[0] ?? '', /^late: -TRYAGAIN/);
+      const [a, ...returned] = leader.begin();
+      assert.ok(a !== undefined);
+      assert.deepEqual(returned, [rest]);
+    });
+
+    it('lets what was held behind a waiting request go before it', async () => {
+      const leader = await slow(60);
+      leader.submit('holder', HOLD);
+      leader.submit('a', wait('a'), { strand: 5 });
+      leader.submit('first', ['SET', 'k', '1'], { strand: 5 });
+      leader.submit('release', release('holder'));
+      leader.submit('long', ['MSET', 'x', '1']);
+      leader.submit('second', ['GET', 'k'], { strand: 5 });
+      for (let turn = 0; turn < 6; turn++) {
+        leader.tenure.nextSlice();
+        leader.endTurn();
+        leader.commit();
+      }
+      assert.equal(leader.answers.at(-1), 'second: $1 1');
+    });
+  });
+
   describe('statistics', () => {
     const lookups = ({ keyspaceStats }: TestLeader): readonly number[] => {
       const { hits, misses } = keyspaceStats;

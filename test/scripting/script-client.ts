@@ -2,7 +2,7 @@
 import { Args } from '../../src/commands/args.ts';
 import type { DataCommand } from '../../src/commands/define.ts';
 import { dataCommandsByName } from '../../src/commands/index.ts';
-import { createScriptCommands } from '../../src/commands/scripts.ts';
+import { createScriptCommands, type ScriptCommandOptions } from '../../src/commands/scripts.ts';
 import { ReplyBuffer } from '../../src/resp/encode.ts';
 import { type Protocol, type Reply, ReplyError } from '../../src/resp/reply.ts';
 import { createScriptHost, type ScriptHost, type ScriptHostOptions } from '../../src/scripting/host.ts';
@@ -41,9 +41,10 @@ export class ScriptClient {
   readonly #extra = new Map<string, DataCommand>();
   readonly #args = new Args();
 
-  constructor(host: ScriptHost) {
+  constructor(host: ScriptHost, execLimit?: ScriptCommandOptions['execLimit']) {
     const rows = createScriptCommands({
       host,
+      ...(execLimit === undefined ? {} : { execLimit }),
       bodyOf: (sha) => this.bodies.get(sha),
       commandOf: (name) => this.#extra.get(name) ?? this.#commands.get(name) ?? dataCommandsByName.get(name),
       isKilled: () => this.isKilled,
