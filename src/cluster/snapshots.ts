@@ -76,7 +76,7 @@ export class Snapshots {
         const text = error instanceof Error ? error.message : String(error);
         // Only what is read here can be damaged: a replica that knows itself wrong does not go on, as with any other read.
         if (isDamage(error) && !this.#isClosed) this.#options.platform.process.fatal('dataDamaged', text, error);
-        this.#options.log.warn('snapshot not delivered', { group: replica.group, to: message.to, error: text });
+        this.#options.log.warn('could not deliver a snapshot', { group: replica.group, to: message.to, error: text });
         this.#sent(replica, message.to, false);
       },
     );
@@ -155,7 +155,7 @@ export class Snapshots {
       offer: (group, message) => this.#offer(group, message),
       failed: (error) => {
         const text = error instanceof Error ? error.message : String(error);
-        this.#options.log.warn('snapshot not received', { from, error: text });
+        this.#options.log.warn('could not receive a snapshot', { from, error: text });
       },
     });
     channel.attach({

@@ -78,7 +78,7 @@ export class Clients {
     for (const session of this.#sessions.values()) {
       if (idleMsMax > 0 && session.isQuiet && !session.isMonitor && nowMs - session.lastActiveMs > idleMsMax) {
         context.stats.idleDisconnects++;
-        context.log.debug('client closed: idle', { client: session.id });
+        context.log.debug('a client was closed: idle', { client: session.id });
         session.kill();
         continue;
       }

@@ -205,7 +205,7 @@ export class Session implements ConnectionHandler {
     this.context.clients.gone(this);
     if (this.#isClosed) return;
     if (error !== undefined)
-      this.context.log.debug('client connection failed', { client: this.id, error: error.message });
+      this.context.log.debug('a client connection failed', { client: this.id, error: error.message });
     this.#release();
   }
 
@@ -379,7 +379,7 @@ export class Session implements ConnectionHandler {
     const verdict = this.#outputGuard.judge(bytes, limit, nowMs);
     if (verdict === null) return;
     this.context.stats.outputLimitDisconnects++;
-    this.context.log.warn('client closed: it does not take its replies', {
+    this.context.log.warn('a client was closed: it does not take its replies', {
       client: this.id,
       address: this.connection.remoteAddress,
       outputBytes: bytes,
@@ -448,7 +448,7 @@ export class Session implements ConnectionHandler {
     }
     const { context } = this;
     context.stats.protocolErrors++;
-    context.log.info('client closed: protocol error', {
+    context.log.info('a client was closed: protocol error', {
       client: this.id,
       address: this.connection.remoteAddress,
       code: error.code,

@@ -156,7 +156,7 @@ export class Transport {
         this.#up(link, channel);
       },
       (error: unknown) => {
-        this.#options.log.debug('no link', { node: link.peer.node, error: messageOf(error) });
+        this.#options.log.debug('a node could not be reached', { node: link.peer.node, error: messageOf(error) });
         this.#dialLater(link);
       },
     );

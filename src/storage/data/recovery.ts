@@ -49,7 +49,12 @@ export async function recoverStore(options: DataStoreOptions): Promise<Recovered
   const history = historyValue === undefined ? NO_HISTORY : decodeHistory(historyValue);
   let timestampMax: Timestamp = 0;
   for (const group of groups.values()) timestampMax = Math.max(timestampMax, group.timestampMax);
-  options.log.info('data store opened', { groups: groups.size, isNew, isSameBoot, interruptedInstalls: marks.size });
+  options.log.info('the database was opened', {
+    groups: groups.size,
+    isNew,
+    isSameBoot,
+    interruptedInstalls: marks.size,
+  });
   return { isSameBoot, groups, history: { ...history, timestampMax }, marks };
 }
 

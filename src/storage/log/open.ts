@@ -64,15 +64,20 @@ async function openFiles(options: OpenRaftLogOptions, segmentBytes: number): Pro
   const { disk, directory, log } = options;
   await mustWrite(directory, () => disk.makeDirectory(directory));
   const { hasIdentity, segments, strangers } = await listLog(options);
-  if (strangers.length > 0) log.warn('log.strangers', { directory, names: strangers.slice(0, 10) });
+  if (strangers.length > 0)
+    log.warn('the directory of the log holds files of something else', { directory, names: strangers.slice(0, 10) });
   if (hasIdentity) {
     const recovered = await recoverLog(options, segments);
     const files = await mustWrite(directory, () => repair(options, recovered, segmentBytes));
     const { salt, nextFlush, hash, states, segmentIsFull, torn } = recovered;
     const position = recovered.segments.at(-1)?.usedBytes ?? 0;
     if (torn !== null)
-      log.info('log.tornFlushCut', { file: segmentName(torn.segment), start: torn.start, end: torn.end });
-    log.info('log.opened', { directory, groups: states.size, segments: files.used.length, nextFlush });
+      log.info('the last flush of the log was not finished and is cut off', {
+        file: segmentName(torn.segment),
+        start: torn.start,
+        end: torn.end,
+      });
+    log.info('the log was opened', { directory, groups: states.size, segments: files.used.length, nextFlush });
     return { files, salt, nextFlush, hash, position, segmentIsFull, states, recovered: recovered.recovered };
   }
   await expectAbandonedCreation(options, segments);
@@ -101,7 +106,7 @@ async function create(
   const identityFile = new Uint8Array(SECTOR_BYTES);
   putSegmentHeader(identityFile, 0, { ...header, segment: 0, firstFlush: 0 });
   await disk.writeFileAtomically(`${directory}/${IDENTITY_FILE}`, identityFile);
-  log.info('log.created', { directory, clusterId: identity.clusterId, nodeId: identity.nodeId });
+  log.info('the log was created', { directory, clusterId: identity.clusterId, nodeId: identity.nodeId });
   return {
     files: { used: [{ number: 1, usedBytes: image.length }], current: { number: 1, file }, next: null },
     salt,

@@ -86,7 +86,8 @@ export class SegmentFiles {
     this.#current = next;
     this.#next = null;
     this.#used.push({ number: next.number, usedBytes: 0 });
-    if (old !== null) this.#own(old.file.close(), (error) => this.#warn('log.closeFailed', old.number, error));
+    if (old !== null)
+      this.#own(old.file.close(), (error) => this.#warn('a file of the log could not be closed', old.number, error));
   }
 
   /** The current segment is used up to `position`. */
@@ -114,7 +115,7 @@ export class SegmentFiles {
     if (this.#isRemoving || this.oldest >= this.#freeBelow) return;
     this.#isRemoving = true;
     // A segment that could not be removed costs space, nothing else: the next call tries again.
-    this.#own(this.#removeFreed(), (error) => this.#warn('log.removalFailed', this.oldest, error));
+    this.#own(this.#removeFreed(), (error) => this.#warn('a file of the log could not be removed', this.oldest, error));
   }
 
   /** Resolves when nothing is under way and no file is open. No flush may be under way. */

@@ -125,7 +125,7 @@ describe('log: failures', () => {
     }
     assert.deepEqual(
       logger.warnings.map((warning) => warning.event),
-      ['log.removalFailed'],
+      ['a file of the log could not be removed'],
     );
     assert.ok(disk.names('log').length <= 4, disk.names('log').join());
   });
@@ -181,7 +181,7 @@ describe('log: whose it is', () => {
     const logger = new MemoryLogger();
     const { log } = await openLog(disk, { log: logger });
     await log.close();
-    assert.deepEqual(logger.warnings[0]?.event, 'log.strangers');
+    assert.deepEqual(logger.warnings[0]?.event, 'the directory of the log holds files of something else');
     for (const name of names) assert.equal(disk.content(`log/${name}`).toString(), 'x');
   });
 
