@@ -33,6 +33,7 @@ import { WriteMark } from './api.ts';
 import { AppliedBarrier } from './applied-barrier.ts';
 import { fanOut } from './fan-out.ts';
 import { Forwarder } from './forwarder.ts';
+import { Founding } from './founding.ts';
 import { internalRows, joinKeyspaces, keyspaceOf, keyspaceRow, timestampRow } from './internal-rows.ts';
 import { MESSAGE_KINDS } from './message-kinds.ts';
 import { openGroup } from './open-replica.ts';
@@ -99,6 +100,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   readonly #snapshots: Snapshots;
   readonly #replicaWait: ReplicaWait;
   readonly #appliedBarrier: AppliedBarrier;
+  readonly #founding: Founding;
   readonly #raftWriter = new WireWriter();
   readonly #bootEpochs = new Map<NodeId, number>();
   readonly #addresses = new Map<NodeId, { readonly host: string; readonly port: number }>();
@@ -215,6 +217,14 @@ export class ClusterNode implements Cluster, ReplicaHost {
       wake: () => {
         this.#flushSoon();
       },
+    });
+    this.#founding = new Founding({
+      node: topology.self.id,
+      clock: platform.clock,
+      log,
+      transport: this.transport,
+      replicas: () => this.engine.replicas.values(),
+      nameOf: (node) => topology.nodes.find(({ id }) => id === node)?.name ?? String(node),
     });
     this.scripts = new ReplicatedScripts(reader, {
       call: async (command, args) => {
@@ -333,6 +343,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.#timer = this.#options.platform.timers.after(TICK_MS, () => {
       if (this.#isClosed) return;
       this.#router.tick();
+      this.#founding.tick();
       this.#maybePrefer();
       this.#every();
     });
@@ -599,6 +610,9 @@ export class ClusterNode implements Cluster, ReplicaHost {
       case MESSAGE_KINDS.appliedAnswer:
         this.#appliedBarrier.answered(payload);
         return;
+      case MESSAGE_KINDS.blank:
+        this.#founding.received(from, payload);
+        return;
       case MESSAGE_KINDS.address: {
         const reader = new ByteReader(payload);
         const bootEpoch = reader.u64();
@@ -615,6 +629,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   #linkUp(node: NodeId): void {
     this.#upSinceMs.set(node, this.clock.monotonicMs());
     this.#sendAddress(node);
+    this.#founding.linkUp(node);
     for (const replica of this.engine.replicas.values()) if (replica.isServing) this.#sendServing(node, replica);
     this.#flushSoon();
   }

@@ -20,6 +20,8 @@ export const MESSAGE_KINDS = {
   /** CLIENT UNBLOCK of a request that waits at the receiver, and whether it did. */
   unblock: 26,
   unblockAnswer: 27,
+  /** Which replicas of the sender have taken part in nothing yet. */
+  blank: 28,
   snapshotHeader: 32,
   snapshotRecords: 33,
   snapshotEnd: 34,

@@ -6,11 +6,11 @@
  * its applied index. After a crash of the machine it may have lost earlier writes and kept later ones: replay starts at the
  * checkpoint in the log, up to which everything was synced; replaying is idempotent.
  */
-import type { GroupId, LogIndex, NodeId, Term } from '../base/ids.ts';
+import { FORGOTTEN, type GroupId, type LogIndex, type NodeId, type Term } from '../base/ids.ts';
 import type { ProcessControl, Random } from '../base/platform.ts';
 import { decodePartitionState, emptyPartitionState, type PartitionState } from '../partition/partition-state.ts';
 import { RaftCore } from '../raft/core.ts';
-import { ENTRY_TYPES, type ConfState, type Entry, type RaftConfig } from '../raft/types.ts';
+import { ENTRY_TYPES, type ConfState, type Entry, type HardState, type RaftConfig } from '../raft/types.ts';
 import type { DataStore } from '../storage/data/types.ts';
 import type { LogCheckpoint, LogEntry, RaftLog, RecoveredGroup } from '../storage/log/types.ts';
 
@@ -137,7 +137,7 @@ function makeCore(
     randomU32: () => random.u32(),
     ...(options.usesLeases ? { voteDelayTicks: options.electionTicks } : {}),
   };
-  const hardState = from.stored?.hardState ?? { term: 0, vote: 0, commit: 0 };
+  const hardState = from.stored?.hardState ?? emptyHardState(options);
   const confState: ConfState = from.applied.state.confState;
   return new RaftCore(config, {
     hardState: { ...hardState, commit: Math.max(hardState.commit, from.applied.index) },
@@ -145,6 +145,11 @@ function makeCore(
     entries: from.entries,
     applied: from.applied.index,
   });
+}
+
+/** Whoever has others beside it and knows nothing may have forgotten it (raft/amnesia.ts). */
+function emptyHardState({ voters }: OpenGroupOptions): HardState {
+  return { term: 0, vote: voters.length > 1 ? FORGOTTEN : 0, commit: 0 };
 }
 
 function damaged(options: OpenGroupOptions, what: string): never {

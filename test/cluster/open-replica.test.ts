@@ -1,6 +1,6 @@
 /** How a replica is put together from its log and its data: where replay begins, and what must not be started at all. */
 import { strict as assert } from 'node:assert';
-import type { LogIndex } from '../../src/base/ids.ts';
+import { FORGOTTEN, type LogIndex } from '../../src/base/ids.ts';
 import { openGroup, type StoredGroup } from '../../src/cluster/open-replica.ts';
 import { emptyPartitionState, encodePartitionState } from '../../src/partition/partition-state.ts';
 import { encodeConfChange } from '../../src/raft/conf-codec.ts';
@@ -86,6 +86,12 @@ describe('opening a replica', () => {
     const group = open({});
     assert.deepEqual(told(group), [0, 0, 0, 0]);
     assert.deepEqual(group.core.confState.voters, VOTERS);
+  });
+
+  it('has no memory if the log knows nothing of the group: it may have been lost', () => {
+    assert.ok(open({}).core.isAmnesiac);
+    assert.ok(!open({ log: {} }).core.isAmnesiac);
+    assert.ok(open({ log: { hardState: { term: 4, vote: FORGOTTEN, commit: 0 } } }).core.isAmnesiac);
   });
 
   it('replays from what the data holds, if the machine did not crash', () => {
