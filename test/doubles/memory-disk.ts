@@ -6,7 +6,8 @@
  * the end of the process only: the cache survives, a write under way may be cut. After either, nothing that was under way
  * reports, handles that were open do nothing, locks are free, and the same object is the disk of the next start.
  *
- * Faults: `failNext` and `holdNext` hit the n-th operation of a kind; `flip`, `zero` and `lose` damage what is stored.
+ * Faults: `failNext` and `holdNext` hit the n-th operation of a kind; `isFull` refuses what takes new space; `flip`, `zero`
+ * and `lose` damage what is stored.
  * Everything is decided by the seed and by the order of the calls; `schedule` decides when an operation completes.
  */
 import type { Disk, WritableFile } from '../../src/base/platform.ts';
@@ -25,6 +26,8 @@ export type DiskOperation =
   | 'lock'
   | 'writeAndSync'
   | 'close';
+
+const TAKES_SPACE: ReadonlySet<DiskOperation> = new Set(['writeFileAtomically', 'openForWriting', 'makeDirectory']);
 
 export interface MemoryDiskOptions {
   readonly random: SeededRandom;
@@ -71,6 +74,12 @@ export class MemoryDisk implements Disk {
   #life = 0;
   /** Operations begun, by kind: evidence for tests. */
   readonly counts = new Map<DiskOperation, number>();
+  /** Nothing is free: files cannot be made. What is preallocated can be written. */
+  isFull = false;
+  /** Planned failures, and refusals for want of space, that struck. */
+  failureCount = 0;
+  /** Operations that `holdNext` has held. */
+  heldCount = 0;
 
   constructor(options: MemoryDiskOptions) {
     this.#random = options.random;
@@ -178,6 +187,11 @@ export class MemoryDisk implements Disk {
     this.#plans.push({ kind: fault.kind, after: fault.after ?? 0, code: fault.code, held: [], isReleased: false });
   }
 
+  /** Failures that were planned and have not struck never will. */
+  forgetFailures(): void {
+    this.#plans = this.#plans.filter(({ code }) => code === null);
+  }
+
   /** The operation that the plan hits, and no other, does not complete until the returned function is called. */
   holdNext(fault: PlannedFault): () => void {
     const plan: Plan = { kind: fault.kind, after: fault.after ?? 0, code: null, held: [], isReleased: false };
@@ -214,6 +228,11 @@ export class MemoryDisk implements Disk {
 
   content(path: string): Buffer {
     return this.#must(path).read();
+  }
+
+  /** All files, sorted. */
+  paths(): string[] {
+    return [...this.#files.keys()].sort();
   }
 
   /** Sets a whole file, durably. */
@@ -291,16 +310,20 @@ export class MemoryDisk implements Disk {
   #begin(kind: DiskOperation, path: string, pending: Pending, report: (error: Error | null) => void): void {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
     const plan = this.#planFor(kind);
+    const isRefused = this.isFull && TAKES_SPACE.has(kind);
     const life = this.#life;
     this.#pending.add(pending);
     const complete = (): void => {
       if (life !== this.#life) return;
       if (plan !== null && plan.code === null && !plan.isReleased) {
         plan.held.push(complete);
+        this.heldCount++;
         return;
       }
       this.#pending.delete(pending);
-      report(plan?.code ? systemError(plan.code, kind, path) : null);
+      const code = plan?.code ?? (isRefused ? 'ENOSPC' : null);
+      if (code !== null) this.failureCount++;
+      report(code === null ? null : systemError(code, kind, path));
     };
     this.#schedule(complete, { kind, path });
   }

@@ -49,6 +49,10 @@ export class MemoryNetwork {
   /** Directed paths that carry nothing: 'from>to'. */
   readonly #cut = new Set<string>();
   #lastPort = EPHEMERAL_PORT_FIRST;
+  /** Times that something wanted to pass where a path is cut: evidence that a cut did something. */
+  blockedCount = 0;
+  /** Pieces, connections and ends that were given a latency. */
+  latencyCount = 0;
 
   constructor(options: MemoryNetworkOptions) {
     this.timers = options.timers;
@@ -85,11 +89,13 @@ export class MemoryNetwork {
     return this.#cut.has(`${from}>${to}`);
   }
 
-  /** Both ends of every connection between the two hosts learn that it is gone. */
-  reset(a: string, b: string): void {
+  /** Both ends of every connection between the two hosts learn that it is gone; returns how many ends. */
+  reset(a: string, b: string): number {
+    const before = this.#ends.size;
     for (const end of [...this.#ends]) {
       if ((end.host === a && end.peerHost === b) || (end.host === b && end.peerHost === a)) end.break('ECONNRESET');
     }
+    return before - this.#ends.size;
   }
 
   /**
@@ -112,6 +118,7 @@ export class MemoryNetwork {
   // For the connections
 
   latency(from: string, to: string): number {
+    this.latencyCount++;
     return this.#latencyMs(from, to);
   }
 
@@ -138,6 +145,7 @@ export class MemoryNetwork {
     const { host: to, port, timeoutMs } = options;
     return new Promise((resolve, reject) => {
       if (this.isCut(from, to) || this.isCut(to, from)) {
+        this.blockedCount++;
         this.timers.after(timeoutMs, () => {
           reject(new Error(`ETIMEDOUT: ${to}:${port}`));
         });
@@ -313,7 +321,11 @@ export class MemoryConnection implements Connection {
   /** Puts on the link what fits into the window, in random pieces. */
   pump(): void {
     const network = this.#network;
-    if (this.#isClosed || this.#corks > 0 || network.isCut(this.host, this.peerHost)) return;
+    if (this.#isClosed || this.#corks > 0) return;
+    if (network.isCut(this.host, this.peerHost)) {
+      if (this.#outboxBytes > 0) network.blockedCount++;
+      return;
+    }
     // A window that is nearly full waits until half of it is free: else pieces shrink to a byte each.
     const hasRoom = this.#flightBytes * 2 <= network.windowBytes;
     while (hasRoom && this.#outboxBytes > 0 && this.#flightBytes < network.windowBytes) {

@@ -15,12 +15,13 @@
  * A batch is whole or absent: LevelDB drops a torn one.
  *
  * Faults: the n-th write fails, and everything after it, until the device is opened again; whether the failed batch is there
- * then is a coin. The n-th write may be delayed. Bits of stored values flip, keys vanish. All randomness comes from the
+ * then is a coin. The n-th write may be delayed. Reads fail. Bits of stored values flip, keys vanish. All randomness comes from the
  * `Random` handed in, and all callbacks through `schedule`, so a run is a function of its seed.
  *
  * The map is a list of small sorted leaves that are shared with snapshots and copied when changed.
  */
 import { strict as assert } from 'node:assert';
+import { KahunaError } from '../../src/base/errors.ts';
 import type { Random } from '../../src/base/platform.ts';
 import type { WriteAheadDisk } from '../../src/storage/data/checkpoint.ts';
 import type {
@@ -80,6 +81,13 @@ export class MemoryDevice {
   #delayWriteIn = 0;
   #delayTurns = 0;
   #failSyncIn = 0;
+  #failReadIn = 0;
+  /** Nothing is free: every write fails, and so does opening. */
+  isFull = false;
+  /** Failures that struck. */
+  failureCount = 0;
+  /** What waits while the device is stalled; null if it is not. */
+  #stalled: (() => void)[] | null = null;
   /** Batches that reached the files, over all openings. */
   writeCount = 0;
 
@@ -94,6 +102,10 @@ export class MemoryDevice {
   /** Opens the device as a process would. As LevelDB does, it makes tables of the files that it finds. */
   open(): KeyValueStore {
     assert.equal(this.#store, null, 'the device is open already');
+    if (this.isFull) {
+      this.failureCount++;
+      throw new KahunaError('DATA_OPEN_FAILED', 'ENOSPC: the data store cannot be opened');
+    }
     while (this.#files.length > 0) this.#makeTable();
     this.#addFile();
     const store = new MemoryStore(this, this.#tables.copy());
@@ -101,19 +113,36 @@ export class MemoryDevice {
     return store;
   }
 
-  /** `keptCounts`: instead of chance, how many volatile batches each file keeps, oldest file first. */
-  crash(kind: CrashKind, keptCounts?: readonly number[]): void {
+  /**
+   * `keptCounts`: instead of chance, how many volatile batches each file keeps, oldest file first. Says what was lost:
+   * `earlier` if a batch is gone while one that was written after it is there.
+   */
+  crash(kind: CrashKind, keptCounts?: readonly number[]): 'nothing' | 'later' | 'earlier' {
     this.#store?.die();
     this.#store = null;
-    if (kind === 'process') return;
+    this.forgetFailures();
+    if (kind === 'process') return 'nothing';
     let isPrefixOver = false;
+    let lost: 'nothing' | 'later' | 'earlier' = 'nothing';
     for (const [i, file] of this.#files.entries()) {
       const volatileCount = file.batches.length - file.durableCount;
       const wanted = keptCounts?.[i] ?? this.#random.u32() % (volatileCount + 1);
       const keptCount = isPrefixOver ? 0 : Math.min(wanted, volatileCount);
       file.batches.length = file.durableCount + keptCount;
-      if (kind === 'machine' && keptCount < volatileCount) isPrefixOver = true;
+      if (lost !== 'nothing' && file.batches.length > 0) lost = 'earlier';
+      if (keptCount === volatileCount) continue;
+      if (lost === 'nothing') lost = 'later';
+      if (kind === 'machine') isPrefixOver = true;
     }
+    return lost;
+  }
+
+  /** Failures that were planned and have not struck never will. */
+  forgetFailures(): void {
+    this.#failWriteIn = 0;
+    this.#failSyncIn = 0;
+    this.#failReadIn = 0;
+    this.#delayWriteIn = 0;
   }
 
   /** The view of the files that the code under test syncs through. */
@@ -121,7 +150,10 @@ export class MemoryDevice {
     list: () => this.#later(() => [...this.#files.map((file) => file.name), 'CURRENT', 'LOG', 'MANIFEST-000002']),
     syncFile: (path) =>
       this.#later(() => {
-        if (this.#failSyncIn > 0 && --this.#failSyncIn === 0) throw new Error('EIO: fsync failed');
+        if (this.#failSyncIn > 0 && --this.#failSyncIn === 0) {
+          this.failureCount++;
+          throw new Error('EIO: fsync failed');
+        }
         const file = this.#files.find(({ name }) => path.endsWith(`/${name}`));
         if (file !== undefined) file.durableCount = file.batches.length;
       }),
@@ -138,6 +170,11 @@ export class MemoryDevice {
     this.#failSyncIn = n;
   }
 
+  /** Lets the n-th read from now fail. */
+  failRead(n: number): void {
+    this.#failReadIn = n;
+  }
+
   /** Lets the n-th write from now complete only after so many turns of the scheduler. */
   delayWrite(n: number, turns: number): void {
     this.#delayWriteIn = n;
@@ -148,6 +185,24 @@ export class MemoryDevice {
   rotate(): void {
     this.#addFile();
     while (this.#files.length > 2) this.#makeTable();
+  }
+
+  /** The keys that are there, sorted. */
+  keys(): Buffer[] {
+    const map = this.#store === null ? this.#whole() : this.#store.map;
+    const entries = map.view().range('', '\u0100');
+    const keys: Buffer[] = [];
+    for (let next = entries.next(); next.done !== true; next = entries.next()) {
+      keys.push(Buffer.from(next.value[0], 'latin1'));
+    }
+    return keys;
+  }
+
+  /** What would be found at the next opening. */
+  #whole(): SortedMap {
+    const map = this.#tables.copy();
+    for (const file of this.#files) for (const batch of file.batches) applyTo(map, batch.operations);
+    return map;
   }
 
   /** Changes one bit of a stored value, as a disk would, unnoticed by the store. */
@@ -170,13 +225,21 @@ export class MemoryDevice {
     this.#replace(key, () => null);
   }
 
+  /** The open store is about to read. Throws what the real store throws for a disk that fails. */
+  read(): void {
+    if (this.#failReadIn === 0 || --this.#failReadIn > 0) return;
+    this.failureCount++;
+    throw new KahunaError('DATA_DAMAGED', 'the data store cannot be read: EIO');
+  }
+
   /** A batch arrives from the open store. */
   receive(store: MemoryStore, operations: readonly Operation[], done: (error: Error | null) => void): void {
     let bytes = 0;
     for (const { key, value } of operations) bytes += key.length + (value?.length ?? 0);
-    const isFailing = store.hasFailed || (this.#failWriteIn > 0 && --this.#failWriteIn === 0);
+    const isFailing = store.hasFailed || this.isFull || (this.#failWriteIn > 0 && --this.#failWriteIn === 0);
     if (isFailing) {
       store.hasFailed = true;
+      this.failureCount++;
       if (this.#random.u32() % 2 === 0) this.#append({ operations, bytes });
       store.later(() => done(new Error('EIO: the write failed')));
       return;
@@ -190,8 +253,19 @@ export class MemoryDevice {
     store.later(complete, isDelayed ? this.#delayTurns : 0);
   }
 
+  /** Nothing completes until the returned function is called. */
+  stall(): () => void {
+    const stalled: (() => void)[] = [];
+    this.#stalled = stalled;
+    return () => {
+      if (this.#stalled === stalled) this.#stalled = null;
+      for (const callback of stalled.splice(0)) this.#schedule(callback);
+    };
+  }
+
   schedule(callback: () => void, turns: number): void {
-    if (turns === 0) this.#schedule(callback);
+    if (this.#stalled !== null) this.#stalled.push(callback);
+    else if (turns === 0) this.#schedule(callback);
     else this.#schedule(() => this.schedule(callback, turns - 1));
   }
 
@@ -269,6 +343,7 @@ class MemoryStore implements KeyValueStore {
 
   getSync(key: Uint8Array, snapshot?: StoreSnapshot): Uint8Array | undefined {
     const view = snapshot === undefined ? this.#liveMap() : viewOf(snapshot);
+    this.#device.read();
     const value = view.get(nameOf(key));
     return value === undefined ? undefined : Buffer.from(value);
   }
@@ -287,7 +362,7 @@ class MemoryStore implements KeyValueStore {
 
   iterator(options: StoreIteratorOptions): StoreIterator {
     const view = options.snapshot === undefined ? this.#liveMap().view() : viewOf(options.snapshot);
-    return new MemoryIterator(this, view, options);
+    return new MemoryIterator(this, this.#device, view, options);
   }
 
   /** In batches of its own, as LevelDB's: a crash may leave a part. */
@@ -338,7 +413,15 @@ class MemoryStore implements KeyValueStore {
   }
 
   laterValue<T>(compute: () => T): Promise<T> {
-    return new Promise((resolve) => this.later(() => resolve(compute())));
+    return new Promise((resolve, reject) =>
+      this.later(() => {
+        try {
+          resolve(compute());
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
+      }),
+    );
   }
 
   #liveMap(): SortedMap {
@@ -389,17 +472,20 @@ class MemorySnapshot implements StoreSnapshot {
 
 class MemoryIterator implements StoreIterator {
   readonly #store: MemoryStore;
+  readonly #device: MemoryDevice;
   readonly #entries: Iterator<readonly [string, Uint8Array]>;
   readonly #keysOnly: boolean;
 
-  constructor(store: MemoryStore, view: SortedView, options: StoreIteratorOptions) {
+  constructor(store: MemoryStore, device: MemoryDevice, view: SortedView, options: StoreIteratorOptions) {
     this.#store = store;
+    this.#device = device;
     this.#entries = view.range(nameOf(options.start), nameOf(options.end));
     this.#keysOnly = options.keysOnly === true;
   }
 
   nextv(countMax: number): Promise<readonly StoreEntry[]> {
     return this.#store.laterValue(() => {
+      this.#device.read();
       const entries: StoreEntry[] = [];
       while (entries.length < countMax) {
         const next = this.#entries.next();

@@ -55,6 +55,8 @@ export interface SimMachineOptions {
   /** A planted fault: the monotonic clock is the wall clock. */
   readonly hasOnlyWallClock?: boolean;
   readonly onEvent: (machine: SimMachine, kind: number, payload: number) => void;
+  /** A whole file was written on this machine, durably. */
+  readonly onFile?: (machine: SimMachine, path: string) => void;
   /** After each thing that the process did. */
   readonly onStep: (machine: SimMachine) => void;
   readonly onEnded: (machine: SimMachine, end: ProcessEnded) => void;
@@ -71,35 +73,69 @@ const LIE_MS = 40;
 export class SimMachine {
   readonly name: string;
   readonly options: SimMachineOptions;
-  readonly disk: MemoryDisk;
-  readonly device: MemoryDevice;
+  disk: MemoryDisk;
+  device: MemoryDevice;
   /** The running process, if there is one. */
   boot: SimBoot | null = null;
   bootCount = 0;
   /** Kernel starts: what a power failure changes. */
   #kernel = 1;
   wallOffsetMs: number;
-  readonly #monotonicStartMs: number;
+  /** The monotonic clock showed `#monotonicMs` at `#rateSinceMs`, and has run at `#rate` since. */
+  #monotonicMs: number;
+  #rateSinceMs = 0;
+  #rate: number;
+  /** Disks that this machine has had. */
+  #diskCount = 0;
+  /** Operations of disk and store that still complete before `#onReached` is called instead. */
+  #operationsLeft = 0;
+  #onReached: (() => void) | null = null;
 
   constructor(options: SimMachineOptions) {
     this.options = options;
     this.name = options.name;
     this.wallOffsetMs = options.wallOffsetMs;
-    this.#monotonicStartMs = options.random.below(1_000_000_000);
-    this.disk = new MemoryDisk({
-      random: options.random.fork('disk'),
-      schedule: (complete, { kind }) => {
+    this.#monotonicMs = options.random.below(1_000_000_000);
+    this.#rate = options.clockRate;
+    this.disk = this.#newDisk();
+    this.device = this.#newDevice();
+  }
+
+  #newDisk(): MemoryDisk {
+    const { options } = this;
+    return new MemoryDisk({
+      random: options.random.fork(`disk ${this.#diskCount}`),
+      schedule: (complete, { kind, path }) => {
         const delay = kind === 'writeAndSync' ? options.diskMs() : 0;
-        this.#schedule(delay, SIM_EVENTS.written, complete);
+        const isFile = kind === 'writeFileAtomically' && options.onFile !== undefined;
+        this.#schedule(delay, SIM_EVENTS.written, complete, isFile ? path : null);
       },
     });
-    this.device = new MemoryDevice({
-      random: options.random.fork('store'),
+  }
+
+  #newDevice(): MemoryDevice {
+    const { options } = this;
+    return new MemoryDevice({
+      random: options.random.fork(`store ${this.#diskCount}`),
       schedule: (callback) => {
-        this.#schedule(options.storeMs(), SIM_EVENTS.stored, callback);
+        this.#schedule(options.storeMs(), SIM_EVENTS.stored, callback, null);
       },
       rotationBytes: 8 * 1024,
     });
+  }
+
+  /** New, empty disks take the place of the old ones. No process runs. */
+  wipe(): void {
+    if (this.boot !== null) throw new Error(`${this.name} runs`);
+    this.#diskCount++;
+    this.disk = this.#newDisk();
+    this.device = this.#newDevice();
+  }
+
+  /** Calls back when this process's n-th operation of disk or store from now (0: the next) would complete, instead of that; null: never. */
+  atOperation(n: number, reached: (() => void) | null): void {
+    this.#operationsLeft = n;
+    this.#onReached = reached;
   }
 
   /** Starts a process; the one before is dead. */
@@ -120,35 +156,57 @@ export class SimMachine {
   }
 
   /** The power fails: of what was not synced, as much is lost as the doubles draw. Peers hear nothing. */
-  powerOff(mode?: CrashMode, kind: CrashKind = this.options.random.pick(['machine', 'machine-rotation'])): void {
+  powerOff(
+    mode?: CrashMode,
+    kind: CrashKind = this.options.random.pick(['machine', 'machine-rotation']),
+  ): ReturnType<MemoryDevice['crash']> {
     this.#end();
     this.options.network.resetHost(this.name, true);
     this.disk.crash(mode);
-    this.device.crash(kind);
     this.#kernel++;
+    return this.device.crash(kind);
   }
 
   #end(): void {
     this.boot?.die();
     this.boot = null;
+    this.#onReached = null;
     this.options.onEvent(this, SIM_EVENTS.death, this.bootCount);
   }
 
   monotonicMs(): number {
     if (this.options.hasOnlyWallClock === true) return this.wallMs();
-    return this.#monotonicStartMs + this.options.scheduler.nowMs * this.options.clockRate;
+    return this.#monotonicMs + (this.options.scheduler.nowMs - this.#rateSinceMs) * this.#rate;
+  }
+
+  /** From now on the monotonic clock runs so fast. Timers under way keep their time. */
+  setClockRate(rate: number): void {
+    this.#monotonicMs += (this.options.scheduler.nowMs - this.#rateSinceMs) * this.#rate;
+    this.#rateSinceMs = this.options.scheduler.nowMs;
+    this.#rate = rate;
+  }
+
+  get clockRate(): number {
+    return this.#rate;
   }
 
   wallMs(): number {
     return Math.floor(WALL_START_MS + this.options.scheduler.nowMs + this.wallOffsetMs);
   }
 
-  /** Whatever a process of this machine asked for is done for that process only. */
-  #schedule(delayMs: number, kind: number, complete: () => void): void {
+  /** Whatever a process of this machine asked for is done for that process only. `path`: a file that is being written. */
+  #schedule(delayMs: number, kind: number, complete: () => void, path: string | null): void {
     const { boot } = this;
     this.options.scheduler.after(delayMs, () => {
       this.options.onEvent(this, kind, 0);
+      if (this.#onReached !== null && boot?.isAlive === true && this.#operationsLeft-- <= 0) {
+        const reached = this.#onReached;
+        this.#onReached = null;
+        reached();
+        return;
+      }
       boot?.enter(complete);
+      if (path !== null && boot?.isAlive === true && !boot.isPaused) this.options.onFile?.(this, path);
     });
   }
 }
@@ -175,7 +233,7 @@ export class SimBoot implements Platform {
     this.timers = {
       after: (delayMs, callback): TimerHandle => {
         if (!this.isAlive || delayMs === Number.POSITIVE_INFINITY) return { cancel: () => undefined };
-        return this.#after(delayMs / machine.options.clockRate, callback);
+        return this.#after(delayMs / machine.clockRate, callback);
       },
       endOfTurn: (callback) => {
         this.#dueAtEnd.push(callback);
@@ -192,6 +250,11 @@ export class SimBoot implements Platform {
 
   get isPaused(): boolean {
     return this.#isPaused;
+  }
+
+  /** Things that wait for this process to go on. */
+  get waitingCount(): number {
+    return this.#waiting.length;
   }
 
   /** Runs something of this process, now or when it goes on; never if it is dead. */

@@ -23,6 +23,8 @@ export class SimScheduler implements Timers {
   readonly #heap: Event[] = [];
   /** Events that ran. */
   count = 0;
+  /** Of the moments and the order of all events that ran: equal for equal runs. */
+  timeHash = 0x811c_9dc5;
 
   get nowMs(): number {
     return this.#nowMs;
@@ -63,6 +65,7 @@ export class SimScheduler implements Timers {
         }
         this.#nowMs = event.atMs;
         this.count++;
+        this.timeHash = Math.imul(this.timeHash ^ (event.atMs * 1_024) ^ event.sequence, 0x0100_0193);
         const { callback } = event;
         event.callback = null;
         try {

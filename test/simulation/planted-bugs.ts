@@ -12,7 +12,8 @@ import { Replica } from '../../src/partition/replica.ts';
 import { type ResidentKey, ResidentTable } from '../../src/partition/resident.ts';
 import { Tenure } from '../../src/partition/tenure.ts';
 import { SPACE_COUNT } from '../../src/values/value.ts';
-import type { Fault, Profile } from './profile.ts';
+import type { FaultName } from './faults/index.ts';
+import type { Profile } from './profile.ts';
 import type { RunOptions } from './run.ts';
 
 export interface PlantedBug {
@@ -55,7 +56,7 @@ function all(...undos: readonly Undo[]): Undo {
 }
 
 /** Runs that aim at one thing. */
-function aimed(change: Partial<Profile> & { readonly faults: readonly Fault[] }): RunOptions {
+function aimed(change: Partial<Profile> & { readonly faults: readonly FaultName[] }): RunOptions {
   return { adjust: (profile) => ({ ...profile, nodeCount: 3, replicationFactor: 3, faultTimeMs: 12_000, ...change }) };
 }
 

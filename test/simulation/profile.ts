@@ -1,34 +1,16 @@
-/**
- * What kind of run a seed makes. Each seed draws a subset of the faults and its own sizes ("swarm testing"), because faults
- * that are always on hide each other; one seed in ten draws none at all.
- */
-import { SeededRandom } from '../doubles/seeded-random.ts';
-import { WORKLOADS, type WorkloadName } from './workloads/names.ts';
+/** What kind of run it is: sizes, speeds, faults, workloads. draw-profile.ts makes one of a seed. */
+import type { WorkloadName } from './workloads/names.ts';
 
-export const FAULTS = [
-  'kill',
-  'killLeader',
-  'killAll',
-  'powerOff',
-  'powerOffAll',
-  'isolate',
-  'isolateLeader',
-  'oneWay',
-  'halves',
-  'pause',
-  'pauseLeader',
-  'freezeAlone',
-  'reset',
-  'slow',
-  'transfer',
-  'shutdown',
-  'absent',
-  'killInstalling',
-  'stallDisk',
-  'stepClock',
-  'checkpoint',
-] as const;
-export type Fault = (typeof FAULTS)[number];
+/** One blow of a plan. */
+export interface PlannedStrike {
+  /** Simulated ms since the plan began. */
+  readonly atMs: number;
+  readonly fault: string;
+  /** Decides what it hits and how long it lasts. */
+  readonly seed: number;
+}
+
+export type Plan = readonly PlannedStrike[];
 
 export interface Profile {
   readonly seed: number;
@@ -55,10 +37,15 @@ export interface Profile {
   readonly drift: number;
   /** Wall clocks are off by this much at most, ms. */
   readonly wallOffsetMs: number;
-  readonly faults: readonly Fault[];
+  /** Names of the table in faults/index.ts. */
+  readonly faults: readonly string[];
   /** Mean time between faults, ms. */
   readonly faultGapMs: number;
   readonly faultTimeMs: number;
+  /** What strikes, instead of what the seed draws. */
+  readonly plan?: Plan;
+  /** At first only as many nodes are healed as every partition needs; the others stay away, and follow later. */
+  readonly isCoreFirst: boolean;
   readonly workloads: readonly WorkloadName[];
   /** Clients of each workload, and the mean pause of a client between two requests, ms. */
   readonly clientCount: number;
@@ -69,11 +56,8 @@ export interface Profile {
   readonly isPinned: boolean;
 }
 
-/** Workloads of a run, in the mean. */
-const WORKLOADS_MEAN = 3.2;
-
 /** Largest difference between two wall clocks that the design promises to bear, ms. */
-const CLOCK_OFFSET_MAX_MS = 500;
+export const CLOCK_OFFSET_MAX_MS = 500;
 
 /**
  * Until when a lease that was asked for at `startMs` surely lasts, in simulated time. Leaders count it by their monotonic
@@ -83,66 +67,4 @@ const CLOCK_OFFSET_MAX_MS = 500;
 export function surelyUntil({ drift, wallOffsetMs }: Profile, startMs: number, ttlMs: number): number {
   const offsetMs = (wallOffsetMs > 0 ? CLOCK_OFFSET_MAX_MS : 0) + startMs * drift * 2;
   return startMs + ttlMs * (1 - drift * 3) - offsetMs - 5;
-}
-
-export function drawProfile(seed: number): Profile {
-  const random = new SeededRandom(seed).fork('profile');
-  const profile = drawMixed(seed, random);
-  return random.chance(0.2) ? withSnapshots(profile, random) : profile;
-}
-
-/** Nodes are away for longer than the others remember, and die while they are brought up to date. */
-function withSnapshots(profile: Profile, random: SeededRandom): Profile {
-  return {
-    ...profile,
-    nodeCount: Math.max(3, profile.nodeCount),
-    commandTimeoutMs: 500,
-    logMemoryBytes: 500,
-    checkpointIntervalMs: 200,
-    faultTimeMs: 30_000,
-    faultGapMs: 4_000,
-    faults: ['absent', 'killInstalling', ...profile.faults.filter(() => random.chance(0.3))],
-  };
-}
-
-function drawMixed(seed: number, random: SeededRandom): Profile {
-  const isQuiet = random.chance(0.1);
-  const nodeCount = random.pick([1, 3, 3, 3, 3, 3, 3, 3, 4, 5]);
-  const electionTimeoutMs = random.pick([200, 400, 1_000]);
-  const partitions = random.pick([1, 1, 1, 4]);
-  const drawn = FAULTS.filter(() => random.chance(0.35));
-  const hasRestarts = drawn.some((fault) => /^(kill|powerOff|shutdown|absent|killInstalling)/.test(fault));
-  // A node that has heard of no leader since its start trusts its wall clock: steps and restarts do not go together.
-  const faults = drawn.filter((fault) => fault !== 'stepClock' || !hasRestarts);
-  // A stream of its own, so that a new workload does not change all else that a seed draws.
-  const chosen = random.fork('workloads');
-  const workloads = WORKLOADS.filter(() => chosen.chance(WORKLOADS_MEAN / WORKLOADS.length));
-  return {
-    seed,
-    nodeCount,
-    partitions,
-    replicationFactor: random.pick([3, 3, 3, nodeCount >= 5 ? 5 : 3, nodeCount === 4 ? 2 : 3]),
-    readConsistency: random.pick(['quorum', 'quorum', 'lease']),
-    electionTimeoutMs,
-    heartbeatMs: Math.floor(electionTimeoutMs / random.pick([5, 10])),
-    commandTimeoutMs: random.pick([500, 500, 2_000, 5_000]),
-    checkpointIntervalMs: random.pick([200, 1_000, 10_000]),
-    logMemoryBytes: random.pick([500, 500, 20_000, 1_000_000]),
-    residentBytes: random.pick([0, 0, 1, 3_000]),
-    latencyMs: { min: random.pick([0.05, 0.5, 2]), max: random.pick([3, 3, 10, 30]) },
-    lateChance: random.pick([0, 0, 0.002, 0.02]),
-    cutChance: random.pick([0, 0.02, 0.2]),
-    diskMs: { min: 0.1, max: random.pick([0.5, 2, 20]) },
-    storeMs: { min: 0, max: random.pick([0.2, 2, 40]) },
-    drift: random.pick([0, 0.001, 0.03]),
-    wallOffsetMs: random.pick([0, 5, CLOCK_OFFSET_MAX_MS / 2]),
-    faults: isQuiet ? [] : faults,
-    faultGapMs: random.pick([500, 1_500, 4_000]),
-    faultTimeMs: random.pick([8_000, 12_000, 20_000]),
-    workloads: workloads.length === 0 ? ['counter'] : workloads,
-    clientCount: random.pick([2, 3, 4]),
-    thinkMs: random.pick([20, 60, 150]),
-    isPinned: random.chance(0.5),
-    readChance: random.pick([0.1, 0.3, 0.7]),
-  };
 }

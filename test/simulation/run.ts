@@ -1,8 +1,10 @@
 /** One run by its seed, from start to verdict. */
+import type { SimMachine } from '../doubles/sim-platform.ts';
 import { createScriptHost, type ScriptHost } from '../../src/scripting/host.ts';
 import { partitionRange } from '../../src/partition/ranges.ts';
-import { Faults } from './faults.ts';
-import { drawProfile, type Profile } from './profile.ts';
+import { drawProfile, planOf } from './draw-profile.ts';
+import { startNemesis } from './nemesis.ts';
+import type { Plan, Profile } from './profile.ts';
 import type { Workload } from './workload.ts';
 import { createSimStage } from './sim-stage.ts';
 import { createWorkload } from './workloads/index.ts';
@@ -16,8 +18,11 @@ export interface Report {
   readonly traceHash: string;
   readonly events: number;
   readonly simulatedMs: number;
-  /** The last lines before the end. */
+  readonly plan: Plan;
+  /** What happened, up to the end. */
   readonly lines: readonly string[];
+  /** The last of it, by node. */
+  readonly nodeLines: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface RunOptions extends Omit<Partial<WorldOptions>, 'scriptHost'> {
@@ -27,6 +32,8 @@ export interface RunOptions extends Omit<Partial<WorldOptions>, 'scriptHost'> {
 /** How long anything may take once all is healed, beyond a few election time-outs and command time-outs, ms. */
 const RECOVERY_MS = 8_000;
 const CALM_MS = 1_500;
+/** How long a careful person takes to rebuild a replica, ms. */
+const REBUILDING_MS = 400_000;
 const COMPARISONS_MAX = 50;
 
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<Report> {
@@ -54,7 +61,9 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     traceHash: world.traceHash,
     events: world.scheduler.count,
     simulatedMs: world.scheduler.nowMs,
+    plan: planOf(profile),
     lines: world.lines,
+    nodeLines: world.nodeLines,
   };
 }
 
@@ -68,15 +77,10 @@ function sharedScriptHost(): Promise<ScriptHost> {
 
 class Run {
   readonly #world: World;
-  readonly #faults: Faults;
   readonly #workloads: readonly Workload[];
 
   constructor(world: World) {
     this.#world = world;
-    this.#faults = new Faults(world);
-    world.onEvent = (machine, event, fields) => {
-      this.#faults.heard(machine, event, fields?.['to']);
-    };
     const stage = createSimStage(world);
     this.#workloads = world.profile.workloads.map((name) => createWorkload(name, stage));
   }
@@ -85,19 +89,11 @@ class Run {
     const world = this.#world;
     const { profile, scheduler } = world;
     for (const machine of world.machines) world.start(machine);
-    if (!(await this.#within('the cluster starts', () => world.groups.every((group) => world.leaderOf(group))))) return;
+    if (!(await this.#allLed('the cluster starts'))) return;
     const clients = Promise.all(this.#workloads.flatMap((workload) => workload.start()));
-    void this.#faults.run();
+    startNemesis(world, planOf(profile));
     await scheduler.run(profile.faultTimeMs, () => this.#isBroken);
-    this.#faults.heal();
-    world.trace('healed');
-    if (
-      !(await this.#within('every group has a leader again', () =>
-        world.groups.every((group) => world.leaderOf(group)),
-      ))
-    ) {
-      return;
-    }
+    if (!(await this.#heal())) return;
     await scheduler.run(CALM_MS, () => this.#isBroken);
     world.isStopping = true;
     let isSilent = false;
@@ -121,6 +117,94 @@ class Run {
     }
     world.mark('leaderships', world.ghost.leaderCount);
     await this.#compareRecords();
+  }
+
+  /**
+   * Faults end. If the profile says so, only a core of the nodes comes back at first, as few as every partition needs: it must
+   * go on without the others. What is damaged is found and rebuilt.
+   */
+  async #heal(): Promise<boolean> {
+    const world = this.#world;
+    const { scheduler } = world;
+    world.heal();
+    world.trace('healed');
+    if (!(await this.#mended())) return false;
+    const absent = this.#outsideCore();
+    if (absent.length > 0) {
+      world.trace(`only a core goes on, without ${absent.map(({ name }) => name).join(' ')}`);
+      for (const machine of absent) {
+        world.absent.add(machine);
+        world.powerOff(machine);
+      }
+      if (!(await this.#allLed('every group of the core has a leader'))) return false;
+      await scheduler.run(CALM_MS, () => this.#isBroken);
+      world.mark('cores that went on alone');
+      world.absent.clear();
+    }
+    return this.#allLed('every group has a leader again');
+  }
+
+  #outsideCore(): readonly SimMachine[] {
+    const { profile, machines, random } = this.#world;
+    const dispensable = Math.floor((Math.min(profile.replicationFactor, machines.length) - 1) / 2);
+    if (!profile.isCoreFirst || dispensable === 0 || machines.some(({ boot }) => boot === null)) return [];
+    const draw = random.fork('core');
+    const left = [...machines];
+    return Array.from({ length: dispensable }, () => left.splice(draw.below(left.length), 1)).flat();
+  }
+
+  #allLed(what: string): Promise<boolean> {
+    const { world } = { world: this.#world };
+    return this.#within(what, () => world.groups.every((group) => world.leaderOf(group)));
+  }
+
+  /** Damage that nobody has met is looked for; whatever is damaged is rebuilt. */
+  async #mended(): Promise<boolean> {
+    const world = this.#world;
+    const isBuilt = (): Promise<boolean> =>
+      this.#within('damaged replicas are rebuilt', () => !world.isRebuilding, REBUILDING_MS);
+    if (!(await isBuilt())) return false;
+    for (const machine of world.suspects) {
+      const isBack = (): boolean => world.running(machine) !== undefined || !world.suspects.includes(machine);
+      if (!(await this.#within(`${machine.name} starts`, isBack))) return false;
+      if (world.suspects.includes(machine) && (await this.#isDamaged(machine))) {
+        world.mark('damage found by a scrub');
+        world.expectNothing(machine);
+        world.rebuild(machine);
+      } else if (world.suspects.includes(machine)) {
+        // What the store keeps for itself is checked when it is opened.
+        world.kill(machine);
+        if (!(await this.#within(`${machine.name} starts again`, isBack))) return false;
+        world.expectNothing(machine);
+      }
+      if (!(await isBuilt())) return false;
+    }
+    return true;
+  }
+
+  async #isDamaged(machine: SimMachine): Promise<boolean> {
+    const world = this.#world;
+    for (const group of world.groups) {
+      const replica = world.replicaOn(machine, group);
+      const data = world.running(machine)?.cluster.data;
+      if (replica === undefined || data === undefined) continue;
+      let found: 'sound' | 'damaged' | undefined;
+      machine.boot?.enter(() => {
+        const snapshot = data.snapshot();
+        data.hashRange(snapshot, partitionRange(replica.slots)).then(
+          () => {
+            found = 'sound';
+          },
+          () => {
+            found = 'damaged';
+          },
+        );
+      });
+      const isOver = (): boolean => found !== undefined || world.running(machine) === undefined;
+      await this.#within('a scrub ends', isOver);
+      if (found === 'damaged') return true;
+    }
+    return false;
   }
 
   get #isBroken(): boolean {

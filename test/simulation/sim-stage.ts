@@ -1,6 +1,7 @@
 /** The simulated world as workloads see it. */
 import { SimClient } from './client.ts';
 import { surelyUntil } from './profile.ts';
+import type { Replica } from '../../src/partition/replica.ts';
 import type { World } from './world.ts';
 import { plain, type Stage } from './workloads/stage.ts';
 
@@ -19,12 +20,13 @@ export function createSimStage(world: World): Stage {
     get isStopping() {
       return world.isStopping;
     },
-    sleep: (ms) => scheduler.sleep(ms),
+    sleep: (ms) => world.sleepClient(ms),
     after: (ms, callback) => {
       scheduler.after(ms, callback);
     },
     createClient: (name) => new SimClient(world, name, profile.isPinned ? pins.pick(machines).name : null),
     surelyUntil: (startMs, ttlMs) => surelyUntil(profile, startMs, ttlMs),
+    holdersOf: (text) => holdersOf(world, text),
     mark: (name, times) => {
       world.mark(name, times);
     },
@@ -39,4 +41,35 @@ export function createSimStage(world: World): Stage {
       world.violation(text);
     },
   };
+}
+
+/** Nodes that are down, or still start, may hold anything. */
+function holdersOf(world: World, text: string): number {
+  for (const group of world.groups.slice(1)) {
+    const replicas = world.machines.map((machine) => world.running(machine)?.cluster.engine.replicas.get(group));
+    const index = replicas.map((replica) => indexOf(replica, text)).find((found) => found > 0);
+    if (index === undefined) continue;
+    const unseen = world.machines.filter((machine) => world.running(machine) === undefined).length;
+    const holding = replicas.filter((replica) => replica !== undefined && holds(replica.core, { index, text })).length;
+    return unseen + holding - 1;
+  }
+  return Number.POSITIVE_INFINITY;
+}
+
+/** Entries that are looked through, from the newest on. */
+const ENTRIES_MAX = 300;
+
+function indexOf(replica: Replica | undefined, text: string): number {
+  if (replica === undefined) return 0;
+  const { core } = replica;
+  const first = Math.max(core.firstIndex, core.lastIndex - ENTRIES_MAX);
+  for (let index = core.lastIndex; index >= first; index--) {
+    if (Buffer.from(core.entry(index)?.data ?? []).includes(text)) return index;
+  }
+  return 0;
+}
+
+function holds(core: Replica['core'], { index, text }: { readonly index: number; readonly text: string }): boolean {
+  if (core.firstIndex > index) return true;
+  return core.durableIndex >= index && Buffer.from(core.entry(index)?.data ?? []).includes(text);
 }

@@ -17,15 +17,24 @@ import { SeededRandom } from '../doubles/seeded-random.ts';
 import { SIM_EVENTS, SimMachine } from '../doubles/sim-platform.ts';
 import { SimScheduler } from '../doubles/sim-scheduler.ts';
 import { CLIENT_PORT } from './client.ts';
+import { type Expectation, Expectations } from './expectations.ts';
 import { Ghost } from './ghost.ts';
 import type { Profile } from './profile.ts';
+import { Rebuilding } from './rebuild.ts';
 import { SimNetwork } from './sim-network.ts';
 
 const CLUSTER_PORT = 7101;
 const DIRECTORY = '/data';
 const SEGMENT_BYTES = 256 * 1024;
-/** What is told about a run that went wrong. */
-const LINES_KEPT = 400;
+/** What is told about a run that went wrong: of all, and of each node. */
+const LINES_KEPT = 50_000;
+const NODE_LINES_KEPT = 50;
+/** Chance that a process finds the end of its store's write-ahead file torn. */
+const TORN_CHANCE = 0.1;
+const SUPERVISOR_MS = 200;
+const HOLD_MS = 20;
+/** What failed before all was healed may end its process for so long after. */
+const AFTERMATH_MS = 300;
 const VIOLATIONS_MAX = 20;
 /** What a node says of itself only if it is wrong. */
 const FAILURES = new Set(['evaluation failed', 'a session failed and was closed']);
@@ -60,8 +69,16 @@ export class World {
   isHealed = false;
   /** Clients start nothing new. */
   isStopping = false;
-  /** Told of each log line of a node. */
-  onEvent: (machine: SimMachine, event: string, fields: LogFields | undefined) => void = () => undefined;
+  /** Clients wait before they start something new. */
+  isHolding = false;
+  /** Nodes that stay away even when the others are healed. */
+  readonly absent = new Set<SimMachine>();
+  readonly #expectations = new Expectations();
+  #rebuilding: Promise<void> | null = null;
+  #onSnapshotSent: ((from: SimMachine, to: SimMachine) => void)[] = [];
+  #onStaged: ((machine: SimMachine, directory: string) => void)[] = [];
+  readonly #nodeLines = new Map<string, string[]>();
+  readonly #tearing: SeededRandom;
   readonly #running = new Map<SimMachine, RunningNode>();
   readonly #closing = new WeakSet<object>();
   readonly #clientRandom: SeededRandom;
@@ -72,6 +89,7 @@ export class World {
     this.options = options;
     this.random = new SeededRandom(profile.seed);
     this.#clientRandom = this.random.fork('clients');
+    this.#tearing = this.random.fork('tearing');
     this.ghost = new Ghost((text) => this.violation(text));
     const latency = this.random.fork('latency');
     const { min, max } = profile.latencyMs;
@@ -110,6 +128,10 @@ export class World {
       isDiskLying: this.options.isDiskLying === true,
       isStoreLying: this.options.isStoreLying === true,
       hasOnlyWallClock: this.options.hasOnlyWallClock === true,
+      onFile: (machine, path) => {
+        const staged = /^(.*\/snapshots\/\d+\/)whole$/.exec(path);
+        if (staged !== null) for (const told of this.#onStaged.splice(0)) told(machine, staged[1] ?? '');
+      },
       onEvent: (machine, kind, payload) => {
         this.#note(kind, machine.name.charCodeAt(1), payload);
       },
@@ -118,10 +140,16 @@ export class World {
         if (running !== undefined) this.ghost.look(machine.name, running.cluster);
       },
       onEnded: (machine, end) => {
-        this.violation(`${machine.name} ended itself: ${end.reason}: ${end.message}${causeOf(end)}`);
+        const expected = this.#expectations.take(machine, end.reason);
+        if (expected === undefined) {
+          this.violation(`${machine.name} ended itself: ${end.reason}: ${end.message}${causeOf(end)}`);
+        }
+        this.trace(`${machine.name} ends itself: ${end.reason}: ${end.message}`);
+        this.mark(`ended: ${end.reason}`);
         this.#running.delete(machine);
         scheduler.after(0, () => {
           if (machine.boot !== null) machine.kill();
+          expected?.onEnd();
         });
       },
       onThrown: (machine, error) => {
@@ -139,6 +167,8 @@ export class World {
   start(machine: SimMachine): void {
     const boot = machine.start();
     this.trace(`${machine.name} starts`);
+    const isTailTorn = this.#tearing.chance(TORN_CHANCE);
+    if (isTailTorn && machine.bootCount > 1) this.mark('a torn end of a write-ahead file');
     const options: NodeOptions = {
       platform: boot,
       settings: new Settings(this.#settings(machine)),
@@ -146,7 +176,7 @@ export class World {
       version: '0.0.0',
       facts: unknownProcess,
       configPath: '',
-      openStore: () => Promise.resolve({ store: boot.openStore(), isTailTorn: false }),
+      openStore: async () => ({ store: boot.openStore(), isTailTorn }),
       createScriptHost: () => Promise.resolve(this.options.scriptHost),
       onShutdown: () => undefined,
     };
@@ -157,13 +187,17 @@ export class World {
           running.cluster.budget.limitBytes = this.profile.residentBytes;
           this.options.onBoot?.(running);
           this.#running.set(machine, running);
+          this.#expectations.started(machine);
+          if (!this.#expectations.has(machine)) forgetFailures(machine);
         },
         (error: unknown) => {
           if (error instanceof ProcessEnded) return;
-          this.violation(
-            `${machine.name} does not start: ${error instanceof Error ? (error.stack ?? '') : String(error)}`,
-          );
+          const expected = this.#expectations.take(machine, null);
+          const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
+          if (expected === undefined) this.violation(`${machine.name} does not start: ${told}`);
+          else this.mark('refused to start');
           this.kill(machine);
+          expected?.onEnd();
         },
       );
     });
@@ -181,15 +215,17 @@ export class World {
 
   powerOff(machine: SimMachine): void {
     this.#running.delete(machine);
-    machine.powerOff();
+    const lost = machine.powerOff();
     this.trace(`${machine.name} loses its power`);
+    if (lost !== 'nothing') this.mark('a store lost its last writes');
+    if (lost === 'earlier') this.mark('a store lost a write, and kept a later one');
   }
 
-  /** SIGTERM: the process closes by itself; `done` when it has, or when it died on the way. */
-  shutDown(machine: SimMachine, handOverMs: number): void {
+  /** SIGTERM: the process closes by itself. False if there is nothing to close, or it is closing already. */
+  shutDown(machine: SimMachine, handOverMs: number): boolean {
     const { boot } = machine;
     const running = this.#running.get(machine);
-    if (boot === null || running === undefined || this.#closing.has(boot)) return;
+    if (boot === null || running === undefined || this.#closing.has(boot)) return false;
     this.#closing.add(boot);
     this.trace(`${machine.name} is shut down`);
     boot.enter(() => {
@@ -198,13 +234,102 @@ export class World {
           if (machine.boot === boot) this.kill(machine);
         },
         (error: unknown) => {
-          if (!(error instanceof ProcessEnded))
-            this.violation(
-              `${machine.name}: the shutdown failed: ${error instanceof Error ? (error.stack ?? '') : String(error)}`,
-            );
+          if (error instanceof ProcessEnded) return;
+          const told = error instanceof Error ? (error.stack ?? '') : String(error);
+          if (this.#expectations.take(machine, null) === undefined) {
+            this.violation(`${machine.name}: the shutdown failed: ${told}`);
+          }
+          if (machine.boot === boot) this.kill(machine);
         },
       );
     });
+    return true;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // What faults ask for
+
+  /** An end of this node's process is expected: a fault asks for it. */
+  expectEnd(machine: SimMachine, expectation: Expectation): void {
+    this.#expectations.set(machine, expectation);
+  }
+
+  expectNothing(machine: SimMachine): void {
+    this.#expectations.forget(machine);
+  }
+
+  /** Some fault of its disks is under way there. */
+  isInTrouble(machine: SimMachine): boolean {
+    return this.#expectations.has(machine);
+  }
+
+  /** The others can give back what this replica loses, and no other one is damaged. */
+  mayBeDamaged(machine: SimMachine): boolean {
+    if (this.isHealed || this.isRebuilding || this.isInTrouble(machine)) return false;
+    return this.#expectations.latent.length === 0;
+  }
+
+  onceSnapshotSent(told: (from: SimMachine, to: SimMachine) => void): void {
+    this.#onSnapshotSent.push(told);
+  }
+
+  /** Told when a snapshot lies whole in a directory of a node. */
+  onceStaged(told: (machine: SimMachine, directory: string) => void): void {
+    this.#onStaged.push(told);
+  }
+
+  get isRebuilding(): boolean {
+    return this.#rebuilding !== null;
+  }
+
+  /** Wipes the node and brings it back, as the manual says; one after the other. */
+  rebuild(machine: SimMachine): void {
+    const before = this.#rebuilding ?? Promise.resolve();
+    const present = before
+      .then(() => new Rebuilding(this, machine).run())
+      .catch(() => undefined)
+      .then(() => {
+        this.isHolding = false;
+        if (this.#rebuilding === present) this.#rebuilding = null;
+      });
+    this.#rebuilding = present;
+  }
+
+  /** Undoes every fault that is under way; dead nodes stay dead, hidden damage stays hidden. */
+  calm(): void {
+    this.slowness = 1;
+    this.network.healAll();
+    for (const machine of this.machines) {
+      if (machine.boot?.isPaused === true) machine.boot.resume();
+      forgetFailures(machine);
+      machine.atOperation(0, null);
+      machine.disk.isFull = false;
+      machine.device.isFull = false;
+    }
+    this.#onSnapshotSent = [];
+    this.#onStaged = [];
+    this.scheduler.after(AFTERMATH_MS, this.#expectations.visible());
+  }
+
+  /** From now on nothing goes wrong any more, and a supervisor starts what is down. */
+  heal(): void {
+    this.isHealed = true;
+    this.calm();
+    this.#keepUp();
+  }
+
+  #keepUp(): void {
+    for (const machine of this.machines) {
+      if (machine.boot === null && !this.isRebuilding && !this.absent.has(machine)) this.start(machine);
+    }
+    this.scheduler.after(SUPERVISOR_MS, () => {
+      this.#keepUp();
+    });
+  }
+
+  /** Nodes that may hold damage that nobody has met. */
+  get suspects(): readonly SimMachine[] {
+    return this.#expectations.latent;
   }
 
   /** The replica that leads a group, if a live node has one that serves. */
@@ -217,8 +342,31 @@ export class World {
     return undefined;
   }
 
+  replicaOn(machine: SimMachine, group: number): Replica | undefined {
+    return this.running(machine)?.cluster.engine.replicas.get(group);
+  }
+
+  idOf(machine: SimMachine): number {
+    return this.machines.indexOf(machine) + 1;
+  }
+
+  /** Numbers of the nodes that hold a group; empty while none of them runs. */
+  holdersOf(group: number): readonly number[] {
+    for (const machine of this.machines) {
+      const replica = this.replicaOn(machine, group);
+      if (replica !== undefined) return replica.core.confState.voters;
+    }
+    return [];
+  }
+
   get groups(): readonly number[] {
     return Array.from({ length: this.profile.partitions + 1 }, (_, i) => i);
+  }
+
+  /** The pause of a client, longer while the writers are asked to hold still. */
+  async sleepClient(ms: number): Promise<void> {
+    await this.scheduler.sleep(ms);
+    while (this.isHolding) await this.scheduler.sleep(HOLD_MS);
   }
 
   pickNode(): string {
@@ -266,6 +414,19 @@ export class World {
     this.options.onTrace?.(timed);
     this.lines.push(timed);
     if (this.lines.length > LINES_KEPT * 2) this.lines.splice(0, LINES_KEPT);
+    if (/^n\d /.test(line)) this.#keepNodeLine(line.slice(0, 2), timed);
+  }
+
+  #keepNodeLine(node: string, line: string): void {
+    const lines = this.#nodeLines.get(node) ?? [];
+    lines.push(line);
+    if (lines.length > NODE_LINES_KEPT * 2) lines.splice(0, NODE_LINES_KEPT);
+    this.#nodeLines.set(node, lines);
+  }
+
+  /** The last that each node said of itself, or had done to it. */
+  get nodeLines(): ReadonlyMap<string, readonly string[]> {
+    return new Map([...this.#nodeLines].map(([node, lines]) => [node, lines.slice(-NODE_LINES_KEPT)]));
   }
 
   #logger(machine: SimMachine): Logger {
@@ -273,7 +434,7 @@ export class World {
       (level: string) =>
       (event: string, fields?: LogFields): void => {
         this.mark(`log: ${event}`);
-        this.onEvent(machine, event, fields);
+        if (event === 'sending a snapshot') this.#snapshotSent(machine, fields?.['to']);
         const error = fields?.['error'];
         const cause = error instanceof Error ? ` ${error.stack ?? error.message}` : '';
         this.trace(`${machine.name} ${level} ${event} ${fields === undefined ? '' : JSON.stringify(fields)}${cause}`);
@@ -289,6 +450,11 @@ export class World {
     return logger;
   }
 
+  #snapshotSent(machine: SimMachine, to: unknown): void {
+    const receiver = typeof to === 'number' ? this.machines[to - 1] : undefined;
+    if (receiver !== undefined) for (const told of this.#onSnapshotSent.splice(0)) told(machine, receiver);
+  }
+
   /** Goes into the hash of the run, with the time: equal hashes are equal runs. */
   #note(kind: number, where: number, payload: number): void {
     let hash = Math.imul(this.#hash ^ kind, 0x0100_0193);
@@ -302,8 +468,13 @@ export class World {
   }
 
   get traceHash(): string {
-    return (this.#hash >>> 0).toString(16).padStart(8, '0');
+    return [this.#hash, this.scheduler.timeHash].map((hash) => (hash >>> 0).toString(16).padStart(8, '0')).join('');
   }
+}
+
+function forgetFailures({ disk, device }: SimMachine): void {
+  disk.forgetFailures();
+  device.forgetFailures();
 }
 
 function causeOf(end: ProcessEnded): string {

@@ -1,0 +1,42 @@
+/**
+ * What many runs together must have met to prove anything: a run in which nothing happens breaks no rule. Numbers are for
+ * a hundred seeds; a mark at zero over that many means that the simulation has gone blind there.
+ */
+export const EVIDENCE: readonly (readonly [mark: string, perHundredSeeds: number])[] = [
+  ['ok', 30_000],
+  ['unknown', 150],
+  ['failed', 500],
+  ['leaderships', 500],
+  ['log: installed a snapshot', 3],
+  ['log: log.tornFlushCut', 1],
+  ['cores that went on alone', 10],
+  ['a store lost its last writes', 10],
+  ['a store lost a write, and kept a later one', 3],
+  ['ended: logWrite', 1],
+  ['ended: dataWrite', 1],
+  ['fault: powerOffAll', 5],
+  ['fault: isolateLeader', 5],
+  ['fault: bridge', 2],
+  ['fault: ring', 2],
+  ['fault: transfer', 5],
+  ['fault: pauseLeader', 5],
+  ['fault: killAtOperation', 5],
+  ['fault: fullDisk', 1],
+  ['fault: failLog', 1],
+  ['fault: failStore', 1],
+  ['fault: stallDisk', 5],
+];
+
+/** What is missing after so many seeds, in words. */
+export function missingEvidence(marks: ReadonlyMap<string, number>, seeds: number): readonly string[] {
+  return EVIDENCE.flatMap(([mark, perHundred]) => {
+    const wanted = Math.max(1, Math.floor((perHundred * seeds) / 100));
+    const times = marks.get(mark) ?? 0;
+    return times >= wanted
+      ? []
+      : [`${mark}: ${times} times, ${wanted} are needed for ${seeds} seeds to prove anything`];
+  });
+}
+
+/** Below this many seeds nothing can be asked for. */
+export const SEEDS_FOR_EVIDENCE = 60;
