@@ -23,6 +23,7 @@ const FLAG_RETRY = 1;
 const FLAG_TRANSACTION = 2;
 const FLAG_UNBLOCKED = 4;
 const FLAG_NO_TOUCH = 8;
+const FLAGS_KNOWN = FLAG_RETRY | FLAG_TRANSACTION | FLAG_UNBLOCKED | FLAG_NO_TOUCH;
 const NO_LIMIT = 0xffff_ffff;
 
 export interface DecodedRequest {
@@ -97,7 +98,9 @@ export function readRequest(payload: Uint8Array, commandOf: (name: string) => Da
   const counter = reader.u64();
   const strand = reader.u32();
   const flags = reader.u8();
-  const protocol = reader.u8() === 3 ? 3 : 2;
+  if ((flags & ~FLAGS_KNOWN) !== 0) throw malformed(`its flags are ${flags}`);
+  const protocol = reader.u8();
+  if (protocol !== 2 && protocol !== 3) throw malformed(`there is no protocol ${protocol}`);
   const remaining = reader.u32();
   const count = reader.u32();
   const calls: JobCall[] = [];
@@ -224,10 +227,13 @@ export function readUnblockAnswer(payload: Uint8Array): DecodedUnblockAnswer {
   return { counter, wasWaiting };
 }
 
+/** Throws KahunaError 'BYTES_MALFORMED' or 'REQUEST_MALFORMED'. */
 export function readAnswer(payload: Uint8Array): DecodedAnswer {
   const reader = new ByteReader(payload);
   const counter = reader.u64();
-  const isRepeat = reader.u8() === OUTCOMES.repeat;
+  const outcome = reader.u8();
+  if (outcome !== OUTCOMES.reply && outcome !== OUTCOMES.repeat) throw malformed(`there is no outcome ${outcome}`);
+  const isRepeat = outcome === OUTCOMES.repeat;
   const group = reader.u32();
   const term = reader.u64();
   const index = reader.u64();

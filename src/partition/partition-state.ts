@@ -111,14 +111,22 @@ export function decodePartitionState(bytes: Uint8Array): PartitionState {
   const confState = readConfState(reader);
   const keyCounts: number[] = [];
   const flushedAt: number[] = [];
-  for (let left = reader.u8(); left > 0; left--) {
+  for (let left = counted(reader, SPACE_COUNT, 'spaces'); left > 0; left--) {
     keyCounts.push(reader.u64());
     flushedAt.push(reader.u64());
   }
   const expiringCounts: number[] = [];
-  for (let left = reader.u8(); left > 0; left--) expiringCounts.push(reader.u64());
+  for (let left = counted(reader, DATABASE_COUNT, 'databases'); left > 0; left--) expiringCounts.push(reader.u64());
   reader.expectEnd();
   return { timeMs, lastTimestamp, rollingHash, confState, keyCounts, expiringCounts, flushedAt };
+}
+
+/** Another number than this version knows would be another format. */
+function counted(reader: ByteReader, expected: number, what: string): number {
+  const count = reader.u8();
+  if (count !== expected)
+    throw new KahunaError('STATE_FORMAT', `partition state has ${count} ${what}, not ${expected}`);
+  return count;
 }
 
 function writeConfState(writer: ByteWriter, confState: ConfState): void {

@@ -112,9 +112,11 @@ function readIdentity(reader: ByteReader): Identity {
   }
   const text = reader.lengthPrefixed();
   if (text.length > TEXT_BYTES_MAX) throw refused('the cluster id is too long');
+  const clusterId = Buffer.from(text).toString('utf8');
+  if (!Buffer.from(clusterId, 'utf8').equals(text)) throw refused('the cluster id is no text');
   const node = reader.u32();
   const bootEpoch = reader.u64();
-  return { clusterId: Buffer.from(text).toString('utf8'), node, bootEpoch };
+  return { clusterId, node, bootEpoch };
 }
 
 export { NONCE_BYTES };

@@ -94,7 +94,10 @@ export function decodeIdentity(value: Uint8Array): StoredIdentity {
   const body = open(IDENTITY_KEY, value);
   const format = body.varint();
   const nodeId = body.varint();
-  return { format, nodeId, clusterId: Buffer.from(body.lengthPrefixed()).toString() };
+  // A newer format may say more: it is refused by its number, not as damage.
+  const clusterId = readText(IDENTITY_KEY, body);
+  if (format <= DATA_FORMAT) body.expectEnd();
+  return { format, nodeId, clusterId };
 }
 
 export function encodeBoot(machineBootId: string): Uint8Array {
@@ -102,7 +105,10 @@ export function encodeBoot(machineBootId: string): Uint8Array {
 }
 
 export function decodeBoot(value: Uint8Array): string {
-  return Buffer.from(open(BOOT_KEY, value).lengthPrefixed()).toString();
+  const body = open(BOOT_KEY, value);
+  const bootId = readText(BOOT_KEY, body);
+  body.expectEnd();
+  return bootId;
 }
 
 export function encodeHistory(history: StoredHistory): Uint8Array {
@@ -118,7 +124,9 @@ export function decodeHistory(value: Uint8Array): StoredHistory {
   const mode = HISTORY_MODES[body.u8()];
   if (mode === undefined) throw damagedMetadata(HISTORY_KEY, 'its mode is unknown');
   const since = body.varint();
-  return { mode, since, floor: body.varint() };
+  const floor = body.varint();
+  body.expectEnd();
+  return { mode, since, floor };
 }
 
 /** Written with every batch of entries, so `key` is handed in: the caller keeps it. */
@@ -157,13 +165,15 @@ export function encodeReplacement(group: GroupId, replacement: StoredReplacement
 
 export function decodeReplacement(key: Uint8Array, value: Uint8Array): StoredReplacement {
   const body = open(key, value);
-  const isInstall = body.u8() === 1;
+  const what = body.u8();
+  if (what > 1) throw damagedMetadata(key, `it is a replacement of unknown kind ${what}`);
   const ranges: RecordRange[] = [];
   for (let left = body.varint(); left > 0; left--) {
     const start = body.lengthPrefixed();
     ranges.push({ start, end: body.lengthPrefixed() });
   }
-  return { isInstall, ranges };
+  body.expectEnd();
+  return { isInstall: what === 1, ranges };
 }
 
 function prefixedKey(prefix: number, group: GroupId): Uint8Array {
@@ -187,6 +197,13 @@ function open(key: Uint8Array, value: Uint8Array): ByteReader {
   if (crc32(value.subarray(4), crc32(key)) !== getU32(value, 0))
     throw damagedMetadata(key, 'its checksum does not fit');
   return new ByteReader(value, 4);
+}
+
+function readText(key: Uint8Array, body: ByteReader): string {
+  const bytes = body.lengthPrefixed();
+  const text = Buffer.from(bytes).toString();
+  if (!Buffer.from(text).equals(bytes)) throw damagedMetadata(key, 'it holds bytes that are no text');
+  return text;
 }
 
 function damagedMetadata(key: Uint8Array, why: string): KahunaError<'DATA_DAMAGED'> {

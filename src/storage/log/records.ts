@@ -82,14 +82,17 @@ export function forEachRecord(payload: Uint8Array, visit: (record: LogRecord) =>
     const group = getU64(payload, at + 8);
     const term = getU64(payload, at + 16);
     const index = getU64(payload, at + 24);
+    const entryType = payload[at + 1] ?? 0;
     if (!isRecordKind(kind)) throw malformed(`record kind ${kind} is unknown`);
+    if ((entryType !== 0 && kind !== RECORD_KINDS.entry) || payload[at + 2] !== 0 || payload[at + 3] !== 0)
+      throw malformed('bytes that are zero in every record are not');
     if (Math.max(group, term, index) > Number.MAX_SAFE_INTEGER) throw malformed('a number exceeds 2^53 - 1');
     if (dataBytes > payload.length - at - RECORD_HEADER_BYTES)
       throw malformed(`a record of ${dataBytes} bytes passes the end`);
     const end = at + RECORD_HEADER_BYTES + dataBytes;
     visit({
       kind,
-      entryType: payload[at + 1] ?? 0,
+      entryType,
       group,
       term,
       index,
