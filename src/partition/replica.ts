@@ -34,6 +34,9 @@ import type { MemoryBudget } from './resident.ts';
 import type { Scanner } from './scanner.ts';
 import { Tenure, type TenureHost } from './tenure.ts';
 
+/** An entry of a leader that has nothing to say. */
+const NO_DATA = new Uint8Array(0);
+
 /** What a replica needs of the node around it. */
 export interface ReplicaHost {
   readonly node: NodeId;
@@ -100,6 +103,8 @@ export class Replica implements TenureHost, LogWindowHost {
   #term: Term;
   #leaseUntilMs = 0;
   #isTransferring = false;
+  /** This start began without a memory, and nobody has given it back yet. */
+  #isAmnesiac: boolean;
 
   constructor(
     host: ReplicaHost,
@@ -119,6 +124,7 @@ export class Replica implements TenureHost, LogWindowHost {
     this.time.logged(options.applied.state.timeMs);
     this.time.logged(msOfTimestamp(options.applied.state.lastTimestamp));
     this.#term = options.core.term;
+    this.#isAmnesiac = options.core.isAmnesiac;
     this.applier = new Applier({
       timers: host.timers,
       group: options.group,
@@ -236,7 +242,7 @@ export class Replica implements TenureHost, LogWindowHost {
   get role(): 'leader' | 'follower' | 'candidate' | 'learner' {
     const role = this.core.role;
     if (role === 'leader') return 'leader';
-    if (!this.core.isVoter) return 'learner';
+    if (!this.core.isVoter || this.core.isAmnesiac) return 'learner';
     return role === 'follower' ? 'follower' : 'candidate';
   }
 
@@ -310,6 +316,13 @@ export class Replica implements TenureHost, LogWindowHost {
     this.#host.wake(this);
   }
 
+  /** Every voter is as new as this one (see RaftCore.found). */
+  found(): boolean {
+    if (!this.core.found()) return false;
+    this.#host.wake(this);
+    return true;
+  }
+
   /**
    * One turn: closes the batch unless the log is busy (then more joins it), and hands out what Raft wants done. Returns
    * the Ready whose persistence the engine must report with `persisted`, or null if there was nothing.
@@ -320,6 +333,9 @@ export class Replica implements TenureHost, LogWindowHost {
       tenure.nextSlice();
       if (!isLogBusy && (this.isSoleVoter || tenure.inflightBatches < INFLIGHT_BATCHES_MAX)) tenure.closeBatch();
       this.#startReadRound(tenure);
+    }
+    if (this.core.entryWanted > this.core.lastIndex && (tenure === null || tenure.batch.isEmpty)) {
+      this.core.propose(NO_DATA);
     }
     if (!this.core.hasReady()) return null;
     const ready = this.core.ready();
@@ -334,6 +350,10 @@ export class Replica implements TenureHost, LogWindowHost {
   persisted(ready: Ready): void {
     this.#send(ready.messagesAfterPersist);
     this.core.persisted(ready.number);
+    if (this.#isAmnesiac && !this.core.isAmnesiac) {
+      this.#isAmnesiac = false;
+      this.#host.log.info('this replica votes from now on', { group: this.group, term: this.core.term });
+    }
     this.#host.wake(this);
   }
 
@@ -412,7 +432,7 @@ export class Replica implements TenureHost, LogWindowHost {
     this.time.anchor();
     this.#tenure = new Tenure(this, this.applier.state);
     this.#isServing = true;
-    this.#host.log.info('serving', { group: this.group, term: this.core.term });
+    this.#host.log.info('serves as leader', { group: this.group, term: this.core.term });
     this.#host.servingChanged(this, true);
   }
 
