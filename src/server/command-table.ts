@@ -92,6 +92,8 @@ const SCRIPT_BITS: Readonly<Record<string, number>> = {
 function bitsOf(spec: CommandSpec, session: SessionCommand | null): number {
   let bits = SCRIPT_BITS[spec.name] ?? 0;
   for (const flag of spec.flags) bits |= FLAG_BITS[flag] ?? 0;
+  // Flagged skip_monitor in Redis, because it shows them by itself, before what they call (eval.c evalCommand).
+  if (spec.name in SCRIPT_BITS) bits &= ~ENTRY.unmonitored;
   if (mayWait(spec.name)) bits |= ENTRY.blocking;
   if (session?.isImmediateInMulti === true) bits |= ENTRY.immediateInMulti;
   if (session?.isAfterEarlier === true) bits |= ENTRY.afterEarlier;

@@ -203,6 +203,8 @@ describe('MONITOR', () => {
       [...monitor.take().matchAll(/\[(\d) .*?\] (.*)\r\n/g)].map((match) => match.slice(1).join(' ')),
       ['3 "SELECT" "3"', '3 "MULTI"', '3 "GET" "a"', '3 "EXEC"'],
     );
+    await client.pipeline([['EVAL', 'body', '0']]);
+    assert.match(monitor.take(), /"EVAL" "body" "0"\r\n$/);
   });
 
   it('ends with the connection and with RESET, and costs nothing then', async () => {

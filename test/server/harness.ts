@@ -34,7 +34,7 @@ function row(definition: Omit<CommandDefinition, 'since' | 'summary' | 'complexi
 const GET: OnMap = (keys, [, name = ''], database) => keys.get(database, name) ?? null;
 
 const manyPairs = [integer('numkeys'), many(block('data', key(), text('value')))];
-const scriptFlags = ['noscript', 'no_mandatory_keys'] as const;
+const scriptFlags = ['noscript', 'skip_monitor', 'no_mandatory_keys'] as const;
 const scriptArgs = [text('script'), integer('numkeys'), optional(many(key()))];
 
 export const memoryCommands: readonly MemoryCommand[] = [
