@@ -45,6 +45,12 @@ export function mustIntegerAt(argv: readonly Buffer[], index: number, error: Err
   return maybeInteger(textAt(argv, index)) ?? fail(error);
 }
 
+/** An integer of 32 bits. Throws ReplyError with `error`, or as getIntFromObjectOrReply of Redis does without one. */
+export function mustIntAt(argv: readonly Buffer[], index: number, error?: ErrorReply): number {
+  const value = mustIntegerAt(argv, index, error);
+  return value < INT_MIN || value > INT_MAX ? fail(error ?? rangeError(INT_MIN, INT_MAX)) : value;
+}
+
 /** The database that SELECT would choose, or undefined if it would fail. */
 export function selectedDatabase(argv: readonly Buffer[]): number | undefined {
   const database = maybeInteger(textAt(argv, 1));
@@ -52,8 +58,7 @@ export function selectedDatabase(argv: readonly Buffer[]): number | undefined {
 }
 
 export function mustDatabase(argv: readonly Buffer[]): number {
-  const database = mustIntegerAt(argv, 1);
-  if (database < INT_MIN || database > INT_MAX) return fail(rangeError(INT_MIN, INT_MAX));
+  mustIntAt(argv, 1);
   return selectedDatabase(argv) ?? fail(DB_OUT_OF_RANGE);
 }
 

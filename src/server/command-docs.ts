@@ -46,9 +46,9 @@ export function commandInfo(entry: CommandEntry): Reply {
         (category) => new Status(`@${category}`),
       ),
     ),
-    [],
-    keySpecs(spec),
-    [...(entry.subcommands?.values() ?? [])].map(commandInfo),
+    new SetReply([]),
+    new SetReply(keySpecs(spec)),
+    entry.subcommands === null ? new SetReply([]) : [...entry.subcommands.values()].map(commandInfo),
   ];
 }
 
@@ -56,7 +56,7 @@ export function commandInfo(entry: CommandEntry): Reply {
  * Where the keys are and what happens to them: a specification for each use. None for keys that only the whole request
  * tells (clients then ask COMMAND GETKEYS).
  */
-function keySpecs(spec: CommandSpec): Reply {
+function keySpecs(spec: CommandSpec): readonly Reply[] {
   const [firstUse, othersUse = null] = spec.keyUses;
   if (spec.keyCount !== null) {
     const { at, step } = spec.keyCount;

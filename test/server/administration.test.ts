@@ -215,6 +215,15 @@ describe('the rest of the server group', () => {
     assert.deepEqual(await client.call('MODULE', 'LIST'), []);
   });
 
+  it('SWAPDB checks its databases, and has nothing to do for one and the same', async () => {
+    const client = await (await createWorld()).connect();
+    assert.equal(await client.error('SWAPDB', 'a', 'b'), 'ERR invalid first DB index');
+    assert.equal(await client.error('SWAPDB', '2147483648', '0'), 'ERR invalid first DB index');
+    assert.equal(await client.error('SWAPDB', '16', 'b'), 'ERR invalid second DB index');
+    assert.equal(await client.error('SWAPDB', '0', '16'), 'ERR DB index is out of range');
+    assert.equal(plain(await client.call('SWAPDB', '3', '3')), 'OK');
+  });
+
   it('FAILOVER reads its options before it says that there are no replicas', async () => {
     const client = await (await createWorld()).connect();
     const error = (...options: readonly string[]): Promise<string> => client.error('FAILOVER', ...options);
@@ -257,6 +266,11 @@ describe('the rest of the server group', () => {
     assert.equal(
       await client.send('DEBUG PROTOCOL true', 'DEBUG PROTOCOL bignum', 'DEBUG PROTOCOL double'),
       '#t\r\n(1234567999999999999999999999999999999\r\n,3.141\r\n',
+    );
+    assert.equal(
+      await client.send('DEBUG PROTOCOL push', 'DEBUG PROTOCOL attrib'),
+      '>2\r\n$16\r\nserver-cpu-usage\r\n:42\r\n$40\r\nSome real reply following the push reply\r\n' +
+        '|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n$39\r\nSome real reply following the attribute\r\n',
     );
     assert.equal(await client.error('DEBUG', 'ERROR', 'MYPREFIX text'), 'MYPREFIX text');
     assert.match(await client.error('DEBUG', 'PROTOCOL', 'x'), /^ERR Wrong protocol type name/);

@@ -148,6 +148,8 @@ describe('COMMAND', () => {
         ...['find_keys', ['type', 'keynum', 'spec', ['keynumidx', 0, 'firstkey', 1, 'keystep', 1]]],
       ],
     ]);
+    await client.send('HELLO 3');
+    assert.match(await client.send('COMMAND INFO get'), /~0\r\n~1\r\n%3\r\n[^]*~0\r\n$/, 'sets in RESP3');
     const docs = JSON.stringify(plain(await client.call('COMMAND', 'DOCS', 'copy')));
     assert.match(docs, /"source".*"key_spec_index",0.*"destination".*"key_spec_index",1/);
   });

@@ -1,7 +1,7 @@
 /** Commands that live from, or change, the state of a connection, and those that show the server. */
 import fc from 'fast-check';
 
-import { database, integerText, key, list, value, weighted, words } from './arguments.ts';
+import { database, integerText, key, list, maybe, options, value, weighted, type Words, words } from './arguments.ts';
 import type { CommandGenerator } from './table.ts';
 
 export const transactionCommands: readonly CommandGenerator[] = [
@@ -12,20 +12,57 @@ export const transactionCommands: readonly CommandGenerator[] = [
   { name: 'UNWATCH', weight: 1, args: words() },
 ];
 
+/** Ids that no connection has. */
+const noClient = fc.constantFrom('0', '-5', 'abc', '99999999', '9223372036854775807', '9223372036854775808');
+
+const NO_VICTIMS: readonly (readonly string[])[] = [
+  ['ID', '99999999'],
+  ['ID', '9223372036854775807'],
+  ['ADDR', '1.2.3.4:5'],
+  ['LADDR', '1.2.3.4:5'],
+  ['TYPE', 'master'],
+  ['TYPE', 'alien'],
+  ['USER', 'nobody'],
+];
+
+const killFilters: readonly (string | Words)[] = [
+  words('ID', noClient),
+  words('TYPE', fc.constantFrom('normal', 'replica', 'SLAVE', 'pubsub')),
+  words('USER', fc.constantFrom('default', 'nobody', '')),
+  words('SKIPME', fc.constantFrom('yes', 'NO', 'maybe')),
+  words(fc.constantFrom('ADDR', 'LADDR'), fc.constantFrom('1.2.3.4:5', '')),
+  'ID',
+];
+
 const subcommandOfClient = weighted([
   [2, words(fc.constantFrom('GETNAME', 'ID', 'GETREDIR', 'TRACKINGINFO', 'INFO', 'LIST', 'HELP'))],
   [2, words('SETNAME', fc.constantFrom('', 'conn', 'my name', 'new\nline', '{}', '~!', '\x7f'))],
+  [1, words('LIST', fc.constantFrom('TYPE', 'FOO'), fc.constantFrom('normal', 'PubSub', 'master', 'alien'))],
+  [1, words('LIST', 'ID', list(integerText, 1, 2))],
   [1, words('NO-EVICT', fc.constantFrom('on', 'OFF', 'maybe'))],
   [1, words('REPLY', fc.constantFrom('ON', 'x'))],
-  [1, words('UNBLOCK', fc.constantFrom('999999', 'abc', ''), fc.constantFrom('TIMEOUT', 'ERROR', 'x'))],
-  [1, words('KILL', 'ID', fc.constantFrom('0', '-5', 'abc', '99999999'))],
-  [1, words('KILL', fc.constantFrom('127.0.0.1:1', 'x'))],
-  [1, words('KILL', 'TYPE', 'alien')],
-  [1, words('TRACKING', fc.constantFrom('off', 'perhaps'))],
+  [1, words('UNBLOCK', integerText, maybe(fc.constantFrom('TIMEOUT', 'ERROR', 'x')))],
+  [1, words('KILL', fc.constantFrom('127.0.0.1:1', 'x', ''))],
+  // One filter at least that no connection meets.
+  [2, words('KILL', fc.constantFrom(...NO_VICTIMS), options(...killFilters))],
+  [
+    2,
+    words(
+      'TRACKING',
+      fc.constantFrom('off', 'OFF', 'perhaps'),
+      options('BCAST', 'OPTIN', 'OPTOUT', 'NOLOOP', words('PREFIX', key), words('REDIRECT', noClient), 'REDIRECT'),
+    ),
+  ],
   [1, words('CACHING', fc.constantFrom('YES', 'x'))],
-  [1, words('PAUSE', fc.constantFrom('abc', '-1', ''))],
-  [1, words(fc.constantFrom('FOO', 'SETNAMES', ''))],
+  [1, words('PAUSE', fc.constantFrom('abc', '-1', '', '9223372036854775807', '9223372036854775808'))],
+  [1, words('PAUSE', '-1', fc.constantFrom('WRITE', 'all', 'FOO'))],
+  [1, words(fc.constantFrom('FOO', 'SETNAMES', '', 'UNPAUSE'))],
 ]);
+
+const PROTOCOL_TYPES: readonly string[] = [
+  ...['string', 'integer', 'double', 'null', 'array', 'set', 'map', 'push', 'verbatim', 'true', 'FALSE', 'bignum'],
+  ...['foo', ''],
+];
 
 export const connectionCommands: readonly CommandGenerator[] = [
   {
@@ -66,6 +103,7 @@ export const connectionCommands: readonly CommandGenerator[] = [
   { name: 'CLIENT', weight: 3, args: subcommandOfClient },
   { name: 'READONLY', weight: 0.3, args: words() },
   { name: 'READWRITE', weight: 0.3, args: words() },
+  { name: 'ASKING', weight: 0.3, args: words() },
 ];
 
 const getKeys = words(
@@ -83,6 +121,11 @@ const getKeys = words(
   ]),
 );
 
+const commandName = fc.constantFrom(
+  ...['get', 'SET', 'copy', 'bitop', 'eval', 'EVALSHA_RO', 'mset', 'client', 'CLIENT|ID', 'memory|usage', 'multi'],
+  ...['nosuch', '', 'client|nosuch', 'get|x', 'read', '*', 'g*'],
+);
+
 export const serverCommands: readonly CommandGenerator[] = [
   {
     name: 'COMMAND',
@@ -90,9 +133,9 @@ export const serverCommands: readonly CommandGenerator[] = [
     args: weighted([
       [4, getKeys],
       [1, words(fc.constantFrom('COUNT', 'FOO', 'HELP'))],
-      [1, words('INFO', fc.constantFrom('nosuch', ''))],
-      [1, words('LIST', 'FILTERBY', fc.constantFrom('ACLCAT', 'FOO'))],
-      [1, words('DOCS', 'nosuch')],
+      [2, words('INFO', list(commandName, 1, 2))],
+      [1, words('LIST', 'FILTERBY', fc.constantFrom('ACLCAT', 'MODULE', 'PATTERN', 'FOO'), maybe(commandName))],
+      [1, words('DOCS', list(commandName, 1, 2))],
     ]),
   },
   {
@@ -101,6 +144,8 @@ export const serverCommands: readonly CommandGenerator[] = [
     args: weighted([
       [2, words('GET', fc.constantFrom('nosuch', 'databases', 'no*such', 'proto-max-bulk-len', 'DATABASES'))],
       [1, words('SET', fc.constantFrom('nosuch', 'databases', 'maxmemory'), fc.constantFrom('abc', 'x y'))],
+      [1, words('SET', fc.constantFrom('timeout', 'slowlog-max-len', 'maxclients'), fc.constantFrom('abc', '-1', ''))],
+      [1, words('SET', 'slowlog-max-len', '128', fc.constantFrom('nosuch', 'slowlog-max-len', 'databases'), '128')],
       [1, words(fc.constantFrom('FOO', 'GET', 'SET', 'RESETSTAT', 'HELP'))],
     ]),
   },
@@ -120,7 +165,8 @@ export const serverCommands: readonly CommandGenerator[] = [
     weight: 0.3,
     args: weighted([
       [2, words('0', '0')],
-      [1, words(integerText, fc.constantFrom('-1', 'abc', ''))],
+      [1, words('0', fc.constantFrom('9223372036854775807', '1'))],
+      [1, words(integerText, fc.constantFrom('-1', 'abc', '', '9223372036854775808'))],
     ]),
   },
   {
@@ -128,18 +174,54 @@ export const serverCommands: readonly CommandGenerator[] = [
     weight: 0.5,
     args: weighted([
       [1, words(fc.constantFrom('LEN', 'RESET', 'GET', 'HELP', 'FOO'))],
-      [1, words('GET', fc.constantFrom('-1', '-2', 'abc', '0'))],
+      [1, words('GET', fc.oneof(fc.constantFrom('-1', '-2', 'abc', '0'), integerText))],
     ]),
   },
   {
     name: 'LATENCY',
     weight: 0.5,
     args: weighted([
-      [1, words(fc.constantFrom('LATEST', 'RESET', 'FOO', 'HISTORY', 'HELP'))],
-      [1, words('HISTORY', 'nosuch')],
+      [2, words(fc.constantFrom('LATEST', 'RESET', 'FOO', 'HISTORY', 'HELP', 'DOCTOR', 'GRAPH', 'HISTOGRAM'))],
+      [1, words(fc.constantFrom('HISTORY', 'GRAPH', 'RESET', 'HISTOGRAM'), fc.constantFrom('nosuch', 'client|nosuch'))],
+      [1, words('HISTOGRAM', list(commandName, 1, 2))],
     ]),
   },
-  { name: 'DEBUG', weight: 0.3, args: words('SLEEP', '0') },
+  {
+    name: 'MEMORY',
+    weight: 0.3,
+    args: words(fc.constantFrom('DOCTOR', 'PURGE', 'STATS', 'MALLOC-STATS', 'HELP', 'FOO', 'purge')),
+  },
+  {
+    name: 'DEBUG',
+    weight: 0.8,
+    args: weighted([
+      [1, words('SLEEP', fc.constantFrom('0', '0.001', 'abc', '-1', ''))],
+      [2, words('ERROR', value)],
+      [2, words(fc.constantFrom('PROTOCOL', 'protocol'), fc.constantFrom(...PROTOCOL_TYPES))],
+      [1, words(fc.constantFrom('FOO', 'HELP', 'SLEEP', 'ERROR', ''))],
+    ]),
+  },
+  {
+    name: 'ACL',
+    weight: 0.8,
+    args: weighted([
+      [2, words(fc.constantFrom('WHOAMI', 'USERS', 'LIST', 'CAT', 'GENPASS', 'LOG', 'HELP', 'FOO', 'LOAD', 'SAVE'))],
+      [1, words('GETUSER', fc.constantFrom('default', 'nobody', ''))],
+      [1, words('DELUSER', list(fc.constantFrom('default', 'nobody', ''), 1, 2))],
+      [1, words('CAT', fc.constantFrom('read', 'nosuch', ''))],
+      [1, words('GENPASS', integerText)],
+      [1, words('LOG', fc.oneof(fc.constantFrom('RESET', 'reset', '0'), integerText))],
+    ]),
+  },
+  { name: 'SAVE', weight: 0.1, args: words() },
+  { name: 'BGSAVE', weight: 0.1, args: words(fc.constantFrom('FOO', 'SCHEDULED')) },
+  {
+    name: 'FAILOVER',
+    weight: 0.3,
+    args: options(words('TO', key, integerText), words('TIMEOUT', integerText), 'FORCE', 'ABORT', 'TO', 'TIMEOUT'),
+  },
+  { name: 'MODULE', weight: 0.2, args: words(fc.constantFrom('LIST', 'HELP', 'FOO', 'UNLOAD', 'LOAD')) },
+  { name: 'LOLWUT', weight: 0.2, args: options(words('VERSION', fc.constantFrom('5', '99', 'abc', ''))) },
   {
     name: 'NOSUCHCOMMAND',
     weight: 0.5,

@@ -36,7 +36,8 @@ export function sessionStreams(streamOptions: StreamOptions): fc.Arbitrary<Strea
   const data = chosen([...stringCommands, ...bitmapCommands, ...genericCommands], streamOptions);
   const scripts = chosen(scriptCommands(streamOptions.scripts), streamOptions);
   const session = chosen([...transactionCommands, ...connectionCommands, ...serverCommands], streamOptions);
-  const anything = [...data, ...scripts.map((row) => ({ ...row, weight: row.weight / 3 })), ...session];
+  const own = [...data, ...scripts.map((row) => ({ ...row, weight: row.weight / 3 })), ...session];
+  const anything = [...own, ...chosen(commandsAbout(own), streamOptions)];
   const step = weighted([
     [10, single(anything).map((drawn) => [drawn])],
     [3, transaction(anything)],
@@ -55,6 +56,15 @@ function stream(
     delivery: fc.constantFrom(...deliveries),
     steps: fc.array(steps, { minLength: 1, maxLength: lengthMax, size: 'max' }).map((drawn) => numbered(drawn.flat())),
   });
+}
+
+/** Commands that are asked about a command instead of running it. */
+function commandsAbout(commands: readonly CommandGenerator[]): readonly CommandGenerator[] {
+  const request = command(commands);
+  return [
+    { name: 'COMMAND', weight: 2, args: words(fc.constantFrom('GETKEYS', 'GETKEYSANDFLAGS'), request) },
+    { name: 'ACL', weight: 1, args: words('DRYRUN', fc.constantFrom('default', 'default', 'nobody'), request) },
+  ];
 }
 
 function chosen(commands: readonly CommandGenerator[], { except, only }: StreamOptions): readonly CommandGenerator[] {

@@ -4,6 +4,7 @@ import { SLOWLOG_COUNT, fail, genericError, unknownSubcommandOrArity } from '../
 import {
   BigNumberReply,
   DoubleReply,
+  EncodedReply,
   ErrorReply,
   MapReply,
   OK,
@@ -12,6 +13,7 @@ import {
   VerbatimReply,
 } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
+import { encodeReply } from '../../resp/encode.ts';
 import { mustIntegerAt, textAt, upperAt } from '../arguments.ts';
 import type { CommandEntry } from '../command-table.ts';
 import type { ServerContext } from '../context.ts';
@@ -457,8 +459,8 @@ const DEBUG_VERBS: Readonly<Record<string, DebugVerb>> = {
       '    unit tests to simulate Redis errors.',
       'PROTOCOL <type>',
       '    Reply with a test value of the specified type. <type> can be: string,',
-      '    integer, double, bignum, null, array, set, map, push, verbatim, true,',
-      '    false.',
+      '    integer, double, bignum, null, array, set, map, attrib, push, verbatim,',
+      '    true, false.',
     ]);
   },
 };
@@ -479,7 +481,12 @@ function sleep(context: ServerContext, argv: readonly Buffer[]): Promise<Reply> 
   });
 }
 
-/** As debug.c of Redis, without attributes: a value of each type, for tests of clients. */
+/** An attribute, which RESP3 puts in front of a reply: `|1` and what `%1` would hold. */
+const KEY_POPULARITY = Buffer.from('|1\r\n$14\r\nkey-popularity\r\n*2\r\n$7\r\nkey:123\r\n:90\r\n');
+
+const inARow = (encoded: readonly Buffer[]): EncodedReply => new EncodedReply(Buffer.concat(encoded));
+
+/** As debug.c of Redis: a value of each type, for tests of clients. A push and an attribute are no reply of their own. */
 function protocolExample(session: Session, type: string): Reply {
   switch (type.toLowerCase()) {
     case 'string':
@@ -503,7 +510,14 @@ function protocolExample(session: Session, type: string): Reply {
     case 'push':
       return session.protocol === 2
         ? fail(genericError('RESP2 is not supported by this command'))
-        : new PushReply(['server-cpu-usage', 42]);
+        : inARow([
+            encodeReply(new PushReply(['server-cpu-usage', 42]), 3),
+            encodeReply('Some real reply following the push reply', 3),
+          ]);
+    case 'attrib': {
+      const reply = 'Some real reply following the attribute';
+      return session.protocol === 2 ? reply : inARow([KEY_POPULARITY, encodeReply(reply, 3)]);
+    }
     case 'verbatim':
       return new VerbatimReply('txt', 'This is a verbatim\nstring');
     case 'true':

@@ -1,9 +1,16 @@
 /** The node as a Redis server: time, saving (everything acknowledged is durable already), roles, end. */
 import { block, integer, many, oneOf, optional, text, token, after } from '../../commands/grammar.ts';
-import { SYNTAX_ERROR, fail, genericError } from '../../resp/errors.ts';
+import {
+  DB_OUT_OF_RANGE,
+  INVALID_FIRST_DB,
+  INVALID_SECOND_DB,
+  SYNTAX_ERROR,
+  fail,
+  genericError,
+} from '../../resp/errors.ts';
 import { OK, Status, VerbatimReply } from '../../resp/reply.ts';
 import type { Reply } from '../../resp/reply.ts';
-import { isKeyword, mustIntegerAt, upperAt } from '../arguments.ts';
+import { DATABASES, isKeyword, mustIntAt, mustIntegerAt, upperAt } from '../arguments.ts';
 import { REDIS_VERSION } from '../context.ts';
 import { NO_REPLY, sessionCommand, sessionContainer } from '../session-command.ts';
 import { helpReply } from './help.ts';
@@ -225,6 +232,8 @@ const shutdown = sessionCommand({
 
 const SHUTDOWN_WORDS: ReadonlySet<string> = new Set(['NOSAVE', 'SAVE', 'NOW', 'FORCE', 'ABORT']);
 
+const NO_SWAP = genericError('SWAPDB is not supported: databases share partitions and cannot be exchanged in one step');
+
 const swapDb = sessionCommand({
   name: 'SWAPDB',
   group: 'server',
@@ -235,8 +244,13 @@ const swapDb = sessionCommand({
   arity: 3,
   categories: ['keyspace', 'dangerous'],
   args: [integer('index1'), integer('index2')],
-  run: () =>
-    fail(genericError('SWAPDB is not supported: databases share partitions and cannot be exchanged in one step')),
+  run: (_session, argv) => {
+    const first = mustIntAt(argv, 1, INVALID_FIRST_DB);
+    const second = mustIntAt(argv, 2, INVALID_SECOND_DB);
+    const isDatabase = (index: number): boolean => index >= 0 && index < DATABASES;
+    if (!isDatabase(first) || !isDatabase(second)) return fail(DB_OUT_OF_RANGE);
+    return first === second ? OK : fail(NO_SWAP);
+  },
 });
 
 const ART = [
