@@ -27,7 +27,7 @@ import type { Channel } from '../transport/channel.ts';
 import type { Transport } from '../transport/transport.ts';
 import { MESSAGE_KINDS } from './message-kinds.ts';
 import { Pulse } from './pulse.ts';
-import { encodeEnd, encodeHeader, type SnapshotHeader, writeRecords } from './snapshot-format.ts';
+import { encodeEnd, encodeHeader, SNAPSHOT_PURPOSES, type SnapshotHeader, writeRecords } from './snapshot-format.ts';
 import { SnapshotReception } from './snapshot-reception.ts';
 import { SnapshotStage, type StagedSnapshot } from './snapshot-stage.ts';
 
@@ -98,6 +98,8 @@ export class Snapshots {
       const answers = encodeCarriedAnswers(replica.answersUpTo(index));
       const metadata = { index, term, confState: state.confState };
       const header: SnapshotHeader = {
+        purpose: SNAPSHOT_PURPOSES.catchUp,
+        historyFloor: snapshot.historyFloor,
         group: replica.group,
         message: encodedMessage({ ...message, snapshot: metadata }),
         state: encodePartitionState(state),
@@ -237,7 +239,8 @@ export class Snapshots {
     assert(metadata !== null, 'a staged snapshot has metadata');
     const { index, term } = metadata;
     const state = Uint8Array.from(staged.header.state);
-    const install = await data.beginInstall(group, [partitionRange(slots)]);
+    const { historyFloor } = staged.header;
+    const install = await data.beginInstall(group, [partitionRange(slots)], { historyFloor });
     for (let part = 0; part < staged.end.partCount; part++) await install.write(await staged.read(part));
     await install.finish({ index, term, state });
     const answers = encodeCarriedAnswers(decodeCarriedAnswers(staged.header.answers));

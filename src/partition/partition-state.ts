@@ -1,9 +1,9 @@
 /**
  * What a partition is besides its records: counters that change with each entry and are stored in the same atomic batch.
  *
- *   u8  format = 2
+ *   u8  format = 3
  *   u64 time of the last entry, ms | u64 greatest commit timestamp | u32 rolling hash
- *   4 lists of members (voters, outgoing voters, learners, next learners): u8 count, then u32 each
+ *   u32 bytes, configuration (raft/conf-codec.ts)
  *   u8  spaces, then each: u64 live keys | u64 flushed at (records not newer than this are dead)
  *   u8  databases, then each: u64 keys that have an expiry
  *
@@ -13,12 +13,13 @@
 import { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { crc32 } from '../base/checksum.ts';
 import { KahunaError } from '../base/errors.ts';
-import type { NodeId, Timestamp } from '../base/ids.ts';
+import type { Timestamp } from '../base/ids.ts';
+import { decodeConfState, encodeConfState } from '../raft/conf-codec.ts';
 import type { ConfState } from '../raft/types.ts';
 import { DATABASE_COUNT, SPACE_COUNT } from '../values/value.ts';
 import { ALL_DATABASES, type DecodedEntry, EXPIRING_COUNTER } from './entry-format.ts';
 
-const STATE_FORMAT = 2;
+const STATE_FORMAT = 3;
 
 export interface PartitionState {
   readonly timeMs: number;
@@ -88,7 +89,9 @@ export function encodePartitionState(state: PartitionState): Uint8Array {
   writer.u64(state.timeMs);
   writer.u64(state.lastTimestamp);
   writer.u32(state.rollingHash);
-  writeConfState(writer, state.confState);
+  const confState = encodeConfState(state.confState);
+  writer.u32(confState.length);
+  writer.bytes(confState);
   writer.u8(SPACE_COUNT);
   for (let space = 0; space < SPACE_COUNT; space++) {
     writer.u64(state.keyCounts[space] ?? 0);
@@ -108,7 +111,7 @@ export function decodePartitionState(bytes: Uint8Array): PartitionState {
   const timeMs = reader.u64();
   const lastTimestamp = reader.u64();
   const rollingHash = reader.u32();
-  const confState = readConfState(reader);
+  const confState = decodeConfState(reader.bytes(reader.u32()));
   const keyCounts: number[] = [];
   const flushedAt: number[] = [];
   for (let left = counted(reader, SPACE_COUNT, 'spaces'); left > 0; left--) {
@@ -127,20 +130,4 @@ function counted(reader: ByteReader, expected: number, what: string): number {
   if (count !== expected)
     throw new KahunaError('STATE_FORMAT', `partition state has ${count} ${what}, not ${expected}`);
   return count;
-}
-
-function writeConfState(writer: ByteWriter, confState: ConfState): void {
-  for (const nodes of [confState.voters, confState.votersOutgoing, confState.learners, confState.learnersNext]) {
-    writer.u8(nodes.length);
-    for (const node of nodes) writer.u32(node);
-  }
-}
-
-function readConfState(reader: ByteReader): ConfState {
-  const list = (): NodeId[] => {
-    const nodes: NodeId[] = [];
-    for (let left = reader.u8(); left > 0; left--) nodes.push(reader.u32());
-    return nodes;
-  };
-  return { voters: list(), votersOutgoing: list(), learners: list(), learnersNext: list() };
 }

@@ -10,6 +10,7 @@ import {
   decodeRecords,
   encodeEnd,
   encodeHeader,
+  SNAPSHOT_PURPOSES,
   writeRecords,
 } from '../../src/cluster/snapshot-format.ts';
 import { SnapshotStage } from '../../src/cluster/snapshot-stage.ts';
@@ -21,6 +22,8 @@ import { StepScheduler } from '../doubles/stepping.ts';
 
 const PARTS = 3;
 const HEADER = encodeHeader({
+  purpose: SNAPSHOT_PURPOSES.catchUp,
+  historyFloor: 77,
   group: 4,
   message: Buffer.from('message'),
   state: Buffer.from('state'),

@@ -6,7 +6,13 @@ import { strict as assert } from 'node:assert';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { MESSAGE_KINDS } from '../../src/cluster/message-kinds.ts';
-import { decodeRecords, encodeEnd, encodeHeader, writeRecords } from '../../src/cluster/snapshot-format.ts';
+import {
+  decodeRecords,
+  encodeEnd,
+  encodeHeader,
+  SNAPSHOT_PURPOSES,
+  writeRecords,
+} from '../../src/cluster/snapshot-format.ts';
 import { SnapshotStage } from '../../src/cluster/snapshot-stage.ts';
 import { Snapshots } from '../../src/cluster/snapshots.ts';
 import { encodeCarriedAnswers } from '../../src/partition/carried-answers.ts';
@@ -192,6 +198,8 @@ function header(
   const writer = new WireWriter();
   encodeMessage(message, writer);
   return encodeHeader({
+    purpose: SNAPSHOT_PURPOSES.catchUp,
+    historyFloor: 0,
     group: GROUP,
     message: writer.take(),
     state: change.state ?? encodePartitionState(emptyPartitionState(CONF)),

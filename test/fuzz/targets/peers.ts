@@ -7,6 +7,7 @@ import {
   decodeRecords,
   encodeEnd,
   encodeHeader,
+  SNAPSHOT_PURPOSES,
   writeRecords,
 } from '../../../src/cluster/snapshot-format.ts';
 import type { DataCommand } from '../../../src/commands/define.ts';
@@ -199,6 +200,8 @@ export const peerTargets = [
     about: 'what a snapshot begins with',
     seeds: () => [
       encodeHeader({
+        purpose: SNAPSHOT_PURPOSES.catchUp,
+        historyFloor: 5,
         group: 1,
         message: raftBytes(raftMessages().at(-1) ?? message(MESSAGE_TYPES.heartbeat)),
         state: encodePartitionState(emptyPartitionState(CONF)),
