@@ -151,6 +151,27 @@ const METRICS: readonly Metric[] = [
     },
   },
   {
+    name: 'kahuna_lookups_total',
+    type: 'counter',
+    help: 'Keys that commands looked up to read them, at leaders on this node, by result.',
+    read: ({ cluster: { keyspaceStats } }) => [
+      { labels: { result: 'hit' }, value: keyspaceStats.hits },
+      { labels: { result: 'miss' }, value: keyspaceStats.misses },
+    ],
+  },
+  {
+    name: 'kahuna_expired_keys_total',
+    type: 'counter',
+    help: 'Keys deleted because their time had come, at leaders on this node.',
+    read: ({ cluster }) => cluster.keyspaceStats.expiredKeys,
+  },
+  {
+    name: 'kahuna_resident_evictions_total',
+    type: 'counter',
+    help: 'Values that left memory for others, at leaders on this node; they stay in the database.',
+    read: ({ cluster }) => cluster.keyspaceStats.residentEvictions,
+  },
+  {
     name: 'kahuna_slots_unserved',
     type: 'gauge',
     help: 'Hash slots whose partition has no known leader.',

@@ -31,7 +31,9 @@ describe('the admin service', () => {
     const world = await withAdmin();
     const client = await world.connect();
     await client.send('SET a 1', 'GET a', 'NOPE', 'FAIL x');
+    world.cluster.keyspaceStats.misses = 4;
     const { status, body } = await get(world, '/metrics');
+    assert.match(body, /^kahuna_lookups_total\{result="miss"\} 4$/m);
     assert.equal(status, 200);
     for (const line of body.trimEnd().split('\n')) {
       assert.match(line, /^(# (HELP|TYPE) kahuna_\w+ .+|kahuna_\w+(\{(\w+="[^"]*",?)+\})? -?[0-9.e+-]+)$/);
