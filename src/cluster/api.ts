@@ -123,6 +123,8 @@ export interface ScriptCatalog {
   find(sha: string): Promise<Buffer | undefined>;
   /** Durable on a majority when it resolves. Rejects with ReplyError. */
   load(body: Buffer): Promise<string>;
+  /** As `load`, and every connected node has it: whichever of them leads can run it by its digest. */
+  loadEverywhere(body: Buffer): Promise<string>;
   exists(shas: readonly string[]): Promise<readonly boolean[]>;
   flush(): Promise<void>;
 }

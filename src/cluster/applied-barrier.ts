@@ -1,6 +1,6 @@
 /**
- * Waits until every connected node has applied an index of a group: what was forgotten (SCRIPT FLUSH) is then known to be
- * forgotten wherever a client asks next. A node that is cut off does not hold it up for longer than BARRIER_MS; it learns
+ * Waits until every connected node has applied an index of a group: what was loaded (SCRIPT LOAD) or forgotten (SCRIPT
+ * FLUSH) is then known wherever a client asks next. A node that is cut off does not hold it up for longer than BARRIER_MS; it learns
  * before it serves again, because what it serves goes through a leader that has applied it.
  */
 import { ByteReader } from '../base/bytes.ts';

@@ -38,8 +38,9 @@ export const scriptRows = {
     run: (view, args): Reply => {
       const sha = args.text();
       const body = args.value();
-      if (view.peek(SPACE, sha) !== undefined) return OK;
-      if (view.keyCount(SPACE) >= SCRIPTS_MAX) throw new ReplyError(SCRIPTS_FULL);
+      const isNew = view.peek(SPACE, sha) === undefined;
+      if (isNew && view.keyCount(SPACE) >= SCRIPTS_MAX) throw new ReplyError(SCRIPTS_FULL);
+      // Also if it is there: the index of this entry is one at which every node that has applied it has the script.
       view.put(SPACE, sha, body, 0);
       return OK;
     },
@@ -125,11 +126,23 @@ export class ReplicatedScripts implements ScriptCatalog {
   }
 
   async load(body: Buffer): Promise<string> {
+    return (await this.#load(body)).sha;
+  }
+
+  async loadEverywhere(body: Buffer): Promise<string> {
+    const { sha, index } = await this.#load(body);
+    await this.#group.appliedEverywhere(index);
+    return sha;
+  }
+
+  async #load(body: Buffer): Promise<{ readonly sha: string; readonly index: LogIndex }> {
     const own = Buffer.from(body);
     const sha = createHash('sha1').update(own).digest('hex');
-    await this.#ask(scriptRows.load, [Buffer.from(sha), own]);
-    this.#remember(sha, own);
-    return sha;
+    const flushedAt = this.#flushedAt;
+    const { index } = await this.#ask(scriptRows.load, [Buffer.from(sha), own]);
+    // A flush that came meanwhile may have come after it.
+    if (flushedAt === this.#flushedAt) this.#remember(sha, own);
+    return { sha, index };
   }
 
   async exists(shas: readonly string[]): Promise<readonly boolean[]> {

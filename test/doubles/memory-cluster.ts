@@ -181,6 +181,7 @@ export class MemoryCluster implements Cluster {
       this.#scripts.set(sha, Buffer.from(body));
       return sha;
     },
+    loadEverywhere: (body) => this.scripts.load(body),
     exists: (shas) => Promise.resolve(shas.map((sha) => this.#scripts.has(sha))),
     flush: () => {
       this.#scripts.clear();

@@ -19,7 +19,7 @@ const load = sessionCommand({
   run: ({ context }, argv): Reply | Promise<Reply> => {
     const body = argv[2] ?? Buffer.alloc(0);
     const refusal = context.compileScript(context.scriptDigests.of(body), body);
-    return refusal ?? context.cluster.scripts.load(body);
+    return refusal ?? context.cluster.scripts.loadEverywhere(body);
   },
 });
 
