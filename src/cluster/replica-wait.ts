@@ -40,6 +40,7 @@ export class ReplicaWait {
   readonly #queries = new Map<number, (count: number) => void>();
   #lastQuery = 0;
   #timer: TimerHandle | null = null;
+  #isClosed = false;
 
   constructor(host: ReplicaWaitHost) {
     this.#host = host;
@@ -58,7 +59,7 @@ export class ReplicaWait {
       const remaining = deadlineMs - this.#host.clock.monotonicMs();
       const roundMs = Math.max(0, Math.min(remaining, QUERY_MS));
       best = Math.max(best, await this.#ask(group, index, { count: want.count, timeoutMs: roundMs }));
-      if (best >= want.count || remaining <= QUERY_MS) return best;
+      if (best >= want.count || remaining <= QUERY_MS || this.#isClosed) return best;
     }
   }
 
@@ -148,9 +149,13 @@ export class ReplicaWait {
     return core.followers().filter(({ id, match }) => voters.includes(id) && match >= waiter.index).length;
   }
 
+  /** Who waits gets what is reached by now. */
   close(): void {
+    this.#isClosed = true;
     this.#timer?.cancel();
-    for (const waiter of this.#waiters) waiter.done(0);
+    for (const waiter of this.#waiters) waiter.done(this.#reached(waiter));
     this.#waiters = [];
+    for (const resolve of this.#queries.values()) resolve(0);
+    this.#queries.clear();
   }
 }
