@@ -20,7 +20,7 @@ export function createSimStage(world: World): Stage {
     get isStopping() {
       return world.isStopping;
     },
-    sleep: (ms) => world.sleepClient(ms),
+    sleep: (ms) => scheduler.sleep(ms),
     after: (ms, callback) => {
       scheduler.after(ms, callback);
     },

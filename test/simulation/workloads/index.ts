@@ -2,6 +2,13 @@
 import type { WorkloadName } from './names.ts';
 import type { Workload } from '../workload.ts';
 import type { Stage } from './stage.ts';
+import { AppendWorkload } from './append.ts';
+import { CatalogWorkload } from './catalog.ts';
+import { FenceWorkload } from './fence.ts';
+import { FlushWorkload } from './flush.ts';
+import { SetWorkload } from './set.ts';
+import { WaitWorkload } from './wait.ts';
+import { WatchWorkload } from './watch.ts';
 import { CounterWorkload } from './counter.ts';
 import { ExpiryWorkload } from './expiry.ts';
 import { LockWorkload } from './lock.ts';
@@ -22,6 +29,13 @@ const CREATE: Readonly<Record<WorkloadName, new (stage: Stage) => Workload>> = {
   scan: ScanWorkload,
   longString: LongStringWorkload,
   script: ScriptWorkload,
+  append: AppendWorkload,
+  catalog: CatalogWorkload,
+  fence: FenceWorkload,
+  flush: FlushWorkload,
+  set: SetWorkload,
+  wait: WaitWorkload,
+  watch: WatchWorkload,
 };
 
 export function createWorkload(name: WorkloadName, stage: Stage): Workload {

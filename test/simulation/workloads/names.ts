@@ -9,5 +9,12 @@ export const WORKLOADS = [
   'scan',
   'longString',
   'script',
+  'append',
+  'catalog',
+  'fence',
+  'flush',
+  'set',
+  'wait',
+  'watch',
 ] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];

@@ -52,6 +52,11 @@ export interface Stage {
   createClient(name: string): StageClient;
   /** Until when a lease, or a time to live, that was asked for at `startMs` surely lasts, by `nowMs`. */
   surelyUntil(startMs: number, ttlMs: number): number;
+  /**
+   * How many replicas besides the leader may hold what was written with this text in it; Infinity if that cannot be told. Asked at
+   * once after a reply, so that no more can have got it in between.
+   */
+  readonly holdersOf?: (text: string) => number;
   /** Counts evidence that a run did its work. */
   mark(name: string, times?: number): void;
   /** An operation has ended. */
