@@ -12,7 +12,7 @@ import { type StepResult, stepLine, type Verdict } from './harness/report.ts';
 import { findTool, type ToolName } from './harness/tools.ts';
 
 const OPTIONS = {
-  only: { default: '', doc: 'steps to run, separated by commas: oracle, clients, crash, powercut' },
+  only: { default: '', doc: 'steps to run, separated by commas: oracle, clients, chaos, powercut' },
 } as const;
 
 interface Step {
@@ -24,13 +24,21 @@ interface Step {
 const STEPS: readonly Step[] = [
   { name: 'oracle', program: 'oracle/run.ts', args: [] },
   { name: 'clients', program: 'clients/run.ts', args: [] },
-  { name: 'crash', program: 'crash/run.ts', args: [] },
+  { name: 'chaos', program: 'chaos/run.ts', args: ['--minutes', '3'] },
   { name: 'powercut', program: 'powercut/run.ts', args: [] },
 ];
 
 /** By which a step says that it could not run at all. */
 const SKIPPED_CODE = 3;
-const TOOLS: readonly ToolName[] = ['redis-server', 'redis-cli', 'redis-benchmark', 'python3-redis', 'etcd', 'etcdctl'];
+const TOOLS: readonly ToolName[] = [
+  'redis-server',
+  'redis-cli',
+  'redis-benchmark',
+  'python3-redis',
+  'etcd',
+  'etcdctl',
+  'libfaketime',
+];
 
 async function main(): Promise<void> {
   const options = readOptions('npm run compat --', OPTIONS, process.argv.slice(2));

@@ -20,7 +20,6 @@ import { RespClient } from '../harness/client.ts';
 import type { Endpoint } from '../harness/deployment.ts';
 import { ProtocolViolation, type RespValue, textOf } from '../harness/resp.ts';
 import { pause } from '../harness/wait.ts';
-import type { Gate } from './gate.ts';
 import type { Timeline } from './timeline.ts';
 
 export type ClientKind = 'raw' | 'ioredis';
@@ -32,7 +31,6 @@ export interface ChaosClientSetup {
   /** Where the next connection goes. */
   readonly chooseEndpoint: () => Endpoint;
   readonly timeline: Timeline;
-  readonly gate: Gate;
   /** For what no server may ever do. */
   readonly violation: (text: string) => void;
 }
@@ -70,18 +68,12 @@ export class ChaosClient implements StageClient {
   }
 
   async pipeline(requests: readonly Request[]): Promise<readonly Outcome[]> {
-    const { gate } = this.#setup;
-    await gate.enter();
-    try {
-      const wire = await this.#connected();
-      if (wire === null) {
-        await pause(RECONNECT_PAUSE_MS);
-        return requests.map(() => ({ kind: 'failed', error: 'no connection' }));
-      }
-      return await Promise.all(requests.map((request) => this.#told(wire, request)));
-    } finally {
-      gate.leave();
+    const wire = await this.#connected();
+    if (wire === null) {
+      await pause(RECONNECT_PAUSE_MS);
+      return requests.map(() => ({ kind: 'failed', error: 'no connection' }));
     }
+    return Promise.all(requests.map((request) => this.#told(wire, request)));
   }
 
   disconnect(): void {

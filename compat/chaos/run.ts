@@ -22,7 +22,7 @@ const OPTIONS = {
   scenario: { default: '', doc: 'scenarios to run, separated by commas; none = all' },
   seconds: { default: 0, doc: 'length of a scenario; 0 = a fair share of the minutes, 10 to 60' },
   seed: { default: -1, doc: 'choices of faults and operations; -1 = a fresh one' },
-  clients: { default: 5, doc: 'clients of each workload' },
+  clients: { default: 3, doc: 'clients of each workload' },
   html: { default: '', doc: 'file to write a report into, as one page without anything else' },
   list: { default: false, doc: 'tell the scenarios and the faults, and end' },
 } as const;
@@ -107,6 +107,7 @@ async function one(scenario: Scenario, seed: number, lengthMs: number, options: 
   console.log(summaryLine(result));
   if (result.verdict === 'failed') keep(result, lengthMs);
   else if (result.folder !== null) removeFolder(result.folder);
+  result.timeline.history.length = 0; // a night has many of them, and nobody asks again
   return result;
 }
 

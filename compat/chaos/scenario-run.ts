@@ -2,6 +2,8 @@
  * One scenario from its first process to its verdict. It passes only if no rule is broken *and* it did its work: every
  * workload succeeded often enough, every kind of fault had an effect, leaders really changed.
  */
+import { join } from 'node:path';
+
 import { createWorkload } from '../../test/simulation/workloads/index.ts';
 import { WORKLOADS } from '../../test/simulation/workloads/names.ts';
 import type { Workload } from '../../test/simulation/workload.ts';
@@ -12,11 +14,11 @@ import { pause, within } from '../harness/wait.ts';
 import { messageOf } from './client.ts';
 import { FakeClocks } from './fake-clocks.ts';
 import { shuffled } from './faults/fault.ts';
-import { Gate } from './gate.ts';
 import { Nemesis } from './nemesis.ts';
 import { NodeLogs } from './node-logs.ts';
 import { RATE_MAX, type Scenario } from './scenarios.ts';
 import { SmallDisk } from './small-disk.ts';
+import { DATA_GROUP } from './status.ts';
 import { ChaosStage } from './stage.ts';
 import { Timeline, unexcused } from './timeline.ts';
 
@@ -46,6 +48,8 @@ export interface RunResult {
   readonly marks: ReadonlyMap<string, number>;
   /** Where logs and data are; null if there are none, or nobody needs them. */
   readonly folder: string | null;
+  /** The longest stretch between two answers while clients asked, ms: what faults cost those who could be served. */
+  readonly longestSilenceMs: number;
   readonly tookMs: number;
 }
 
@@ -68,37 +72,72 @@ export async function runScenario(setup: RunSetup): Promise<RunResult> {
   }
   const random = seededRandom(seed);
   const clocks = scenario.clocks === undefined || library === null ? null : new FakeClocks(library, scenario.clocks);
-  let disk: SmallDisk | null = null;
-  let why = '';
   const args = drawArgs(scenario, random.fork('args'));
+  const disks = new Disks(scenario);
   const rates = random.fork('rates');
-  const cluster = await startKahuna({
-    nodes: scenario.nodes,
-    args,
-    faultyNetwork: random.fork('network'),
-    ofNode: (name, folder): NodeSpecials => {
-      if (clocks !== null) return clocks.specialsOf(name, folder, 1 + (rates.float() * 2 - 1) * RATE_MAX);
-      if (scenario.hasSmallDisk !== true || name !== SMALL_DISK_NODE) return {};
-      disk = SmallDisk.make(folder, name, SMALL_DISK_SIZE, (text) => (why = text));
-      return disk === null ? {} : { dataFolder: disk.dataFolder };
-    },
-  });
+  let cluster: KahunaCluster;
   try {
+    cluster = await startKahuna({
+      nodes: scenario.nodes,
+      args,
+      faultyNetwork: random.fork('network'),
+      ofNode: (name, folder) =>
+        clocks?.specialsOf(name, folder, 1 + (rates.float() * 2 - 1) * RATE_MAX) ?? disks.specialsOf(name, folder),
+    });
+  } catch (error) {
+    disks.remove();
+    if (disks.whyNot !== null) return skipped(setup, disks.whyNot);
+    return { ...nothing(setup), verdict: 'failed', violations: [`the cluster did not start: ${messageOf(error)}`] };
+  }
+  let result: RunResult | null = null;
+  try {
+    const { disk } = disks;
     if (scenario.hasSmallDisk === true && disk === null) {
       await cluster.stop();
-      return skipped(setup, `a small file system cannot be mounted: ${why}`);
+      return skipped(setup, disks.whyNot ?? 'no small file system');
     }
-    return await runOn(cluster, { ...setup, clocks, disk, args, random });
+    result = await runOn(cluster, { ...setup, clocks, disk, args, random });
+    return result;
   } finally {
     await Promise.all(cluster.nodes.filter((node) => node.isRunning).map((node) => node.kill()));
     await cluster.network?.close();
+    if (result?.verdict !== 'passed') disks.disk?.keep(join(cluster.folder, `${SMALL_DISK_NODE}.kept`));
+    disks.remove();
   }
 }
 
-function skipped({ scenario, seed, say }: RunSetup, why: string): RunResult {
-  say(`  SKIPPED: ${why}`);
-  const nothing = { violations: [], missing: [why], marks: new Map<string, number>(), nodeNames: [], args: [] };
-  return { scenario, seed, verdict: 'skipped', timeline: new Timeline(), folder: null, tookMs: 0, ...nothing };
+/** The small disk of a scenario, if it has one and the machine lets us make it. */
+class Disks {
+  disk: SmallDisk | null = null;
+  whyNot: string | null = null;
+  readonly #isWanted: boolean;
+
+  constructor({ hasSmallDisk = false }: Scenario) {
+    this.#isWanted = hasSmallDisk;
+  }
+
+  specialsOf(name: string, folder: string): NodeSpecials {
+    if (!this.#isWanted || name !== SMALL_DISK_NODE) return {};
+    this.disk = SmallDisk.make(folder, name, SMALL_DISK_SIZE, (text) => {
+      this.whyNot = `a small file system cannot be mounted (that needs root): ${text}`;
+    });
+    return this.disk === null ? {} : { dataFolder: this.disk.dataFolder };
+  }
+
+  remove(): void {
+    this.disk?.remove();
+  }
+}
+
+function nothing({ scenario, seed }: RunSetup): Omit<RunResult, 'verdict'> {
+  const evidence = { missing: [], marks: new Map<string, number>(), longestSilenceMs: 0 };
+  const nobody = { nodeNames: [], args: [], folder: null, tookMs: 0 };
+  return { scenario, seed, timeline: new Timeline(), violations: [], ...evidence, ...nobody };
+}
+
+function skipped(setup: RunSetup, why: string): RunResult {
+  setup.say(`  SKIPPED: ${why}`);
+  return { ...nothing(setup), verdict: 'skipped', missing: [why] };
 }
 
 /** What may be set this way or that without any promise changing. */
@@ -125,38 +164,41 @@ async function runOn(cluster: KahunaCluster, setup: Prepared): Promise<RunResult
   const { network } = cluster;
   if (network === null) throw new Error('chaos needs proxies between the nodes');
   const timeline = new Timeline();
-  const gate = new Gate();
   const stage = new ChaosStage({
     endpoints: cluster.endpoints,
     load: { clientCount: setup.clientCount, thinkMs: THINK_MS, readChance: 0.4 },
     seed: setup.seed,
     timeline,
-    gate,
     replicaCount: scenario.nodes,
     clocks: { drift: clocks?.kind === 'rates' ? RATE_MAX : 0, areSteppedByFaults: clocks?.kind === 'steps' },
   });
   const logs = new NodeLogs(cluster.nodes, timeline);
   const following = logs.follow();
   const workloads = WORKLOADS.map((name) => createWorkload(name, stage));
-  const nemesis = new Nemesis({ cluster, network, random: random.fork('nemesis'), gate, clocks, disk }, timeline, say);
+  const nemesis = new Nemesis({ cluster, network, random: random.fork('nemesis'), clocks, disk }, timeline, say);
   const failures: string[] = [];
   const clients = workloads.flatMap((workload) => workload.start());
   await trying(failures, () => strikeFor(setup, timeline, nemesis, random.fork('order')));
   stage.isStopping = true;
+  timeline.loadEndMs = timeline.nowMs();
   network.heal();
-  gate.open();
   await trying(failures, async () => {
     await within('clients to end', END_TIMEOUT_MS, Promise.all(clients));
     await cluster.untilAllReady();
-    const lastReads = workloads.map((workload) =>
-      within(`the last reads of ${workload.name}`, END_TIMEOUT_MS, workload.finish()),
-    );
-    await Promise.all(lastReads);
   });
+  // What could not be read in the end cannot be judged: that alone is a failure, and the rest would be noise.
+  const finished: Workload[] = [];
+  const lastReads = workloads.map((workload) =>
+    trying(failures, async () => {
+      await within(`the last reads of ${workload.name}`, END_TIMEOUT_MS, workload.finish());
+      finished.push(workload);
+    }),
+  );
+  await Promise.all(lastReads);
   logs.stop();
   await following;
   logs.look();
-  const violations = [...failures, ...brokenRules({ scenario, stage, workloads, timeline })];
+  const violations = [...failures, ...brokenRules({ scenario, stage, workloads: finished, timeline })];
   const missing =
     violations.length > 0 ? [] : missingEvidence({ scenario, workloads, timeline, lengthMs: setup.lengthMs });
   for (const [message, count] of logs.messages) stage.mark(`log: ${message}`, count);
@@ -171,6 +213,7 @@ async function runOn(cluster: KahunaCluster, setup: Prepared): Promise<RunResult
     missing,
     marks: stage.marks,
     folder: cluster.folder,
+    longestSilenceMs: longestSilenceMs(timeline),
     tookMs: timeline.nowMs(),
   };
 }
@@ -251,5 +294,17 @@ function missingEvidence({
 
 /** Leaders of the partition that holds the data. */
 export function dataLeaders(timeline: Timeline): Timeline['leaderChanges'] {
-  return timeline.leaderChanges.filter((change) => change.group === 1);
+  return timeline.leaderChanges.filter((change) => change.group === DATA_GROUP);
+}
+
+function longestSilenceMs({ history, loadEndMs }: Timeline): number {
+  let longest = 0;
+  let previousMs = history[0]?.endMs ?? 0;
+  for (const { endMs, outcome } of history) {
+    if (outcome !== 'ok') continue;
+    if (endMs > loadEndMs) break;
+    longest = Math.max(longest, endMs - previousMs);
+    previousMs = endMs;
+  }
+  return longest;
 }

@@ -37,7 +37,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'wipe',
     nodes: 3,
-    faults: ['wipe-follower'],
+    faults: ['wipe-follower', 'wipe-leader'],
     leaderChangesMin: 1,
     args: ['--log-memory-size', '1mb', '--log-segment-size', '1mb'],
   },

@@ -3,7 +3,7 @@
  * root.
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import { closeSync, cpSync, ftruncateSync, mkdirSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { KahunaNode } from '../harness/kahuna.ts';
@@ -13,6 +13,7 @@ const PIECE_BYTES = 256 * 1024;
 export class SmallDisk {
   readonly nodeName: string;
   readonly #mount: string;
+  #isRemoved = false;
 
   private constructor(nodeName: string, mount: string) {
     this.nodeName = nodeName;
@@ -31,7 +32,8 @@ export class SmallDisk {
       return null;
     }
     const disk = new SmallDisk(nodeName, mount);
-    process.once('exit', () => disk.remove());
+    // Before the folder around it is removed, however the test ends.
+    process.prependOnceListener('exit', () => disk.remove());
     return disk;
   }
 
@@ -70,8 +72,15 @@ export class SmallDisk {
     rmSync(this.#ballast);
   }
 
+  /** Copies what it holds to a folder that stays. */
+  keep(folder: string): void {
+    cpSync(this.dataFolder, folder, { recursive: true });
+  }
+
   /** The files are gone with it. */
   remove(): void {
+    if (this.#isRemoved) return;
+    this.#isRemoved = true;
     spawnSync('umount', ['-l', this.#mount]);
   }
 

@@ -3,6 +3,9 @@ import { RespClient } from '../harness/client.ts';
 import type { Endpoint } from '../harness/deployment.ts';
 import { textOf } from '../harness/resp.ts';
 
+/** The partition that holds the data; 0 is the metadata. */
+export const DATA_GROUP = 1;
+
 export interface ReplicaStatus {
   readonly group: number;
   readonly role: string;
@@ -35,17 +38,4 @@ export async function replicasOf(endpoint: Endpoint): Promise<readonly ReplicaSt
   } finally {
     client.close();
   }
-}
-
-/** True if all nodes hold the same log, committed and applied: nothing is under way. */
-export async function isLevel(endpoints: readonly Endpoint[]): Promise<boolean> {
-  const all = await Promise.all(endpoints.map(replicasOf));
-  const groups = new Map<number, ReplicaStatus[]>();
-  for (const status of all.flat()) groups.set(status.group, [...(groups.get(status.group) ?? []), status]);
-  return [...groups.values()].every((replicas) => {
-    const [first] = replicas;
-    return replicas.every(
-      ({ last, commit, applied, leader }) => leader > 0 && last === first?.last && commit === last && applied === last,
-    );
-  });
 }

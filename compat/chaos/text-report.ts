@@ -79,19 +79,8 @@ export function leaderAt(timeline: Timeline, atMs: number): string | null {
   return dataLeaders(timeline).findLast((change) => change.atMs <= atMs)?.node ?? null;
 }
 
-/** The longest stretch, in ms, between two answers anywhere: what a fault cost those who could still be served. */
-export function longestSilenceMs(timeline: Timeline): number {
-  let longest = 0;
-  let previousMs = timeline.history[0]?.endMs ?? 0;
-  for (const { endMs, outcome } of timeline.history) {
-    if (outcome !== 'ok') continue;
-    longest = Math.max(longest, endMs - previousMs);
-    previousMs = endMs;
-  }
-  return longest;
-}
-
-export function summaryLine({ verdict, scenario, tookMs, timeline, violations, missing, seed }: RunResult): string {
+export function summaryLine(result: RunResult): string {
+  const { verdict, scenario, tookMs, timeline, violations, missing, seed, longestSilenceMs } = result;
   const head = `${verdict.toUpperCase().padEnd(7)} ${scenario.name.padEnd(12)} ${seconds(tookMs).padStart(7)}`;
   if (verdict === 'skipped') return `${head}  ${missing.join('; ')}`;
   const effects = timeline.faults.filter(({ effect }) => effect !== null).length;
@@ -99,7 +88,7 @@ export function summaryLine({ verdict, scenario, tookMs, timeline, violations, m
     `${timeline.count('ok')} ok, ${timeline.count('failed')} failed, ${timeline.count('unknown')} unknown`,
     `${effects} faults${effects < timeline.faults.length ? ` (${timeline.faults.length - effects} without effect)` : ''}`,
     `${Math.max(0, dataLeaders(timeline).length - 1)} leader changes`,
-    `longest silence ${seconds(longestSilenceMs(timeline))}`,
+    `longest silence ${seconds(longestSilenceMs)}`,
   ];
   if (violations.length > 0) told.push(`${violations.length} VIOLATIONS`);
   if (missing.length > 0) told.push('NO EVIDENCE');

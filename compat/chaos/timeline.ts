@@ -72,6 +72,9 @@ export class Timeline {
   /** Lines of level `error` in the logs of nodes, each with its node. */
   readonly errorLines: string[] = [];
 
+  /** When clients were told to stop: silence afterwards is no fault's. */
+  loadEndMs = Number.POSITIVE_INFINITY;
+
   nowMs(): number {
     return performance.now() - this.#zeroMs;
   }

@@ -1,5 +1,5 @@
 /**
- * What a client may conclude from what it saw. Everything the crash test proves rests on these three classes: a wrong
+ * What a client may conclude from what it saw. Everything that a test of faults proves rests on these three classes: a wrong
  * class invents violations or hides them.
  *
  * | seen                                                                          | class   |

@@ -61,7 +61,7 @@ describe('house rules', () => {
       foldersIn('src').filter((name) => !rooms.includes(name)),
       [],
     );
-    const others = ['contracts', 'doubles', 'scenarios', 'simulation', 'tidy', 'support'];
+    const others = ['compat', 'contracts', 'doubles', 'fuzz', 'scenarios', 'simulation', 'tidy', 'support'];
     assert.deepEqual(
       foldersIn('test').filter((name) => !rooms.includes(name) && !others.includes(name)),
       [],

@@ -3,15 +3,17 @@ import { FATAL_EXIT_CODES } from '../../../src/base/platform.ts';
 import { RespClient } from '../../harness/client.ts';
 import type { KahunaNode } from '../../harness/kahuna.ts';
 import { describeEnd, folderSize } from '../../harness/process.ts';
-import { pause, waitFor } from '../../harness/wait.ts';
-import { isLevel, replicasOf } from '../status.ts';
+import { waitFor } from '../../harness/wait.ts';
+import { DATA_GROUP, replicasOf } from '../status.ts';
 import { type FaultContext, type FaultPlan, type FaultRow, followers } from './fault.ts';
-import { restartPolitely } from './processes.ts';
 
 /** Written while the disk is full, so that the node needs room soon. In a database of its own, where no workload looks. */
 const BALLAST_DATABASE = 7;
 const BALLAST_BYTES = 200_000;
 const BALLAST_TIMEOUT_MS = 20_000;
+const RESTORE_TIMEOUT_MS = 30_000;
+/** For a start on a slow machine. */
+const START_TIMEOUT_MS = 30_000;
 const HONEST_ENDS: readonly number[] = [FATAL_EXIT_CODES.logWrite, FATAL_EXIT_CODES.dataWrite];
 
 export const DISK_FAULTS: readonly FaultRow[] = [
@@ -22,8 +24,13 @@ export const DISK_FAULTS: readonly FaultRow[] = [
   },
   {
     name: 'wipe-follower',
-    doc: 'a follower loses its disk and is rebuilt as docs/operations.md says',
-    draw: wipe,
+    doc: 'a follower loses its disk and is restored as docs/operations.md says',
+    draw: (context) => wipe(context, followers(context)[0]),
+  },
+  {
+    name: 'wipe-leader',
+    doc: 'the same for the leader',
+    draw: (context) => wipe(context, context.leader),
   },
 ];
 
@@ -72,53 +79,53 @@ async function writeBallast(nodes: readonly KahunaNode[], isEnough: () => boolea
   }
 }
 
-/** Either it cannot start, and its exit code says so, or it can. */
+/** Either it cannot start, and its exit code says so, or it serves. */
 async function startOnFullDisk(node: KahunaNode): Promise<string> {
   node.start();
   const started = node.process;
-  const ended = await Promise.race([started.ended, pause(4_000).then(() => null)]);
-  if (ended === null) return 'started again, and had room enough for that';
-  if (ended.code === null || ended.code === 0 || ended.code === FATAL_EXIT_CODES.invariant) {
-    throw new Error(`${node.name} ended with ${describeEnd(ended)} when started on a full disk\n${started.logTail()}`);
+  const serving = node.untilReady(START_TIMEOUT_MS).then(
+    () => null,
+    () => started.end,
+  );
+  const end = await serving;
+  if (end === null) return 'it had room enough to start again';
+  if (end.code === null || end.code === 0 || end.code === FATAL_EXIT_CODES.invariant) {
+    throw new Error(`${node.name} ended with ${describeEnd(end)} when started on a full disk\n${started.logTail()}`);
   }
-  return `with code ${ended.code} when started again`;
+  return `with code ${end.code} when started again`;
 }
 
 /**
- * The procedure of docs/operations.md ("A damaged or lost replica"), step by step. The clients are silent until the node is
- * down, as the procedure asks, and work on during the rest.
+ * The procedure of docs/operations.md ("A damaged or lost replica"), under full load: the node is stopped, its directory is
+ * gone, it is started. It must serve its clients, and vote again once its leaders have restored it.
  */
-function wipe(context: FaultContext): FaultPlan {
-  const { cluster, gate } = context;
-  const [node] = followers(context);
+function wipe({ cluster }: FaultContext, node: KahunaNode | undefined): FaultPlan {
   if (node === undefined) throw new Error('a cluster without followers');
   return {
     text: `the data of ${node.name} is gone`,
-    nodes: cluster.nodes,
-    keepsQuorum: false,
+    nodes: [node],
+    keepsQuorum: true,
     async act() {
-      await gate.stop();
-      const endpoints = cluster.endpoints;
-      try {
-        await waitFor({ what: 'all replicas level', timeoutMs: 20_000, everyMs: 50 }, () => isLevel(endpoints));
-        await node.kill();
-      } finally {
-        gate.open();
-      }
+      await node.kill();
       const bytes = folderSize(node.dataFolder);
       node.wipe();
       node.start();
-      for (const other of cluster.nodes) if (other !== node) await restartPolitely(other);
-      const caughtUp = await waitFor({ what: `${node.name} to catch up`, timeoutMs: 30_000, everyMs: 50 }, () =>
-        levelOf(node),
+      await node.untilReady();
+      const [other] = cluster.nodes.filter((candidate) => candidate !== node);
+      const wanted = other === undefined ? 0 : (await replicasOf(other.endpoint)).length;
+      const applied = await waitFor(
+        { what: `${node.name} to vote again`, timeoutMs: RESTORE_TIMEOUT_MS, everyMs: 50 },
+        () => votingSince(node, wanted),
       );
-      return `${bytes} bytes gone; rebuilt up to entry ${caughtUp}`;
+      return `${bytes} bytes gone; restored up to entry ${applied}, and votes`;
     },
   };
 }
 
-/** The last entry of the data's partition, once it is committed here and a leader is known; else null. */
-async function levelOf(node: KahunaNode): Promise<number | null> {
-  const data = (await replicasOf(node.endpoint)).find(({ group }) => group === 1);
-  return data !== undefined && data.leader > 0 && data.last > 0 && data.commit > 0 ? data.applied : null;
+/** What the data's partition has applied, once all replicas of the node vote; else null. */
+async function votingSince(node: KahunaNode, replicaCount: number): Promise<number | null> {
+  const replicas = await replicasOf(node.endpoint);
+  const areVoting = replicas.every(({ role, leader, applied }) => role !== 'learner' && leader > 0 && applied > 0);
+  if (!areVoting || replicas.length < replicaCount) return null;
+  return replicas.find(({ group }) => group === DATA_GROUP)?.applied ?? null;
 }

@@ -3,15 +3,12 @@ import type { FaultNetwork } from '../../harness/fault-network.ts';
 import type { KahunaCluster, KahunaNode } from '../../harness/kahuna.ts';
 import type { SeededRandom } from '../../harness/random.ts';
 import type { FakeClocks } from '../fake-clocks.ts';
-import type { Gate } from '../gate.ts';
 import type { SmallDisk } from '../small-disk.ts';
 
 export interface FaultContext {
   readonly cluster: KahunaCluster;
   readonly network: FaultNetwork;
   readonly random: SeededRandom;
-  /** Holds the clients' requests back, where a procedure asks for silence. */
-  readonly gate: Gate;
   /** Null unless the scenario asked for it. */
   readonly clocks: FakeClocks | null;
   readonly disk: SmallDisk | null;
