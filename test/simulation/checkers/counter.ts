@@ -7,6 +7,7 @@
  * - acknowledged ≤ final ≤ acknowledged + unknown;
  * - if one operation ended before another began, the later INCR saw more, the later GET at least as much.
  */
+import { afterWhatEnded, when } from './history.ts';
 
 export interface CounterOperation {
   readonly kind: 'increment' | 'read';
@@ -53,20 +54,16 @@ export function checkCounter(
 
 function checkOrder(key: string, answered: readonly CounterOperation[]): readonly string[] {
   const broken: string[] = [];
-  const byEnd = [...answered].sort((a, b) => a.endMs - b.endMs);
-  const byStart = [...answered].sort((a, b) => a.startMs - b.startMs);
-  let ended = 0;
-  let greatest = 0;
-  for (const later of byStart) {
-    for (let next = byEnd[ended]; next !== undefined && next.endMs < later.startMs; next = byEnd[++ended]) {
-      greatest = Math.max(greatest, next.value ?? 0);
-    }
-    const value = later.value ?? 0;
-    const isStale = later.kind === 'increment' ? value <= greatest : value < greatest;
+  const valueOf = ({ value }: CounterOperation): number => value ?? 0;
+  const isGreater = (one: CounterOperation, other: CounterOperation): boolean => valueOf(one) > valueOf(other);
+  afterWhatEnded(answered, isGreater, (later, greatest) => {
+    const isStale =
+      later.kind === 'increment' ? valueOf(later) <= valueOf(greatest) : valueOf(later) < valueOf(greatest);
     if (isStale) {
-      const range = `${later.startMs.toFixed(1)}-${later.endMs.toFixed(1)} ms`;
-      broken.push(`counter ${key}: ${later.kind} at ${range} saw ${value} after ${greatest} had been answered`);
+      broken.push(
+        `counter ${key}: ${later.kind} at ${when(later)} saw ${valueOf(later)} after ${valueOf(greatest)} had been answered`,
+      );
     }
-  }
+  });
   return broken;
 }

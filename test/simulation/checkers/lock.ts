@@ -6,6 +6,7 @@
  * passed since the request was *sent*, whichever comes first. The lease is counted by the clock of some leader, so it is
  * shortened here by what clocks may differ.
  */
+import { afterWhatEnded, when } from './history.ts';
 
 export interface Grant {
   readonly owner: string;
@@ -24,7 +25,8 @@ export function checkLock(resource: string, grants: readonly Grant[]): readonly 
   // An answer may come when the lease is over: its holder never surely held anything.
   const held = byEnd.filter((grant) => surelyUntil(grant) > grant.endMs);
   for (const [i, one] of held.entries()) {
-    for (const other of held.slice(i + 1)) {
+    for (let next = i + 1; next < held.length; next++) {
+      const other = held[next] as Grant;
       if (other.endMs >= surelyUntil(one)) break;
       if (other.owner !== one.owner) broken.push(`lock ${resource}: ${told(other)} while ${told(one)}`);
     }
@@ -60,7 +62,8 @@ export function checkFairness(resource: string, attempts: readonly Attempt[], ma
   const broken: string[] = [];
   const byStart = [...attempts].sort((a, b) => a.startMs - b.startMs);
   for (const [i, earlier] of byStart.entries()) {
-    for (const later of byStart.slice(i + 1)) {
+    for (let next = i + 1; next < byStart.length; next++) {
+      const later = byStart[next] as Attempt;
       if (later.startMs >= earlier.endMs) break;
       if (later.startMs < earlier.startMs + marginMs || !later.isGranted) continue;
       if (later.endMs + marginMs < earlier.endMs) {
@@ -75,22 +78,15 @@ export function checkFairness(resource: string, attempts: readonly Attempt[], ma
 }
 
 /** In real time tokens never fall. */
-function checkTokens(resource: string, byEnd: readonly Grant[]): readonly string[] {
+function checkTokens(resource: string, grants: readonly Grant[]): readonly string[] {
   const broken: string[] = [];
-  const byStart = [...byEnd].sort((a, b) => a.startMs - b.startMs);
-  let ended = 0;
-  let highest: Grant | undefined;
-  for (const later of byStart) {
-    for (let next = byEnd[ended]; next !== undefined && next.endMs < later.startMs; next = byEnd[++ended]) {
-      if (highest === undefined || next.token > highest.token) highest = next;
-    }
-    if (highest !== undefined && later.token < highest.token) {
-      broken.push(`lock ${resource}: ${told(later)} after ${told(highest)}`);
-    }
-  }
+  const isHigher = (one: Grant, other: Grant): boolean => one.token > other.token;
+  afterWhatEnded(grants, isHigher, (later, highest) => {
+    if (later.token < highest.token) broken.push(`lock ${resource}: ${told(later)} after ${told(highest)}`);
+  });
   return broken;
 }
 
-function told({ owner, token, startMs, endMs }: Grant): string {
-  return `${owner} got token ${token} (${startMs.toFixed(1)}-${endMs.toFixed(1)} ms)`;
+function told(grant: Grant): string {
+  return `${grant.owner} got token ${grant.token} (${when(grant)})`;
 }

@@ -1,6 +1,6 @@
 /** Clients that take values of sequences: one by one, in ranges, and again under the same id through another connection. */
-import { type Allocation, checkSequence } from '../checkers/sequence.ts';
-import { Actor, type Operation, type Workload } from '../workload.ts';
+import { type Allocation, checkGaps, checkSequence } from '../checkers/sequence.ts';
+import { Actor, mustRead, type Operation, type Workload } from '../workload.ts';
 import type { Stage } from './stage.ts';
 
 const NAMES = ['seq:a', 'seq:b'];
@@ -10,6 +10,9 @@ export class SequenceWorkload implements Workload {
   okCount = 0;
   readonly #stage: Stage;
   readonly #allocations = new Map<string, Allocation[]>(NAMES.map((name) => [name, []]));
+  /** Values that requests of unknown outcome asked for. */
+  readonly #unknown = new Map<string, number>(NAMES.map((name) => [name, 0]));
+  readonly #currents = new Map<string, number>();
   #ids = 0;
 
   constructor(stage: Stage) {
@@ -66,6 +69,10 @@ export class SequenceWorkload implements Workload {
       await actor.call('KAHUNA.SEQ', 'CREATE', name);
       return null;
     }
+    if (operation.outcome.kind === 'unknown') {
+      const count = request[1] === 'RESERVE' ? Number(request[3]) : 1;
+      this.#unknown.set(name, (this.#unknown.get(name) ?? 0) + count);
+    }
     if (operation.outcome.kind !== 'ok') return null;
     this.okCount++;
     const { reply } = operation.outcome;
@@ -81,12 +88,21 @@ export class SequenceWorkload implements Workload {
     return allocation;
   }
 
-  finish(): Promise<void> {
-    return Promise.resolve();
+  async finish(): Promise<void> {
+    const actor = new Actor(this.#stage, 'sequence-final');
+    for (const name of NAMES) {
+      const { reply } = await mustRead(actor, 'KAHUNA.SEQ', 'GET', name);
+      // A map, as names and values in turn; an error if the sequence was never made.
+      if (Array.isArray(reply)) this.#currents.set(name, Number(reply[reply.indexOf('current') + 1]));
+    }
   }
 
   check(): readonly string[] {
-    return NAMES.flatMap((name) => checkSequence(name, this.#allocations.get(name) ?? []));
+    return NAMES.flatMap((name) => {
+      const allocations = this.#allocations.get(name) ?? [];
+      const end = { current: this.#currents.get(name) ?? 0, unknownCount: this.#unknown.get(name) ?? 0 };
+      return [...checkSequence(name, allocations), ...checkGaps(name, allocations, end)];
+    });
   }
 }
 

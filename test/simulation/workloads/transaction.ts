@@ -1,20 +1,26 @@
 /**
- * Clients that move amounts between accounts of one slot, by MULTI and by WATCH, and add them up: the total never changes,
+ * Clients that move amounts between accounts of one slot, by MULTI, by WATCH and by a script, and add them up: the total never changes,
  * whatever happens, and a watched account that moved lets nothing of EXEC happen.
  */
-import { Actor, mustRead, type Workload } from '../workload.ts';
-import type { Stage } from './stage.ts';
+import { type BankMove, type BankRead, checkBank } from '../checkers/bank.ts';
+import { Actor, mustRead, type Operation, type Workload } from '../workload.ts';
+import type { Request, Stage } from './stage.ts';
 
 const ACCOUNTS = ['{bank}a', '{bank}b', '{bank}c'];
 const TOTAL_KEY = '{bank}transfers';
+
+const MOVE = `
+if tonumber(redis.call('GET', KEYS[1]) or 0) < -500 then return false end
+redis.call('DECRBY', KEYS[1], ARGV[1])
+redis.call('INCRBY', KEYS[2], ARGV[1])
+return {redis.call('INCR', KEYS[3])}`;
 
 export class TransactionWorkload implements Workload {
   readonly name = 'transaction';
   okCount = 0;
   readonly #stage: Stage;
-  readonly #broken: string[] = [];
-  #acknowledged = 0;
-  #unknown = 0;
+  readonly #reads: BankRead[] = [];
+  readonly #moves: BankMove[] = [];
 
   constructor(stage: Stage) {
     this.#stage = stage;
@@ -28,8 +34,9 @@ export class TransactionWorkload implements Workload {
 
   async #run(actor: Actor): Promise<void> {
     while (await actor.think()) {
-      const kind = actor.random.below(3);
+      const kind = actor.random.below(4);
       if (kind === 0) await this.#total(actor);
+      else if (kind === 3) await this.#script(actor);
       else if (kind === 1) await this.#move(actor);
       else await this.#watched(actor);
     }
@@ -71,40 +78,42 @@ export class TransactionWorkload implements Workload {
     );
   }
 
-  async #exec(
-    actor: Actor,
-    watched: readonly string[],
-    requests: readonly (readonly (string | number)[])[],
-  ): Promise<void> {
-    const { outcome } = await actor.exec(requests, ['EXEC', ...watched, ...requests.flat()]);
-    if (outcome.kind === 'unknown') this.#unknown++;
-    if (outcome.kind !== 'ok') return;
-    this.okCount++;
-    if (Array.isArray(outcome.reply)) this.#acknowledged++;
+  async #exec(actor: Actor, watched: readonly string[], requests: readonly Request[]): Promise<void> {
+    this.#note(await actor.exec(requests, ['EXEC', ...watched, ...requests.flat()]));
+  }
+
+  /** By a script, which refuses what would take an account below its limit. */
+  async #script(actor: Actor): Promise<void> {
+    const [from, to] = [actor.random.pick(ACCOUNTS), actor.random.pick(ACCOUNTS)];
+    this.#note(await actor.call('EVAL', MOVE, 3, from, to, TOTAL_KEY, 1 + actor.random.below(9)));
+  }
+
+  /** Nil, of EXEC and of the script, means that nothing was moved. */
+  #note({ outcome, ...span }: Operation): void {
+    if (outcome.kind === 'ok') this.okCount++;
+    const isRefused = outcome.kind === 'ok' && !Array.isArray(outcome.reply);
+    this.#moves.push({ ...span, outcome: isRefused ? 'failed' : outcome.kind });
   }
 
   async #total(actor: Actor): Promise<void> {
-    const { outcome } = await actor.call('MGET', ...ACCOUNTS);
+    this.#read(await actor.call('MGET', ...ACCOUNTS, TOTAL_KEY));
+  }
+
+  #read({ outcome, ...span }: Operation): void {
     if (outcome.kind !== 'ok' || !Array.isArray(outcome.reply)) return;
     this.okCount++;
-    const sum = outcome.reply.reduce((total: number, value) => total + Number(value), 0);
-    if (sum !== 0) this.#broken.push(`the accounts add up to ${sum} (${outcome.reply.map(Number).join(', ')})`);
+    const values = outcome.reply.map(Number);
+    this.#reads.push({ ...span, balances: values.slice(0, -1), moves: values.at(-1) ?? 0 });
   }
 
   async finish(): Promise<void> {
     const actor = new Actor(this.#stage, 'bank-final');
-    const values = (await mustRead(actor, 'MGET', ...ACCOUNTS, TOTAL_KEY)).reply as readonly unknown[];
-    const [transfers] = values.slice(-1).map(Number) as [number];
-    const sum = values.slice(0, -1).reduce((total: number, value) => total + Number(value), 0);
-    if (sum !== 0) this.#broken.push(`in the end the accounts add up to ${sum}`);
-    if (transfers < this.#acknowledged || transfers > this.#acknowledged + this.#unknown) {
-      this.#broken.push(
-        `${transfers} transfers were made, ${this.#acknowledged} acknowledged, ${this.#unknown} unknown`,
-      );
-    }
+    const span = { client: actor.clientName, startMs: actor.nowMs };
+    const outcome = await mustRead(actor, 'MGET', ...ACCOUNTS, TOTAL_KEY);
+    this.#read({ ...span, endMs: actor.nowMs, outcome });
   }
 
   check(): readonly string[] {
-    return this.#broken;
+    return checkBank({ total: 0, reads: this.#reads, moves: this.#moves });
   }
 }
