@@ -224,6 +224,16 @@ describe('the rest of the server group', () => {
     assert.equal(plain(await client.call('SWAPDB', '3', '3')), 'OK');
   });
 
+  it('LOLWUT reads the numbers that the drawing of a version takes', async () => {
+    const client = await (await createWorld()).connect();
+    for (const words of [['VERSION'], ['x', 'y'], ['VERSION', '99', 'x'], ['VERSION', '6', '1', '1', 'x']]) {
+      assert.match(String(plain(await client.call('LOLWUT', ...words))), /Redis ver\. 7/);
+    }
+    for (const words of [['x'], ['5', '1', '1', 'x'], ['6', 'x']]) {
+      assert.equal(await client.error('LOLWUT', 'VERSION', ...words), 'ERR value is not an integer or out of range');
+    }
+  });
+
   it('FAILOVER reads its options before it says that there are no replicas', async () => {
     const client = await (await createWorld()).connect();
     const error = (...options: readonly string[]): Promise<string> => client.error('FAILOVER', ...options);
@@ -315,6 +325,7 @@ describe('the rest of the server group', () => {
     assert.equal(plain(await client.call('ACL', 'DRYRUN', 'default', 'client', 'id')), 'OK');
     assert.equal(await dryRun('nosuch', 'a'), "ERR Command 'nosuch' not found");
     assert.equal(await dryRun('client', 'nosuch'), "ERR Command 'client' not found");
+    assert.equal(await dryRun('memory', 'nosuch', 'a'), "ERR Command 'memory' not found");
     assert.equal(await dryRun('client|id'), "ERR Command 'client|id' not found");
     assert.equal(await dryRun('GET', 'a', 'b'), "ERR wrong number of arguments for 'get' command");
     assert.equal(await dryRun('client', 'id', 'x'), "ERR wrong number of arguments for 'client|id' command");

@@ -260,6 +260,9 @@ const ART = [
   ' /_~_~_~_~_~_~_~_~__\\',
 ];
 
+/** How many numbers each version's drawing takes (lolwut5.c, lolwut6.c). */
+const LOLWUT_NUMBERS: Readonly<Record<number, number>> = { 5: 3, 6: 2 };
+
 const lolwut = sessionCommand({
   name: 'LOLWUT',
   group: 'server',
@@ -270,8 +273,11 @@ const lolwut = sessionCommand({
   arity: -1,
   args: [optional(after('VERSION', integer('version')))],
   run: (session, argv) => {
-    // The numbers behind VERSION shape Redis's drawings; ours has one shape, and checks them all the same.
-    if (upperAt(argv, 1) === 'VERSION') for (let i = 2; i < argv.length; i++) mustIntegerAt(argv, i);
+    if (argv.length > 2 && upperAt(argv, 1) === 'VERSION') {
+      // Numbers behind the version shape Redis's drawings; ours has one shape, and checks them all the same.
+      const shape = argv.slice(3, 3 + (LOLWUT_NUMBERS[mustIntegerAt(argv, 2)] ?? 0));
+      shape.forEach((_, i) => mustIntegerAt(argv, 3 + i));
+    }
     const versions = `Redis ver. ${REDIS_VERSION} (Kahuna ${session.context.version})`;
     return new VerbatimReply('txt', `${ART.join('\n')}\n${versions}\n`);
   },
