@@ -33,6 +33,8 @@ export class ResidentKey {
   isReferenced = false;
   /** Time under which the expiry heap holds this key; 0 = not in the heap. */
   scheduledAtMs = 0;
+  /** Requests that wait for other keys and will need this one: it stays in memory (pins.ts). */
+  pinCount = 0;
   /** True once dropped from the table: whoever still holds a reference must look the key up again. */
   isDropped = false;
 
@@ -165,7 +167,7 @@ export class ResidentTable {
     for (let step = 0; step < steps && this.#budget.isExceeded; step++) {
       const resident = this.#advanceHand();
       if (resident === null) break;
-      if (resident.changedIndex > appliedIndex) continue;
+      if (resident.changedIndex > appliedIndex || resident.pinCount > 0) continue;
       if (resident.isReferenced) {
         resident.isReferenced = false;
         continue;

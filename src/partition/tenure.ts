@@ -49,6 +49,7 @@ import {
 import { Parked } from './parked.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { PartitionTime } from './partition-time.ts';
+import { Pins } from './pins.ts';
 import { ReadRounds } from './read-rounds.ts';
 import type { RecordReader, ScannedRecord } from './record-reader.ts';
 import { RequestLedger } from './request-ledger.ts';
@@ -115,6 +116,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
   /** Monotonic ms of the last repetition. */
   #ledgerUsedMs = 0;
   readonly #loading = new Set<Job>();
+  readonly #pins = new Pins();
   readonly #toWake: ResidentKey[] = [];
   #isWaking = false;
   /** Requests of a turn that has taken long enough, in order: nothing is evaluated before them. */
@@ -320,6 +322,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     if (job.waits === 0 && job.loads === 0) return;
     this.#parked.unpark(job);
     this.#loading.delete(job);
+    this.#pins.release(job);
     this.#scans.finish(job);
     this.#releaseStrand(job);
   }
@@ -412,9 +415,15 @@ export class Tenure implements EvaluationContext, SweepTarget {
       this.#answerError(job, tryAgain('its keys did not stay in memory; raise maxmemory'));
       return;
     }
+    if (job.deadlineMs <= this.#host.clock.monotonicMs()) {
+      this.#finish(job);
+      this.#answerError(job, refusalOf(job, 'its keys could not be loaded in time'));
+      return;
+    }
     this.#loading.add(job);
     this.#parked.hold(job.strand);
-    const loaded = missing instanceof KeyNotResident ? this.#loadKey(missing) : this.#scans.load(job, missing.request);
+    const loaded =
+      missing instanceof KeyNotResident ? this.#loadKey(missing, job) : this.#scans.load(job, missing.request);
     loaded.then(
       () => {
         if (this.#isOver || !this.#loading.delete(job)) return;
@@ -431,13 +440,19 @@ export class Tenure implements EvaluationContext, SweepTarget {
     );
   }
 
-  async #loadKey(missing: KeyNotResident): Promise<void> {
+  /** Brings a long value into memory; it stays there until `job` is done, if there is one. */
+  async #loadKey(missing: KeyNotResident, job: Job | null): Promise<void> {
     const { space, key } = missing;
     const loaded = await this.reader.readLongKey(space, key);
-    // Meanwhile the key may have been changed, or this tenure may be over.
-    if (this.#isOver || loaded === undefined || this.#view.residents.get(space, key) !== undefined) return;
-    if (loaded.timestamp <= this.#view.flushedAt(space)) return;
-    this.#view.admit(space, key, loaded.value, loaded);
+    if (this.#isOver) return;
+    const { residents } = this.#view;
+    // Meanwhile the key may have been changed.
+    if (residents.get(space, key) === undefined) {
+      if (loaded === undefined || loaded.timestamp <= this.#view.flushedAt(space)) return;
+      this.#view.admit(space, key, loaded.value, loaded);
+    }
+    const resident = residents.get(space, key);
+    if (job !== null && resident !== undefined) this.#pins.pin(job, resident, this.#host.budget.limitBytes);
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -586,7 +601,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     } catch (thrown) {
       if (!(thrown instanceof KeyNotResident)) throw thrown;
       // A long value: once in memory it is in the expiry heap.
-      this.#loadKey(thrown).catch((error: unknown) => this.reader.fail(error));
+      this.#loadKey(thrown, null).catch((error: unknown) => this.reader.fail(error));
     }
   }
 

@@ -93,6 +93,42 @@ describe('tenure', () => {
     assert.deepEqual(leader.answers, ['other: $1 s', 'append: :400001', 'behind: :400001']);
   });
 
+  it('reads several long keys that do not fit into memory together', async () => {
+    const leader = await TestLeader.create();
+    for (const key of ['a', 'b', 'c']) await leader.ask('SETRANGE', key, '399999', 'x');
+    leader.evictAll();
+    leader.budget.limitBytes = 500_000;
+    const loadKey = leader.reader.readLongKey.bind(leader.reader);
+    let loads = 0;
+    leader.reader.readLongKey = async (space, key) => {
+      loads++;
+      const loaded = await loadKey(space, key);
+      // Memory is looked after while another key is on its way.
+      leader.tenure.tick();
+      leader.tenure.tick();
+      return loaded;
+    };
+    leader.submit('one', ['DEL', 'a', 'b', 'c']);
+    leader.submit('two', ['BITOP', 'AND', 'd', 'c', 'b', 'a']);
+    await leader.settle();
+    await leader.settle();
+    assert.deepEqual([...leader.answers].sort(), ['one: :3', 'two: :0']);
+    assert.ok(loads < 20, `${loads} loads`);
+    leader.tenure.tick();
+    leader.tenure.tick();
+    assert.ok(leader.tenure.residentBytes <= 500_000, 'nothing stays pinned');
+  });
+
+  it('does not load for a request beyond its deadline', async () => {
+    const leader = await TestLeader.create();
+    await leader.ask('SETRANGE', 'long', '399999', 'x');
+    leader.evictAll();
+    leader.submit('strlen', ['STRLEN', 'long'], { deadlineMs: leader.nowMs, strand: 7 });
+    leader.submit('behind', ['GET', 'k'], { strand: 7 });
+    await leader.settle();
+    assert.deepEqual(leader.answers, ['strlen: -TRYAGAIN its keys could not be loaded in time', 'behind: $-1']);
+  });
+
   it('runs nothing for a client that went while its key was loaded', async () => {
     const leader = await TestLeader.create();
     await leader.ask('SETRANGE', 'long', '399999', 'x');
