@@ -54,6 +54,10 @@ export interface SimMachineOptions {
   readonly isStoreLying?: boolean;
   /** A planted fault: the monotonic clock is the wall clock. */
   readonly hasOnlyWallClock?: boolean;
+  /** A planted fault: every start of the machine has the same id. */
+  readonly hasOneBootId?: boolean;
+  /** A planted fault: every process draws the same numbers. */
+  readonly hasOneBootRandom?: boolean;
   readonly onEvent: (machine: SimMachine, kind: number, payload: number) => void;
   /** A whole file was written on this machine, durably. */
   readonly onFile?: (machine: SimMachine, path: string) => void;
@@ -142,7 +146,8 @@ export class SimMachine {
   start(): SimBoot {
     if (this.boot !== null) throw new Error(`${this.name} runs already`);
     this.bootCount++;
-    this.boot = new SimBoot(this, `kernel-${this.name}-${this.#kernel}`);
+    const kernel = this.options.hasOneBootId === true ? 0 : this.#kernel;
+    this.boot = new SimBoot(this, `kernel-${this.name}-${kernel}`);
     this.options.onEvent(this, SIM_EVENTS.boot, this.bootCount);
     return this.boot;
   }
@@ -227,8 +232,8 @@ export class SimBoot implements Platform {
 
   constructor(machine: SimMachine, machineBootId: string) {
     this.machine = machine;
-    const { scheduler, random } = machine.options;
-    this.random = random.fork(`boot ${machine.bootCount}`);
+    const { scheduler, random, hasOneBootRandom } = machine.options;
+    this.random = random.fork(`boot ${hasOneBootRandom === true ? 1 : machine.bootCount}`);
     this.clock = { monotonicMs: () => machine.monotonicMs(), wallMs: () => machine.wallMs() };
     this.timers = {
       after: (delayMs, callback): TimerHandle => {

@@ -67,15 +67,12 @@ const ENDING: ReadonlySet<string> = new Set(
   FAULTS.filter(({ endsProcesses }) => endsProcesses).map(({ name }) => name),
 );
 
-/** Nodes that lost their disks are taken back by the others. */
-const REBUILDS = false as boolean;
-
 function drawFaults(draw: Draw, canBeDamaged: boolean): readonly string[] {
   if (draw.chance('is quiet', 0.1)) return [];
   const share = draw.pick('share of faults', [0.1, 0.2, 0.35]);
   const drawn = FAULTS.map(({ name }): string => name)
     .filter((name) => draw.chance(`fault ${name}`, share))
-    .filter((name) => (canBeDamaged && REBUILDS) || !DAMAGING.has(name));
+    .filter((name) => canBeDamaged || !DAMAGING.has(name));
   // A node that has heard of no leader since its start trusts its wall clock: steps and restarts do not go together.
   const hasRestarts = drawn.some((name) => ENDING.has(name));
   return drawn.filter((name) => name !== 'stepClock' || !hasRestarts);

@@ -3,7 +3,7 @@
  * each thing that a node does; costs little while nothing changed.
  *
  * Rules: one leader a term; what is committed at an index is the same everywhere and for ever; commit and applied indices
- * of a running node only rise; equal state hashes at equal applied indices; the answer to a request is in the log once.
+ * of a running node only rise; a node never starts in a term below one that it led; equal state hashes at equal applied indices; the answer to a request is in the log once.
  */
 import { crc32 } from '../../src/base/checksum.ts';
 import type { ClusterNode } from '../../src/cluster/cluster-node.ts';
@@ -21,6 +21,8 @@ interface GhostGroup {
   readonly committed: number[];
   readonly hashes: Map<number, number>;
   readonly leaders: Map<number, string>;
+  /** The last term that each node led: whatever happens to it, it knows no lower one. */
+  readonly ledTerms: Map<string, number>;
   /** Index of the entry that holds a request's answer. */
   readonly answered: Map<string, number>;
   commitIndex: number;
@@ -42,6 +44,11 @@ export class Ghost {
     for (const replica of cluster.engine.replicas.values()) this.#lookAt(node, replica);
   }
 
+  /** The node has lost its disks: it need not know what it knew. */
+  forget(node: string): void {
+    for (const group of this.#groups.values()) group.ledTerms.delete(node);
+  }
+
   commitIndex(group: number): number {
     return this.#groups.get(group)?.commitIndex ?? 0;
   }
@@ -52,6 +59,9 @@ export class Ghost {
     if (seen === undefined) {
       seen = { term: 0, commitIndex: core.firstIndex - 1, appliedIndex: 0 };
       this.#seen.set(replica, seen);
+      const led = this.#group(replica.group).ledTerms.get(node) ?? 0;
+      if (core.term < led)
+        this.#violation(`${node}, group ${replica.group}: starts in term ${core.term}, but has led ${led}`);
     }
     const { term, commitIndex } = core;
     const appliedIndex = replica.applier.index;
@@ -83,6 +93,7 @@ export class Ghost {
       return;
     }
     leaders.set(term, node);
+    this.#group(replica.group).ledTerms.set(node, term);
     this.leaderCount++;
   }
 
@@ -122,7 +133,14 @@ export class Ghost {
   #group(id: number): GhostGroup {
     let group = this.#groups.get(id);
     if (group === undefined) {
-      group = { committed: [], hashes: new Map(), leaders: new Map(), answered: new Map(), commitIndex: 0 };
+      group = {
+        committed: [],
+        hashes: new Map(),
+        leaders: new Map(),
+        ledTerms: new Map(),
+        answered: new Map(),
+        commitIndex: 0,
+      };
       this.#groups.set(id, group);
     }
     return group;

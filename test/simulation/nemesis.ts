@@ -1,8 +1,6 @@
 /**
  * Strikes by a plan: which fault, when, with which chance of its own. The plan is data, drawn from the seed before the run, so
  * that a failing run can be repeated with parts of it.
- *
- * While a replica is being rebuilt nothing strikes: the procedure for people asks for that.
  */
 import { Strike } from './faults/fault.ts';
 import { faultNamed } from './faults/index.ts';
@@ -15,10 +13,6 @@ export function startNemesis(world: World, plan: Plan): void {
     const fault = faultNamed(planned.fault);
     world.scheduler.after(planned.atMs, () => {
       if (world.isHealed) return;
-      if (world.isRebuilding) {
-        world.mark('strikes left out for a rebuilding');
-        return;
-      }
       world.trace(`strike: ${planned.fault}`);
       fault.strike(new Strike(world, planned, () => world.isHealed));
     });

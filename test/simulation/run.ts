@@ -32,8 +32,8 @@ export interface RunOptions extends Omit<Partial<WorldOptions>, 'scriptHost'> {
 /** How long anything may take once all is healed, beyond a few election time-outs and command time-outs, ms. */
 const RECOVERY_MS = 8_000;
 const CALM_MS = 1_500;
-/** How long a careful person takes to rebuild a replica, ms. */
-const REBUILDING_MS = 400_000;
+/** How long a leader may take to restore a node that lost its disks, ms. */
+const REBUILDING_MS = 60_000;
 const COMPARISONS_MAX = 50;
 
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<Report> {
@@ -162,7 +162,7 @@ class Run {
   async #mended(): Promise<boolean> {
     const world = this.#world;
     const isBuilt = (): Promise<boolean> =>
-      this.#within('damaged replicas are rebuilt', () => !world.isRebuilding, REBUILDING_MS);
+      this.#within('a lost replica is restored', () => !world.isRebuilding, REBUILDING_MS);
     if (!(await isBuilt())) return false;
     for (const machine of world.suspects) {
       const isBack = (): boolean => world.running(machine) !== undefined || !world.suspects.includes(machine);

@@ -5,7 +5,8 @@ import type { Replica } from '../../src/partition/replica.ts';
 import type { World } from './world.ts';
 import { plain, type Stage } from './workloads/stage.ts';
 
-export function createSimStage(world: World): Stage {
+/** `home`: the node that all clients go to, if they shall not choose. */
+export function createSimStage(world: World, home: string | null = null): Stage {
   const { profile, scheduler, machines } = world;
   const pins = world.random.fork('pins');
   return {
@@ -24,7 +25,7 @@ export function createSimStage(world: World): Stage {
     after: (ms, callback) => {
       scheduler.after(ms, callback);
     },
-    createClient: (name) => new SimClient(world, name, profile.isPinned ? pins.pick(machines).name : null),
+    createClient: (name) => new SimClient(world, name, home ?? (profile.isPinned ? pins.pick(machines).name : null)),
     surelyUntil: (startMs, ttlMs) => surelyUntil(profile, startMs, ttlMs),
     holdersOf: (text) => holdersOf(world, text),
     mark: (name, times) => {

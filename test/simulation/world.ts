@@ -14,13 +14,13 @@ import type { ScriptHost } from '../../src/scripting/host.ts';
 import { unknownProcess } from '../../src/server/facts.ts';
 import { ProcessEnded } from '../doubles/memory-process.ts';
 import { SeededRandom } from '../doubles/seeded-random.ts';
-import { SIM_EVENTS, SimMachine } from '../doubles/sim-platform.ts';
+import { SIM_EVENTS, type SimBoot, SimMachine } from '../doubles/sim-platform.ts';
 import { SimScheduler } from '../doubles/sim-scheduler.ts';
 import { CLIENT_PORT } from './client.ts';
 import { type Expectation, Expectations } from './expectations.ts';
 import { Ghost } from './ghost.ts';
 import type { Profile } from './profile.ts';
-import { Rebuilding } from './rebuild.ts';
+import { rebuild } from './rebuild.ts';
 import { SimNetwork } from './sim-network.ts';
 
 const CLUSTER_PORT = 7101;
@@ -32,7 +32,6 @@ const NODE_LINES_KEPT = 50;
 /** Chance that a process finds the end of its store's write-ahead file torn. */
 const TORN_CHANCE = 0.1;
 const SUPERVISOR_MS = 200;
-const HOLD_MS = 20;
 /** What failed before all was healed may end its process for so long after. */
 const AFTERMATH_MS = 300;
 const VIOLATIONS_MAX = 20;
@@ -48,6 +47,8 @@ export interface WorldOptions {
   readonly isDiskLying?: boolean;
   readonly isStoreLying?: boolean;
   readonly hasOnlyWallClock?: boolean;
+  readonly hasOneBootId?: boolean;
+  readonly hasOneBootRandom?: boolean;
   readonly onBoot?: (node: RunningNode) => void;
 }
 
@@ -69,8 +70,6 @@ export class World {
   isHealed = false;
   /** Clients start nothing new. */
   isStopping = false;
-  /** Clients wait before they start something new. */
-  isHolding = false;
   /** Nodes that stay away even when the others are healed. */
   readonly absent = new Set<SimMachine>();
   readonly #expectations = new Expectations();
@@ -128,6 +127,8 @@ export class World {
       isDiskLying: this.options.isDiskLying === true,
       isStoreLying: this.options.isStoreLying === true,
       hasOnlyWallClock: this.options.hasOnlyWallClock === true,
+      hasOneBootId: this.options.hasOneBootId === true,
+      hasOneBootRandom: this.options.hasOneBootRandom === true,
       onFile: (machine, path) => {
         const staged = /^(.*\/snapshots\/\d+\/)whole$/.exec(path);
         if (staged !== null) for (const told of this.#onStaged.splice(0)) told(machine, staged[1] ?? '');
@@ -172,7 +173,7 @@ export class World {
     const options: NodeOptions = {
       platform: boot,
       settings: new Settings(this.#settings(machine)),
-      log: this.#logger(machine),
+      log: this.#logger(machine, boot),
       version: '0.0.0',
       facts: unknownProcess,
       configPath: '',
@@ -282,21 +283,16 @@ export class World {
     return this.#rebuilding !== null;
   }
 
-  /** Wipes the node and brings it back, as the manual says; one after the other. */
+  /** What the node has cannot be trusted, or is lost: it starts with empty disks. One node at a time. */
   rebuild(machine: SimMachine): void {
-    const before = this.#rebuilding ?? Promise.resolve();
-    const present = before
-      .then(() => new Rebuilding(this, machine).run())
-      .catch(() => undefined)
-      .then(() => {
-        this.isHolding = false;
-        if (this.#rebuilding === present) this.#rebuilding = null;
-      });
-    this.#rebuilding = present;
+    this.#rebuilding = rebuild(this, machine).then(() => {
+      this.#rebuilding = null;
+    });
   }
 
-  /** Undoes every fault that is under way; dead nodes stay dead, hidden damage stays hidden. */
-  calm(): void {
+  /** From now on nothing goes wrong any more, and a supervisor starts what is down. Damage that nobody met stays. */
+  heal(): void {
+    this.isHealed = true;
     this.slowness = 1;
     this.network.healAll();
     for (const machine of this.machines) {
@@ -309,18 +305,12 @@ export class World {
     this.#onSnapshotSent = [];
     this.#onStaged = [];
     this.scheduler.after(AFTERMATH_MS, this.#expectations.visible());
-  }
-
-  /** From now on nothing goes wrong any more, and a supervisor starts what is down. */
-  heal(): void {
-    this.isHealed = true;
-    this.calm();
     this.#keepUp();
   }
 
   #keepUp(): void {
     for (const machine of this.machines) {
-      if (machine.boot === null && !this.isRebuilding && !this.absent.has(machine)) this.start(machine);
+      if (machine.boot === null && !this.absent.has(machine)) this.start(machine);
     }
     this.scheduler.after(SUPERVISOR_MS, () => {
       this.#keepUp();
@@ -346,27 +336,8 @@ export class World {
     return this.running(machine)?.cluster.engine.replicas.get(group);
   }
 
-  idOf(machine: SimMachine): number {
-    return this.machines.indexOf(machine) + 1;
-  }
-
-  /** Numbers of the nodes that hold a group; empty while none of them runs. */
-  holdersOf(group: number): readonly number[] {
-    for (const machine of this.machines) {
-      const replica = this.replicaOn(machine, group);
-      if (replica !== undefined) return replica.core.confState.voters;
-    }
-    return [];
-  }
-
   get groups(): readonly number[] {
     return Array.from({ length: this.profile.partitions + 1 }, (_, i) => i);
-  }
-
-  /** The pause of a client, longer while the writers are asked to hold still. */
-  async sleepClient(ms: number): Promise<void> {
-    await this.scheduler.sleep(ms);
-    while (this.isHolding) await this.scheduler.sleep(HOLD_MS);
   }
 
   pickNode(): string {
@@ -429,10 +400,12 @@ export class World {
     return new Map([...this.#nodeLines].map(([node, lines]) => [node, lines.slice(-NODE_LINES_KEPT)]));
   }
 
-  #logger(machine: SimMachine): Logger {
+  /** What is said after the death of a process was never said. */
+  #logger(machine: SimMachine, boot: SimBoot): Logger {
     const at =
       (level: string) =>
       (event: string, fields?: LogFields): void => {
+        if (!boot.isAlive) return;
         this.mark(`log: ${event}`);
         if (event === 'sending a snapshot') this.#snapshotSent(machine, fields?.['to']);
         const error = fields?.['error'];
