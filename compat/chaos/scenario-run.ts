@@ -16,6 +16,7 @@ import { FakeClocks } from './fake-clocks.ts';
 import { shuffled } from './faults/fault.ts';
 import { Nemesis } from './nemesis.ts';
 import { NodeLogs } from './node-logs.ts';
+import { compareReplicas } from './replica-content.ts';
 import { RATE_MAX, type Scenario } from './scenarios.ts';
 import { SmallDisk } from './small-disk.ts';
 import { DATA_GROUP } from './status.ts';
@@ -46,6 +47,8 @@ export interface RunResult {
   readonly missing: readonly string[];
   /** Evidence, by name. */
   readonly marks: ReadonlyMap<string, number>;
+  /** Operations that ended well, by workload. */
+  readonly okByWorkload: ReadonlyMap<string, number>;
   /** Where logs and data are; null if there are none, or nobody needs them. */
   readonly folder: string | null;
   /** The longest stretch between two answers while clients asked, ms: what faults cost those who could be served. */
@@ -130,7 +133,7 @@ class Disks {
 }
 
 function nothing({ scenario, seed }: RunSetup): Omit<RunResult, 'verdict'> {
-  const evidence = { missing: [], marks: new Map<string, number>(), longestSilenceMs: 0 };
+  const evidence = { missing: [], marks: new Map(), okByWorkload: new Map(), longestSilenceMs: 0 };
   const nobody = { nodeNames: [], args: [], folder: null, tookMs: 0 };
   return { scenario, seed, timeline: new Timeline(), violations: [], ...evidence, ...nobody };
 }
@@ -195,12 +198,19 @@ async function runOn(cluster: KahunaCluster, setup: Prepared): Promise<RunResult
     }),
   );
   await Promise.all(lastReads);
+  if (failures.length === 0) {
+    await trying(failures, async () => {
+      const { differences, recordCount } = await compareReplicas(cluster);
+      failures.push(...differences.map((text) => `replicas differ: ${text}`));
+      stage.mark('records compared', recordCount);
+    });
+  }
   logs.stop();
   await following;
   logs.look();
   const violations = [...failures, ...brokenRules({ scenario, stage, workloads: finished, timeline })];
   const missing =
-    violations.length > 0 ? [] : missingEvidence({ scenario, workloads, timeline, lengthMs: setup.lengthMs });
+    violations.length > 0 ? [] : missingEvidence({ scenario, timeline, lengthMs: setup.lengthMs, marks: stage.marks });
   for (const [message, count] of logs.messages) stage.mark(`log: ${message}`, count);
   return {
     scenario,
@@ -212,6 +222,7 @@ async function runOn(cluster: KahunaCluster, setup: Prepared): Promise<RunResult
     violations,
     missing,
     marks: stage.marks,
+    okByWorkload: new Map(workloads.map(({ name, okCount }) => [name, okCount])),
     folder: cluster.folder,
     longestSilenceMs: longestSilenceMs(timeline),
     tookMs: timeline.nowMs(),
@@ -272,20 +283,23 @@ function brokenRules({
 /** A run that did not do the work proves nothing. */
 function missingEvidence({
   scenario,
-  workloads,
   timeline,
   lengthMs,
-}: Judged & { readonly lengthMs: number }): readonly string[] {
+  marks,
+}: Omit<Judged, 'workloads'> & {
+  readonly lengthMs: number;
+  readonly marks: ReadonlyMap<string, number>;
+}): readonly string[] {
   const missing: string[] = [];
   const ok = timeline.count('ok');
   const okMin = Math.round((lengthMs / 1000) * OK_PER_SECOND_MIN);
   if (ok < okMin) missing.push(`only ${ok} operations succeeded, ${okMin} are needed`);
-  for (const { name, okCount } of workloads) if (okCount === 0) missing.push(`no operation of ${name} succeeded`);
   if (timeline.faults.length === 0) missing.push('no fault was injected');
   for (const name of new Set(timeline.faults.map((fault) => fault.name))) {
     const isVain = timeline.faults.every((fault) => fault.name !== name || fault.effect === null);
     if (isVain) missing.push(`the fault ${name} never had an effect`);
   }
+  if ((marks.get('records compared') ?? 0) === 0) missing.push('no replicas were compared');
   const changes = dataLeaders(timeline).length - 1;
   if (changes < scenario.leaderChangesMin)
     missing.push(`${changes} leader changes, ${scenario.leaderChangesMin} are needed`);

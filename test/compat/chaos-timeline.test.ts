@@ -5,6 +5,8 @@ import { htmlReport } from '../../compat/chaos/html-report.ts';
 import type { RunResult } from '../../compat/chaos/scenario-run.ts';
 import { SCENARIOS } from '../../compat/chaos/scenarios.ts';
 import { chart, summaryLine } from '../../compat/chaos/text-report.ts';
+import { differencesOf } from '../../compat/chaos/replica-content.ts';
+import { encodeRecordKey } from '../../src/storage/data/keys.ts';
 import { faultNamed } from '../../compat/chaos/faults/index.ts';
 import { type FaultRecord, Timeline, type Told, type Trouble, unexcused } from '../../compat/chaos/timeline.ts';
 
@@ -52,6 +54,30 @@ describe('errors of clients in a chaos run', () => {
   it('are not excused after all is well again', () => {
     const late = trouble({ startMs: 2_600, endMs: 2_700 });
     assert.deepEqual(unexcused([late], [fault({})]), [late]);
+  });
+});
+
+describe('the records of two replicas', () => {
+  const hex = (key: string): string => Buffer.from(encodeRecordKey(7, 0, key)).toString('hex');
+
+  it('are the same if every record is', () => {
+    assert.deepEqual(differencesOf('n1 and n2', new Map([[hex('a'), '01']]), new Map([[hex('a'), '01']])), []);
+  });
+
+  it('differ by a value, and by a record that one of them lacks', () => {
+    const one = new Map([
+      [hex('a'), '01'],
+      [hex('b'), '02'],
+    ]);
+    const other = new Map([
+      [hex('a'), '03'],
+      [hex('c'), '04'],
+    ]);
+    const [text] = differencesOf('n1 and n2', one, other);
+    assert.match(text ?? '', /^n1 and n2 differ in 3 of 2 records:/);
+    assert.match(text ?? '', /slot 7 database 0 "a": 01 \| 03/);
+    assert.match(text ?? '', /"b": 02 \| absent/);
+    assert.match(text ?? '', /"c": absent \| 04/);
   });
 });
 
@@ -117,6 +143,7 @@ function resultOf(): RunResult {
     violations: [],
     missing: [],
     marks: new Map(),
+    okByWorkload: new Map(),
     folder: null,
     longestSilenceMs: 2_100,
     tookMs: 3_000,
