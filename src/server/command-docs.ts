@@ -46,6 +46,7 @@ export function commandInfo(entry: CommandEntry): Reply {
         (category) => new Status(`@${category}`),
       ),
     ),
+    // No tips: Redis's tell cluster clients to ask every shard and add the answers up, and here any node answers for all.
     new SetReply([]),
     new SetReply(keySpecs(spec)),
     entry.subcommands === null ? new SetReply([]) : [...entry.subcommands.values()].map(commandInfo),
