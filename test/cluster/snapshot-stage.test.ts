@@ -119,6 +119,21 @@ describe('snapshot stage', () => {
     disk.lose('/data/snapshots/4/part-1');
     await assert.rejects(scheduler.until(new SnapshotStage(disk, '/data', 4).open()), { code: 'SNAPSHOT_DAMAGED' });
   });
+
+  it('is refused whichever bit of it the disk has changed', async () => {
+    const scheduler = new StepScheduler();
+    const disk = new MemoryDisk({ random: new SeededRandom(1), schedule: scheduler.schedule });
+    const stage = new SnapshotStage(disk, '/data', 4);
+    await scheduler.until(write(stage));
+    for (const path of disk.paths()) {
+      for (let at = 0; at < disk.content(path).length; at++) {
+        disk.flip(path, at, 1 << (at % 8));
+        await assert.rejects(scheduler.until(stage.open()), { code: 'SNAPSHOT_DAMAGED' }, `${path}:${at}`);
+        disk.flip(path, at, 1 << (at % 8));
+      }
+    }
+    assert.equal(await scheduler.until(isWhole(stage)), true);
+  });
 });
 
 describe('messages of a snapshot', () => {
