@@ -37,6 +37,7 @@ import { Founding } from './founding.ts';
 import { internalRows, joinKeyspaces, keyspaceOf, keyspaceRow, timestampRow } from './internal-rows.ts';
 import { MESSAGE_KINDS } from './message-kinds.ts';
 import { openGroup } from './open-replica.ts';
+import { Quarantine } from './quarantine.ts';
 import { ReplicaWait } from './replica-wait.ts';
 import {
   type DecodedUnblock,
@@ -101,6 +102,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   readonly #replicaWait: ReplicaWait;
   readonly #appliedBarrier: AppliedBarrier;
   readonly #founding: Founding;
+  readonly #quarantine: Quarantine;
   readonly #raftWriter = new WireWriter();
   readonly #bootEpochs = new Map<NodeId, number>();
   readonly #addresses = new Map<NodeId, { readonly host: string; readonly port: number }>();
@@ -218,6 +220,23 @@ export class ClusterNode implements Cluster, ReplicaHost {
         this.#flushSoon();
       },
     });
+    this.#quarantine = new Quarantine({
+      node: topology.self.id,
+      clock: platform.clock,
+      disk: platform.disk,
+      process: platform.process,
+      log,
+      dataDirectory: options.dataDirectory,
+      transport: this.transport,
+      replicas: () => this.engine.replicas,
+      isReceiving: (group) => this.#snapshots.isReceiving(group),
+      sendCopy: (replica, to) => {
+        this.#snapshots.sendCopy(replica, to);
+      },
+      wake: () => {
+        this.#flushSoon();
+      },
+    });
     this.#founding = new Founding({
       node: topology.self.id,
       clock: platform.clock,
@@ -248,6 +267,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   async start(): Promise<void> {
     const { topology } = this.#options;
     const here = [topology.metadata, ...topology.partitions].filter(({ replicas }) => replicas.includes(this.node));
+    await this.#quarantine.load();
     for (const partition of here) {
       const installed = await this.#snapshots.resume(partition.id, slotsOf(partition));
       this.engine.add(this.#openReplica(partition, installed));
@@ -272,6 +292,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
       process: platform.process,
       random: platform.random,
       installed,
+      quarantine: installed === undefined ? this.#quarantine.reasonOf(partition.id) : null,
       electionTicks,
       usesLeases: this.#options.readConsistency === 'lease',
     });
@@ -294,6 +315,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
           this.#topology.nodes.length === 1 ? 0 : this.#options.commandTimeoutMs + REQUEST_WINDOW_SLACK_MS,
         logMemoryBytes: this.#options.logMemoryBytes,
         applied: stored.applied,
+        damage: stored.damage,
       },
       stored.checkpoint,
     );
@@ -336,6 +358,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.#replicaWait.close();
     this.#snapshots.close();
     await this.engine.close();
+    await this.#quarantine.close();
     await this.transport.close();
   }
 
@@ -344,6 +367,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
       if (this.#isClosed) return;
       this.#router.tick();
       this.#founding.tick();
+      this.#quarantine.tick();
       this.#maybePrefer();
       this.#every();
     });
@@ -543,6 +567,14 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.#snapshots.install(replica);
   }
 
+  quarantined(replica: Replica, reason: string): void {
+    this.#quarantine.begin(replica.group, reason);
+  }
+
+  rebuilt(replica: Replica): void {
+    this.#quarantine.end(replica.group);
+  }
+
   flushed(done: () => void): void {
     this.engine.flushed(done);
   }
@@ -609,6 +641,9 @@ export class ClusterNode implements Cluster, ReplicaHost {
         return;
       case MESSAGE_KINDS.appliedAnswer:
         this.#appliedBarrier.answered(payload);
+        return;
+      case MESSAGE_KINDS.rebuildRequest:
+        this.#quarantine.requested(from, payload);
         return;
       case MESSAGE_KINDS.blank:
         this.#founding.received(from, payload);

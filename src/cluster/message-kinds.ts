@@ -22,6 +22,8 @@ export const MESSAGE_KINDS = {
   unblockAnswer: 27,
   /** Which replicas of the sender have taken part in nothing yet. */
   blank: 28,
+  /** The sender's replica of a group is damaged: the receiver, which leads it, sends a copy. */
+  rebuildRequest: 29,
   snapshotHeader: 32,
   snapshotRecords: 33,
   snapshotEnd: 34,

@@ -24,6 +24,8 @@ export interface StoredGroup {
   readonly applied: Applied;
   readonly checkpoint: { readonly index: LogIndex; readonly term: Term };
   readonly core: RaftCore;
+  /** Why LevelDB's part is not to be used and must be rebuilt from another replica; null if it is well. */
+  readonly damage: string | null;
 }
 
 export interface OpenGroupOptions {
@@ -40,6 +42,8 @@ export interface OpenGroupOptions {
   readonly usesLeases: boolean;
   /** A snapshot whose installation was finished at this start: log and data are there now. */
   readonly installed: LogCheckpoint | undefined;
+  /** Why the data was put into quarantine before; null if it was not. */
+  readonly quarantine: string | null;
 }
 
 const APPEND_BYTES_MAX = 1024 * 1024;
@@ -58,42 +62,69 @@ export function openGroup(options: OpenGroupOptions): StoredGroup {
     }
     const applied = { index: 0, term: 0, state: first };
     const core = makeCore(options, { applied, base: { index: 0, term: 0 }, entries: [], stored: undefined });
-    return { applied, checkpoint: { index: 0, term: 0 }, core };
+    return { applied, checkpoint: { index: 0, term: 0 }, core, damage: options.quarantine };
   }
-  const applied = startOf(options, stored, first);
+  const start = startOf(options, stored, first);
+  // Without others there is nothing to rebuild it from.
+  if (start.damage !== null && options.voters.length < 2) damaged(options, start.damage);
+  const damage = options.quarantine ?? start.damage;
+  const applied = damage === null ? start.applied : atCheckpoint(stored, first);
   if (applied.index < stored.compacted.index) {
-    damaged(options, `LevelDB ends at entry ${applied.index}, but the log starts after ${stored.compacted.index}`);
+    damaged(options, `its state is as of entry ${applied.index}, but the log starts after ${stored.compacted.index}`);
   }
   const { base, entries } = entriesOf(stored, applied);
   const core = makeCore(options, { applied, base, entries, stored });
-  return { applied, checkpoint: stored.checkpoint, core };
+  return { applied, checkpoint: stored.checkpoint, core, damage };
 }
 
 function afterInstallation(options: OpenGroupOptions, installed: LogCheckpoint): StoredGroup {
   const { index, term } = installed;
   const applied = { index, term, state: decodePartitionState(installed.state) };
   const stored = options.raftLog.recovered.get(options.group);
-  return { applied, checkpoint: installed, core: makeCore(options, { applied, base: installed, entries: [], stored }) };
+  const core = makeCore(options, { applied, base: installed, entries: [], stored });
+  return { applied, checkpoint: installed, core, damage: null };
 }
 
-function startOf(options: OpenGroupOptions, stored: RecoveredGroup, first: PartitionState): Applied {
-  const { data, group } = options;
-  const { checkpoint } = stored;
-  const inData = data.recovered.get(group);
-  const lastIndex = stored.entries.at(-1)?.index ?? stored.compacted.index;
-  if (data.isSameBoot) {
-    if (inData === undefined || inData.index === 0) {
-      if (checkpoint.index > 0) damaged(options, 'its log has a checkpoint, but LevelDB is empty');
-      return { index: 0, term: 0, state: first };
-    }
-    if (inData.index > lastIndex) damaged(options, `LevelDB is at entry ${inData.index}, its log ends at ${lastIndex}`);
-    return { index: inData.index, term: inData.term, state: decodePartitionState(inData.state) };
-  }
+/** What the log vouches for, whatever LevelDB holds. */
+function atCheckpoint({ checkpoint }: RecoveredGroup, first: PartitionState): Applied {
   if (checkpoint.index === 0) return { index: 0, term: 0, state: first };
-  if (inData === undefined || inData.index < checkpoint.index) {
-    damaged(options, `LevelDB has lost what was synced up to entry ${checkpoint.index}`);
-  }
   return { index: checkpoint.index, term: checkpoint.term, state: decodePartitionState(checkpoint.state) };
+}
+
+/** `damage`: LevelDB holds less than it must. A log that holds less than LevelDB ends the process: that cannot be rebuilt. */
+function startOf(
+  options: OpenGroupOptions,
+  stored: RecoveredGroup,
+  first: PartitionState,
+): { readonly applied: Applied; readonly damage: string | null } {
+  const { data, group } = options;
+  const { checkpoint, compacted } = stored;
+  const inData = data.recovered.get(group);
+  const lastIndex = stored.entries.at(-1)?.index ?? compacted.index;
+  const start = atCheckpoint(stored, first);
+  const inDataIndex = inData?.index ?? 0;
+  if (!data.isSameBoot) {
+    const isLost = inDataIndex < checkpoint.index;
+    return {
+      applied: start,
+      damage: isLost ? `LevelDB has lost what was synced up to entry ${checkpoint.index}` : null,
+    };
+  }
+  if (inData === undefined || inDataIndex === 0) {
+    const damage = checkpoint.index > 0 ? 'its log has a checkpoint, but LevelDB is empty' : null;
+    return { applied: { index: 0, term: 0, state: first }, damage };
+  }
+  if (inDataIndex > lastIndex) damaged(options, `LevelDB is at entry ${inDataIndex}, its log ends at ${lastIndex}`);
+  if (inDataIndex < compacted.index) {
+    return {
+      applied: start,
+      damage: `LevelDB ends at entry ${inDataIndex}, but the log starts after ${compacted.index}`,
+    };
+  }
+  return {
+    applied: { index: inDataIndex, term: inData.term, state: decodePartitionState(inData.state) },
+    damage: null,
+  };
 }
 
 /**

@@ -22,7 +22,13 @@ import type { Channel } from '../transport/channel.ts';
 import { KEEP_ALIVE_KIND } from '../transport/frames.ts';
 import { MESSAGE_KINDS } from './message-kinds.ts';
 import type { Pulse } from './pulse.ts';
-import { decodeEnd, decodeHeader, decodeRecords, type SnapshotHeader } from './snapshot-format.ts';
+import {
+  decodeEnd,
+  decodeHeader,
+  decodeRecords,
+  type SnapshotHeader,
+  type SnapshotPurpose,
+} from './snapshot-format.ts';
 import type { SnapshotStage } from './snapshot-stage.ts';
 
 /** Received messages that wait for the disk before the receiver stops reading. */
@@ -31,10 +37,10 @@ const UNSTAGED_MESSAGES_MAX = 4;
 /** What a reception asks of the node. */
 export interface ReceptionHost {
   /** Where the group's snapshot goes, for the claimer alone until `release`; null if it is not wanted here now. */
-  claim(group: GroupId): { readonly stage: SnapshotStage; readonly slots: SlotRange } | null;
+  claim(group: GroupId, purpose: SnapshotPurpose): { readonly stage: SnapshotStage; readonly slots: SlotRange } | null;
   release(group: GroupId): void;
   /** The snapshot is whole: resolves when it is installed, or when the core did not want it. */
-  offer(group: GroupId, message: Message): Promise<boolean>;
+  offer(group: GroupId, message: Message, purpose: SnapshotPurpose): Promise<boolean>;
   /** The connection failed, or what came over it was wrong. */
   failed(error: unknown): void;
 }
@@ -114,7 +120,7 @@ export class SnapshotReception {
   async #handle({ kind, payload }: Received): Promise<void> {
     if (kind === MESSAGE_KINDS.snapshotHeader && this.#content === null) {
       const header = checkedHeader(payload, this.#from);
-      const claimed = this.#host.claim(header.group);
+      const claimed = this.#host.claim(header.group, header.purpose);
       if (claimed === null) {
         this.#answer(false);
         return;
@@ -124,9 +130,9 @@ export class SnapshotReception {
     } else if (kind === MESSAGE_KINDS.snapshotRecords && this.#content !== null) {
       await this.#content.add(payload);
     } else if (kind === MESSAGE_KINDS.snapshotEnd && this.#content !== null) {
-      const { group, message } = this.#content.header;
+      const { group, message, purpose } = this.#content.header;
       await this.#content.complete(payload);
-      this.#answer(await this.#host.offer(group, message));
+      this.#answer(await this.#host.offer(group, message, purpose));
     } else {
       throw malformed(`message kind ${kind} does not belong into a snapshot`);
     }
@@ -152,6 +158,7 @@ export class SnapshotReception {
 }
 
 interface CheckedHeader {
+  readonly purpose: SnapshotPurpose;
   readonly group: GroupId;
   readonly message: Message;
   readonly encoded: Uint8Array;
@@ -165,7 +172,7 @@ function checkedHeader(encoded: Uint8Array, from: NodeId): CheckedHeader {
   if (message.from !== from) throw malformed(`node ${from} sends the snapshot of node ${message.from}`);
   decodePartitionState(header.state);
   decodeCarriedAnswers(header.answers);
-  return { group: header.group, message, encoded };
+  return { purpose: header.purpose, group: header.group, message, encoded };
 }
 
 class IncomingSnapshot {

@@ -13,10 +13,12 @@ import type { Platform } from '../base/platform.ts';
 import { carriedAnswersKey, decodeCarriedAnswers, encodeCarriedAnswers } from '../partition/carried-answers.ts';
 import type { Engine } from '../partition/engine.ts';
 import { decodePartitionState, encodePartitionState } from '../partition/partition-state.ts';
+import { isDamage } from '../partition/damage.ts';
 import { partitionRange } from '../partition/ranges.ts';
 import type { Replica } from '../partition/replica.ts';
 import { decodeMessage, encodeMessage } from '../raft/codec.ts';
-import type { Message } from '../raft/types.ts';
+import { draftMessage } from '../raft/messages.ts';
+import { MESSAGE_TYPES, type Message } from '../raft/types.ts';
 import { WireWriter } from '../raft/wire.ts';
 import { recordKeyLength } from '../storage/data/keys.ts';
 import { sealRecord } from '../storage/data/records.ts';
@@ -27,7 +29,14 @@ import type { Channel } from '../transport/channel.ts';
 import type { Transport } from '../transport/transport.ts';
 import { MESSAGE_KINDS } from './message-kinds.ts';
 import { Pulse } from './pulse.ts';
-import { encodeEnd, encodeHeader, SNAPSHOT_PURPOSES, type SnapshotHeader, writeRecords } from './snapshot-format.ts';
+import {
+  encodeEnd,
+  encodeHeader,
+  SNAPSHOT_PURPOSES,
+  type SnapshotHeader,
+  type SnapshotPurpose,
+  writeRecords,
+} from './snapshot-format.ts';
 import { SnapshotReception } from './snapshot-reception.ts';
 import { SnapshotStage, type StagedSnapshot } from './snapshot-stage.ts';
 
@@ -65,32 +74,42 @@ export class Snapshots {
   // Sending
 
   send(replica: Replica, message: Message): void {
+    this.#send(replica, message, SNAPSHOT_PURPOSES.catchUp);
+  }
+
+  /** Sends the data of a replica to one whose own data is damaged (quarantine.ts). */
+  sendCopy(replica: Replica, to: NodeId): void {
+    const message = draftMessage(MESSAGE_TYPES.snapshot, replica.node, to, replica.core.term);
+    this.#send(replica, message, SNAPSHOT_PURPOSES.rebuild);
+  }
+
+  #send(replica: Replica, message: Message, purpose: SnapshotPurpose): void {
     const name = `${replica.group}:${message.to}`;
     if (this.#sending.has(name)) return;
     this.#sending.add(name);
-    this.#stream(replica, message).then(
+    const sent = (isInstalled: boolean): void => {
+      this.#sending.delete(name);
+      if (this.#isClosed || purpose !== SNAPSHOT_PURPOSES.catchUp) return;
+      replica.core.reportSnapshot(message.to, isInstalled);
+      replica.wake();
+    };
+    this.#stream(replica, message, purpose).then(
       (isInstalled) => {
-        this.#sent(replica, message.to, isInstalled);
+        sent(isInstalled);
       },
       (error: unknown) => {
         const text = error instanceof Error ? error.message : String(error);
         // Only what is read here can be damaged: a replica that knows itself wrong does not go on, as with any other read.
-        if (isDamage(error) && !this.#isClosed) this.#options.platform.process.fatal('dataDamaged', text, error);
+        if (isDamage(error) && !this.#isClosed) replica.reader.fail(error);
         this.#options.log.warn('could not deliver a snapshot', { group: replica.group, to: message.to, error: text });
-        this.#sent(replica, message.to, false);
+        sent(false);
       },
     );
   }
 
-  #sent(replica: Replica, to: NodeId, isInstalled: boolean): void {
-    this.#sending.delete(`${replica.group}:${to}`);
-    if (this.#isClosed) return;
-    replica.core.reportSnapshot(to, isInstalled);
-    replica.wake();
-  }
-
-  async #stream(replica: Replica, message: Message): Promise<boolean> {
+  async #stream(replica: Replica, message: Message, purpose: SnapshotPurpose): Promise<boolean> {
     const { data, log } = this.#options;
+    if (replica.isQuarantined) throw new Error('the data of this replica is damaged');
     // In this turn: what the snapshot of LevelDB holds and what is said about it belong together.
     const snapshot = data.snapshot();
     try {
@@ -98,7 +117,7 @@ export class Snapshots {
       const answers = encodeCarriedAnswers(replica.answersUpTo(index));
       const metadata = { index, term, confState: state.confState };
       const header: SnapshotHeader = {
-        purpose: SNAPSHOT_PURPOSES.catchUp,
+        purpose,
         historyFloor: snapshot.historyFloor,
         group: replica.group,
         message: encodedMessage({ ...message, snapshot: metadata }),
@@ -150,11 +169,12 @@ export class Snapshots {
   receive(from: NodeId, channel: Channel): void {
     this.#channels.add(channel);
     const reception = new SnapshotReception(from, channel, new Pulse(channel, this.#options.platform), {
-      claim: (group) => this.#claim(group),
+      claim: (group, purpose) => this.#claim(group, purpose),
       release: (group) => {
         this.#receiving.delete(group);
       },
-      offer: (group, message) => this.#offer(group, message),
+      offer: (group, message, purpose) =>
+        purpose === SNAPSHOT_PURPOSES.rebuild ? this.#rebuild(group, message) : this.#offer(group, message),
       failed: (error) => {
         const text = error instanceof Error ? error.message : String(error);
         this.#options.log.warn('could not receive a snapshot', { from, error: text });
@@ -172,9 +192,18 @@ export class Snapshots {
     });
   }
 
-  #claim(group: GroupId): { readonly stage: SnapshotStage; readonly slots: Replica['slots'] } | null {
+  /** True while the group's stage is in use. */
+  isReceiving(group: GroupId): boolean {
+    return this.#receiving.has(group) || this.#installing.has(group);
+  }
+
+  #claim(
+    group: GroupId,
+    purpose: SnapshotPurpose,
+  ): { readonly stage: SnapshotStage; readonly slots: Replica['slots'] } | null {
     const replica = this.#options.engine().replicas.get(group);
-    if (replica === undefined || this.#receiving.has(group) || this.#installing.has(group)) return null;
+    if (replica === undefined || this.isReceiving(group)) return null;
+    if (purpose === SNAPSHOT_PURPOSES.rebuild && !replica.isQuarantined) return null;
     this.#receiving.add(group);
     return { stage: this.#stage(group), slots: replica.slots };
   }
@@ -193,6 +222,40 @@ export class Snapshots {
         resolve(false);
       });
     });
+  }
+
+  /**
+   * Replaces damaged data by the staged copy, once the own log is committed up to where it was taken. False if that takes too
+   * long, or if the log does not lead on from there: another copy will be asked for.
+   */
+  async #rebuild(group: GroupId, message: Message): Promise<boolean> {
+    const { engine, platform } = this.#options;
+    const { clock, timers } = platform;
+    const replica = engine().replicas.get(group);
+    const at = message.snapshot;
+    if (replica === undefined || at === null) return false;
+    const deadlineMs = clock.monotonicMs() + REBUILD_WAIT_MS;
+    while (replica.canRebuildFrom(at) === 'later' && clock.monotonicMs() < deadlineMs) {
+      await new Promise<void>((resolve) => timers.after(REBUILD_POLL_MS, resolve));
+    }
+    if (this.#isClosed || replica.canRebuildFrom(at) !== 'now') return false;
+    this.#installing.add(group);
+    try {
+      const stage = this.#stage(group);
+      const staged = await stage.open();
+      assert(staged !== undefined, 'a copy is installed from its staged files');
+      await replica.applier.suspend();
+      const installed = await this.installStaged(group, replica.slots, staged);
+      replica.rebuildFrom(installed, decodePartitionState(installed.state));
+      await stage.clear();
+      this.#options.log.info('rebuilt a replica from a copy', { group, from: message.from, index: installed.index });
+      return true;
+    } catch (error) {
+      if (this.#isClosed) return false;
+      return platform.process.fatal('dataWrite', `the data of group ${group} could not be rebuilt`, error);
+    } finally {
+      this.#installing.delete(group);
+    }
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -261,13 +324,15 @@ export class Snapshots {
   ): Promise<LogCheckpoint | undefined> {
     const { data, raftLog } = this.#options;
     const stage = this.#stage(group);
-    const staged = await stage.open();
+    const staged = await this.#openIntact(stage, group);
     const index = staged === undefined ? 0 : (decodeMessage(staged.header.message).snapshot?.index ?? 0);
     const stored = raftLog.recovered.get(group);
     const lastIndex = stored?.entries.at(-1)?.index ?? stored?.compacted.index ?? 0;
     // The core took it only if its data was cut off in the middle, or is ahead of a log that was not reset any more.
     const inData = data.recovered.get(group)?.index ?? 0;
-    const wasCutOff = staged !== undefined && (inData === 0 || inData === index) && lastIndex < index;
+    // A copy for damaged data is asked for anew: the mark of the quarantine is still there.
+    const isCatchUp = staged?.header.purpose === SNAPSHOT_PURPOSES.catchUp;
+    const wasCutOff = isCatchUp && (inData === 0 || inData === index) && lastIndex < index;
     let installed: LogCheckpoint | undefined;
     if (staged !== undefined && wasCutOff && stored !== undefined) {
       const checkpoint = await this.installStaged(group, slots, staged);
@@ -282,6 +347,17 @@ export class Snapshots {
     return installed;
   }
 
+  /** A damaged one counts for nothing: what it was to replace is there, or its absence will be noticed. */
+  async #openIntact(stage: SnapshotStage, group: GroupId): Promise<StagedSnapshot | undefined> {
+    try {
+      return await stage.open();
+    } catch (error) {
+      if (!(error instanceof KahunaError) || error.code !== 'SNAPSHOT_DAMAGED') throw error;
+      this.#options.log.warn('a staged snapshot is damaged and thrown away', { group, error: error.message });
+      return undefined;
+    }
+  }
+
   #stage(group: GroupId): SnapshotStage {
     return new SnapshotStage(this.#options.platform.disk, this.#options.dataDirectory, group);
   }
@@ -292,6 +368,9 @@ export class Snapshots {
   }
 }
 
+/** How long a staged copy waits for the own log to be committed that far, and between two looks, in ms. */
+const REBUILD_WAIT_MS = 30_000;
+const REBUILD_POLL_MS = 50;
 /** How long a staged snapshot waits for the core's decision, in ms. */
 const DECISION_MS = 1_000;
 
@@ -346,10 +425,6 @@ class Sender {
     }
     if (this.#error !== null && this.#result === null) throw this.#error;
   }
-}
-
-function isDamage(error: unknown): boolean {
-  return error instanceof KahunaError && error.code === 'DATA_DAMAGED';
 }
 
 function encodedMessage(message: Message): Uint8Array {

@@ -32,7 +32,7 @@ export class Applier {
   #index: LogIndex;
   #term: Term;
   #state: PartitionState;
-  #whenIdle: (() => void) | null = null;
+  #whenIdle: (() => void)[] = [];
   readonly #timers: Timers;
   /** Set while the pause after a batch lasts. */
   #pause: TimerHandle | null = null;
@@ -73,13 +73,15 @@ export class Applier {
     return this.#queuedBytes;
   }
 
+  /** While it is suspended entries are forgotten: whoever resumes it hands them in again. */
   enqueue(entry: Entry): void {
+    if (this.#isSuspended) return;
     this.#queue.push(entry);
     this.#queuedBytes += entry.data.length;
     if (this.#pause === null || this.#queuedBytes >= APPLY_EARLY_BYTES) this.#pump();
   }
 
-  /** Stops after the batch under way; resolves when LevelDB is left alone. What was queued is forgotten. */
+  /** Stops after the batch under way; resolves when LevelDB is left alone. What is queued is forgotten. May be repeated. */
   async suspend(): Promise<void> {
     this.#isSuspended = true;
     this.#endPause();
@@ -87,7 +89,7 @@ export class Applier {
     this.#queuedBytes = 0;
     if (this.#isApplying) {
       await new Promise<void>((resolve) => {
-        this.#whenIdle = resolve;
+        this.#whenIdle.push(resolve);
       });
     }
   }
@@ -135,8 +137,7 @@ export class Applier {
       this.#term = term;
       this.#state = state;
       if (this.#isSuspended) {
-        this.#whenIdle?.();
-        this.#whenIdle = null;
+        for (const resolve of this.#whenIdle.splice(0)) resolve();
         return;
       }
       this.#events.applied(index);

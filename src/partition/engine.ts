@@ -171,6 +171,7 @@ export class Engine {
     const isTime = now - this.#lastCheckpointMs > this.#options.checkpointIntervalMs;
     let isDue = false;
     for (const replica of this.replicas.values()) {
+      if (replica.isQuarantined) continue;
       if (replica.applier.index === replica.checkpointIndex) replica.compact();
       else if (isTime || replica.uncheckpointedBytes > CHECKPOINT_LOG_BYTES) isDue = true;
     }
@@ -210,12 +211,14 @@ export class Engine {
 
   async #checkpoint(): Promise<void> {
     const candidates = new Map<Replica, LogCheckpoint>();
-    for (const replica of this.replicas.values()) candidates.set(replica, replica.checkpointCandidate());
+    for (const replica of this.replicas.values()) {
+      if (!replica.isQuarantined) candidates.set(replica, replica.checkpointCandidate());
+    }
     await this.#options.data.sync();
     if (this.#isClosed) return;
     for (const [replica, checkpoint] of candidates) {
       // Meanwhile a snapshot may have moved the replica further.
-      if (checkpoint.index <= replica.checkpointIndex) continue;
+      if (checkpoint.index <= replica.checkpointIndex || replica.isQuarantined) continue;
       replica.checkpointed(checkpoint);
       this.wake(replica);
     }

@@ -164,6 +164,11 @@ export class LogWindow {
     return true;
   }
 
+  /** Answers came along with a copy of the data. */
+  carried(): void {
+    this.#carriedSinceMs = this.#host.clock.monotonicMs();
+  }
+
   /** A snapshot took the place of everything. */
   installed(checkpoint: LogCheckpoint): void {
     this.#checkpoint = checkpoint;

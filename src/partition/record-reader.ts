@@ -1,8 +1,8 @@
 /**
  * Reads keys from LevelDB for a leader: short values at once, long ones aside, and the records that a scan meets.
- * Damage stops the node: a wrong value is never served.
+ * A wrong value is never served: damage takes the replica out of service, or ends a node that has no others (damage.ts).
  */
-import { mustExist } from '../base/assert.ts';
+import { KahunaError } from '../base/errors.ts';
 import type { GroupId, Slot, Timestamp } from '../base/ids.ts';
 import type { ProcessControl, Timers } from '../base/platform.ts';
 import { afterRecord, decodeRecordKey, encodePageKey, encodeRecordKey, slotRange } from '../storage/data/keys.ts';
@@ -11,6 +11,7 @@ import type { DataStore, OpenedRecord, RawRecord } from '../storage/data/types.t
 import { assembleValue, type DecodedKey, decodeKeyRecord, typeOf } from '../values/codec.ts';
 import { type Space, VALUE_TYPES, type Value } from '../values/value.ts';
 import { type CarriedAnswers, readCarriedAnswers } from './carried-answers.ts';
+import { isDamage, ReplicaDamaged } from './damage.ts';
 import type { RecordedAnswer } from './entry-format.ts';
 import { SYNCHRONOUS_PAGES_MAX } from './limits.ts';
 
@@ -43,6 +44,8 @@ export class RecordReader {
   readonly #process: ProcessControl;
   readonly #timers: Timers;
   readonly #slotOf: (key: string) => Slot;
+  /** Takes the replica out of service; null: it has no others to be rebuilt from. */
+  onDamage: ((error: unknown) => void) | null = null;
 
   constructor(
     data: DataStore,
@@ -100,17 +103,24 @@ export class RecordReader {
     return readCarriedAnswers(this.#data, group);
   }
 
-  /** Ends the node: what it would serve cannot be trusted. */
-  fail(error: unknown): never {
+  /** What was read, or could not be read, cannot be trusted: the replica leaves service, or the process ends. */
+  fail(error: unknown): void {
+    if (error instanceof ReplicaDamaged) return;
     const message = error instanceof Error ? error.message : String(error);
-    return this.#process.fatal('dataDamaged', message, error);
+    if (this.onDamage === null || !isDamage(error)) this.#process.fatal('dataDamaged', message, error);
+    else this.onDamage(error);
   }
 
   #readPages(recordKey: Uint8Array, decoded: DecodedKey, first: number, count: number): Uint8Array[] {
     const pages: Uint8Array[] = [];
     for (let page = first; page < first + count; page++) {
       const record = this.#get(encodePageKey(recordKey, page));
-      pages.push(mustExist(record, `page ${page} of a ${decoded.type} is missing`).payload);
+      if (record === undefined) {
+        const shown = Buffer.from(recordKey.subarray(0, 64)).toString('hex');
+        this.fail(new KahunaError('DATA_DAMAGED', `page ${page} of the ${decoded.type} ${shown} is missing`));
+        throw new ReplicaDamaged();
+      }
+      pages.push(record.payload);
     }
     return pages;
   }
@@ -119,7 +129,8 @@ export class RecordReader {
     try {
       return this.#data.get(key);
     } catch (error) {
-      return this.fail(error);
+      this.fail(error);
+      throw new ReplicaDamaged();
     }
   }
 }

@@ -10,7 +10,7 @@
  * - Nothing is evaluated before the first entry of the own term is in LevelDB: until then resident objects could miss
  *   what an earlier leader committed (thesis §6.4 asks for its commit; LevelDB is where evaluation reads from).
  */
-import { assert } from '../base/assert.ts';
+import { assert, mustExist } from '../base/assert.ts';
 import { msOfTimestamp } from '../base/hlc.ts';
 import type { GroupId, LogIndex, NodeId, Term } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
@@ -20,6 +20,7 @@ import { type ConfState, type Entry, MESSAGE_TYPES, type Message, type Ready } f
 import type { DataStore, RecordRange } from '../storage/data/types.ts';
 import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
 import { Applier } from './applier.ts';
+import { ReplicaDamaged } from './damage.ts';
 import type { RecordedAnswer } from './entry-format.ts';
 import type { Job, Unblocking } from './job.ts';
 import type { KeyspaceStats } from './keyspace-stats.ts';
@@ -59,6 +60,10 @@ export interface ReplicaHost {
   flushed(done: () => void): void;
   /** This replica leads and serves (`isServing`), or has just ceased to. */
   servingChanged(replica: Replica, isServing: boolean): void;
+  /** The data of this replica is damaged: it has left service and waits to be rebuilt. */
+  quarantined(replica: Replica, reason: string): void;
+  /** The data was replaced by that of another replica. */
+  rebuilt(replica: Replica): void;
   /** LevelDB holds more of the replica's entries. */
   appliedTo(replica: Replica): void;
 }
@@ -79,6 +84,8 @@ export interface ReplicaOptions {
   /** Entries that are kept for followers that come back, in bytes; a group of one keeps none. */
   readonly logMemoryBytes: number;
   readonly applied: { readonly index: LogIndex; readonly term: Term; readonly state: PartitionState };
+  /** Why its data cannot be used from the start on; null if it can. */
+  readonly damage: string | null;
 }
 
 export class Replica implements TenureHost, LogWindowHost {
@@ -105,6 +112,10 @@ export class Replica implements TenureHost, LogWindowHost {
   #isTransferring = false;
   /** This start began without a memory, and nobody has given it back yet. */
   #isAmnesiac: boolean;
+  /** Why its data is not used until it was rebuilt; null while it is well. */
+  #damage: string | null = null;
+  /** Committed entries up to here were handed out by the core. */
+  #handedIndex: LogIndex;
 
   constructor(
     host: ReplicaHost,
@@ -125,6 +136,7 @@ export class Replica implements TenureHost, LogWindowHost {
     this.time.logged(msOfTimestamp(options.applied.state.lastTimestamp));
     this.#term = options.core.term;
     this.#isAmnesiac = options.core.isAmnesiac;
+    this.#handedIndex = options.applied.index;
     this.applier = new Applier({
       timers: host.timers,
       group: options.group,
@@ -135,6 +147,12 @@ export class Replica implements TenureHost, LogWindowHost {
       state: options.applied.state,
     });
     this.#window = new LogWindow(this, checkpoint);
+    if (this.core.confState.voters.length > 1) {
+      this.reader.onDamage = (error) => {
+        this.quarantine(error instanceof Error ? error.message : String(error));
+      };
+    }
+    if (options.damage !== null) this.quarantine(options.damage);
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -280,7 +298,8 @@ export class Replica implements TenureHost, LogWindowHost {
 
   /** The tenure, if work may go into it: the core may have stepped down since the last turn, or hand over. */
   #activeTenure(): Tenure | null {
-    if (this.#tenure !== null && (this.core.role !== 'leader' || this.core.term !== this.#term)) this.#endTenure();
+    const isOver = this.core.role !== 'leader' || this.core.term !== this.#term || this.#damage !== null;
+    if (this.#tenure !== null && isOver) this.#endTenure();
     return this.#isTransferring ? null : this.#tenure;
   }
 
@@ -289,6 +308,7 @@ export class Replica implements TenureHost, LogWindowHost {
 
   tickRaft(): void {
     this.core.tick();
+    if (this.#damage !== null && !this.core.isTransferring) this.core.resign();
     if (this.#isTransferring && !this.core.isTransferring && this.#isServing) {
       // The other node did not take over in time: this one goes on.
       this.#isTransferring = false;
@@ -298,7 +318,12 @@ export class Replica implements TenureHost, LogWindowHost {
   }
 
   tick(): void {
-    this.#activeTenure()?.tick();
+    try {
+      this.#activeTenure()?.tick();
+    } catch (error) {
+      // The replica has left service.
+      if (!(error instanceof ReplicaDamaged)) throw error;
+    }
   }
 
   step(message: Message): void {
@@ -329,6 +354,7 @@ export class Replica implements TenureHost, LogWindowHost {
    */
   turn(isLogBusy: boolean): Ready | null {
     const tenure = this.#activeTenure();
+    if (this.#damage !== null) this.#leaveOffice();
     if (tenure !== null) {
       tenure.nextSlice();
       if (!isLogBusy && (this.isSoleVoter || tenure.inflightBatches < INFLIGHT_BATCHES_MAX)) tenure.closeBatch();
@@ -392,6 +418,7 @@ export class Replica implements TenureHost, LogWindowHost {
     for (const entry of ready.committed) {
       this.applier.enqueue(entry);
       tenure?.committed(entry.index);
+      this.#handedIndex = entry.index;
     }
     for (const state of ready.readStates) {
       const startedMs = tenure?.reads.confirm(state.context) ?? -1;
@@ -426,6 +453,7 @@ export class Replica implements TenureHost, LogWindowHost {
   }
 
   #maybeServe(): void {
+    if (this.#damage !== null) return;
     if (this.#role !== 'leader' || this.#isServing || this.applier.index < this.#ownTermIndex) return;
     // The core may have stepped down since its last Ready.
     if (this.core.role !== 'leader' || this.core.term !== this.#term) return;
@@ -466,7 +494,8 @@ export class Replica implements TenureHost, LogWindowHost {
   // ApplierEvents
 
   applied(index: LogIndex): void {
-    this.core.applied(index);
+    // After a rebuild entries are applied again that were applied before.
+    if (index > this.core.appliedIndex) this.core.applied(index);
     this.#maybeServe();
     this.#tenure?.applied(index);
     this.#host.appliedTo(this);
@@ -510,11 +539,74 @@ export class Replica implements TenureHost, LogWindowHost {
       this.#window.installed(checkpoint);
       this.time.logged(state.timeMs);
       this.core.snapshotInstalled(checkpoint.index);
+      this.#handedIndex = checkpoint.index;
       this.applier.resume(checkpoint.index, checkpoint.term, state);
       this.core.applied(checkpoint.index);
+      this.#endQuarantine();
       this.#host.wake(this);
       done();
     });
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Damaged data (cluster/quarantine.ts has the whole story)
+
+  /** True while the data of this replica is not to be used: it votes and keeps the log, but neither applies nor leads. */
+  get isQuarantined(): boolean {
+    return this.#damage !== null;
+  }
+
+  /** Takes the replica out of service until its data was replaced. Safe to be called from within an evaluation. */
+  quarantine(reason: string): void {
+    if (this.#damage !== null) return;
+    this.#damage = reason;
+    this.core.bar(true);
+    // What is under way was taken from the log, which is intact.
+    void this.applier.suspend();
+    this.#host.quarantined(this, reason);
+    this.#host.wake(this);
+  }
+
+  /** A leader with damaged data hands over to whoever has most of the log; if that fails, it just stops leading. */
+  #leaveOffice(): void {
+    if (this.core.role !== 'leader' || this.core.isTransferring) return;
+    const { voters } = this.core.confState;
+    const successors = this.core
+      .followers()
+      .filter(({ id, isRecentlyActive }) => isRecentlyActive && voters.includes(id));
+    const best = successors.sort((a, b) => b.match - a.match)[0];
+    if (best === undefined || !this.core.transferLeadership(best.id)) this.core.resign();
+  }
+
+  /**
+   * Whether a copy of another replica's data as of (index, term) can take the place of the damaged data now. 'later': the log
+   * here is not committed that far yet. 'no': the log here would not lead on from it.
+   */
+  canRebuildFrom(at: { readonly index: LogIndex; readonly term: Term }): 'now' | 'later' | 'no' {
+    if (this.#damage === null || at.index < this.checkpointIndex) return 'no';
+    if (at.index > this.#handedIndex) return 'later';
+    return this.core.termAt(at.index) === at.term ? 'now' : 'no';
+  }
+
+  /** The data is a copy as of `installed`, durably; the log leads on from there. */
+  rebuildFrom(installed: LogCheckpoint, state: PartitionState): void {
+    assert(this.canRebuildFrom(installed) === 'now', 'what was installed fits the log');
+    this.#window.carried();
+    this.time.logged(state.timeMs);
+    this.applier.resume(installed.index, installed.term, state);
+    for (let index = installed.index + 1; index <= this.#handedIndex; index++) {
+      this.applier.enqueue(mustExist(this.core.entry(index), `entry ${index} is in memory`));
+    }
+    this.#endQuarantine();
+    this.#host.appliedTo(this);
+    this.#host.wake(this);
+  }
+
+  #endQuarantine(): void {
+    if (this.#damage === null) return;
+    this.#damage = null;
+    this.core.bar(false);
+    this.#host.rebuilt(this);
   }
 
   /** Answers that a repeated request may still ask for, in entries up to `index`. */

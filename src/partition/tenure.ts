@@ -24,6 +24,7 @@ import { EncodedReply, type Reply, ReplyError } from '../resp/reply.ts';
 import type { DataStore, RecordRange } from '../storage/data/types.ts';
 import type { Space } from '../values/value.ts';
 import { Batch } from './batch.ts';
+import { ReplicaDamaged } from './damage.ts';
 import {
   type EvaluationContext,
   EvaluationView,
@@ -362,7 +363,12 @@ export class Tenure implements EvaluationContext, SweepTarget {
   // Evaluations that cannot finish now
 
   #onThrown(job: Job, thrown: unknown): void {
-    if (thrown instanceof ReplyError || thrown instanceof RequestAborted) {
+    if (thrown instanceof ReplicaDamaged) {
+      // This tenure is about to end; another leader has the request next.
+      this.#loading.delete(job);
+      this.#parked.unpark(job);
+      this.#deferred.push(job);
+    } else if (thrown instanceof ReplyError || thrown instanceof RequestAborted) {
       this.#countLookups();
       this.#finish(job);
       this.#deleteExpired(job);

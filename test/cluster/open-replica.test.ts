@@ -40,9 +40,11 @@ interface Given {
   readonly data?: LogIndex;
   readonly isSameBoot?: boolean;
   readonly installed?: LogCheckpoint;
+  readonly quarantine?: string | null;
+  readonly voters?: readonly number[];
 }
 
-function open({ log, data, isSameBoot = true, installed }: Given): StoredGroup {
+function open({ log, data, isSameBoot = true, installed, quarantine = null, voters = VOTERS }: Given): StoredGroup {
   const group: RecoveredGroup = {
     hardState: { term: 1, vote: 2, commit: 0 },
     checkpoint: checkpoint(0),
@@ -55,7 +57,7 @@ function open({ log, data, isSameBoot = true, installed }: Given): StoredGroup {
   return openGroup({
     group: GROUP,
     node: 1,
-    voters: VOTERS,
+    voters,
     raftLog: { recovered: new Map(log === undefined ? [] : [[GROUP, group]]) } as unknown as RaftLog,
     data: {
       recovered: new Map(recovered === undefined ? [] : [[GROUP, recovered]]),
@@ -65,6 +67,7 @@ function open({ log, data, isSameBoot = true, installed }: Given): StoredGroup {
     random: new SeededRandom(1),
     electionTicks: 10,
     installed,
+    quarantine,
     usesLeases: false,
   });
 }
@@ -140,28 +143,56 @@ describe('opening a replica', () => {
       assert.deepEqual(told(open({ data: 0 })), [0, 0, 0, 0]);
     });
 
-    it('the data is gone, and the log has a checkpoint', () => {
-      refuses(
-        { log: { entries: entries(5, 9), checkpoint: checkpoint(4), compacted: { index: 4, term: 1 } } },
-        /LevelDB is empty/,
-      );
-      refuses({ log: { entries: entries(5, 9), checkpoint: checkpoint(4) }, data: 0 }, /LevelDB is empty/);
-    });
-
     it('the data is ahead of the log', () => {
       refuses({ log: { entries: entries(1, 9) }, data: 10 }, /LevelDB is at entry 10, its log ends at 9/);
     });
 
-    it('the data ends before the log begins', () => {
+    it('the log begins behind its own checkpoint', () => {
       const log = { entries: entries(6, 9), compacted: { index: 5, term: 1 } };
-      refuses({ log, data: 3 }, /LevelDB ends at entry 3, but the log starts after 5/);
-      refuses({ log, isSameBoot: false }, /LevelDB ends at entry 0/);
+      refuses({ log, isSameBoot: false }, /as of entry 0, but the log starts after 5/);
+      refuses({ log, data: 3 }, /as of entry 0, but the log starts after 5/);
     });
+  });
 
-    it('what was synced is lost', () => {
-      const log = { entries: entries(1, 9), checkpoint: checkpoint(5) };
-      refuses({ log, data: 4, isSameBoot: false }, /has lost what was synced up to entry 5/);
-      refuses({ log, isSameBoot: false }, /has lost what was synced up to entry 5/);
-    });
+  describe('waits to be rebuilt, with what its log vouches for, if', () => {
+    const CASES: Record<string, { readonly given: Given; readonly why: RegExp; readonly at: LogIndex }> = {
+      'the data is gone, and the log has a checkpoint': {
+        given: { log: { entries: entries(5, 9), checkpoint: checkpoint(4), compacted: { index: 4, term: 1 } } },
+        why: /LevelDB is empty/,
+        at: 4,
+      },
+      'an install was cut off, and the log has a checkpoint': {
+        given: { log: { entries: entries(1, 9), checkpoint: checkpoint(4) }, data: 0 },
+        why: /LevelDB is empty/,
+        at: 4,
+      },
+      'the data ends before the log begins': {
+        given: {
+          log: { entries: entries(6, 9), checkpoint: checkpoint(7), compacted: { index: 5, term: 1 } },
+          data: 3,
+        },
+        why: /LevelDB ends at entry 3, but the log starts after 5/,
+        at: 7,
+      },
+      'what was synced is lost': {
+        given: { log: { entries: entries(1, 9), checkpoint: checkpoint(5) }, data: 4, isSameBoot: false },
+        why: /has lost what was synced up to entry 5/,
+        at: 5,
+      },
+      'it was in quarantine, whatever the data says': {
+        given: { log: { entries: entries(1, 9), checkpoint: checkpoint(5) }, data: 8, quarantine: 'a bad record' },
+        why: /^a bad record$/,
+        at: 5,
+      },
+    };
+    for (const [name, { given, why, at }] of Object.entries(CASES)) {
+      it(name, () => {
+        const { damage, applied, core } = open(given);
+        assert.match(damage ?? '', why);
+        assert.deepEqual([applied.index, core.appliedIndex, core.lastIndex], [at, at, 9]);
+        // Alone there is nothing to rebuild it from.
+        if (given.quarantine === undefined) refuses({ ...given, voters: [1] }, why);
+      });
+    }
   });
 });

@@ -1,0 +1,173 @@
+/** Whole nodes whose data or whose directory is damaged: nothing wrong is served, and they are rebuilt without help. */
+import { strict as assert } from 'node:assert';
+import { createScriptHost } from '../../src/scripting/host.ts';
+import type { Replica } from '../../src/partition/replica.ts';
+import { encodeRecordKey } from '../../src/storage/data/keys.ts';
+import { slotOfKey } from '../../src/base/slots.ts';
+import type { SimMachine } from '../doubles/sim-platform.ts';
+import { SimClient } from './client.ts';
+import { drawProfile } from './draw-profile.ts';
+import { World } from './world.ts';
+
+const GROUP = 1;
+const KEYS = 40;
+const LIMIT_MS = 60_000;
+
+/** Three quiet nodes with some keys in their data stores. */
+class Cluster {
+  readonly world: World;
+  readonly client: SimClient;
+
+  constructor(world: World) {
+    this.world = world;
+    this.client = new SimClient(world, 'client', null);
+  }
+
+  static async start(): Promise<Cluster> {
+    const profile = {
+      ...drawProfile(1),
+      nodeCount: 3,
+      partitions: 1,
+      replicationFactor: 3,
+      faults: [],
+      plan: [],
+      workloads: [],
+      checkpointIntervalMs: 1_000,
+    };
+    const scriptHost = await createScriptHost({
+      clock: { monotonicMs: () => 0, wallMs: () => 0 },
+      redisVersion: '7.2.5',
+    });
+    const cluster = new Cluster(new World(profile, { scriptHost }));
+    for (const machine of cluster.world.machines) cluster.world.start(machine);
+    await cluster.until('all lead', () => cluster.world.groups.every((group) => cluster.world.leaderOf(group)));
+    for (let i = 0; i < KEYS; i++) await cluster.call('SET', `k${i}`, `v${i}`);
+    await cluster.until('applied everywhere', () => cluster.isApplied);
+    return cluster;
+  }
+
+  async until(what: string, holds: () => boolean): Promise<void> {
+    const { world } = this;
+    const endMs = world.scheduler.nowMs + LIMIT_MS;
+    while (!holds()) {
+      assert.ok(world.scheduler.nowMs < endMs, `${what}: ${world.lines.slice(-30).join('\n')}`);
+      await world.scheduler.run(50, () => false);
+      assert.deepEqual(world.violations, []);
+    }
+  }
+
+  async call(...request: string[]): Promise<unknown> {
+    for (;;) {
+      let reply: unknown;
+      let isDone = false;
+      void this.client.pipeline([request]).then(([outcome]) => {
+        isDone = true;
+        reply = outcome?.kind === 'ok' ? outcome.reply : undefined;
+      });
+      await this.until(request.join(' '), () => isDone);
+      if (reply !== undefined) return reply;
+    }
+  }
+
+  replica(machine: SimMachine): Replica {
+    const replica = this.world.running(machine)?.cluster.engine.replicas.get(GROUP);
+    assert.ok(replica !== undefined);
+    return replica;
+  }
+
+  get isApplied(): boolean {
+    const indexes = this.world.machines.map((machine) => this.replica(machine).applier.index);
+    return indexes.every((index) => index === this.replica(this.leader).commitIndex);
+  }
+
+  get leader(): SimMachine {
+    const found = this.world.leaderOf(GROUP);
+    assert.ok(found !== undefined);
+    return found.machine;
+  }
+
+  get follower(): SimMachine {
+    const found = this.world.machines.find((machine) => machine !== this.leader);
+    assert.ok(found !== undefined);
+    return found;
+  }
+
+  async expectEverything(): Promise<void> {
+    for (let i = 0; i < KEYS; i++) assert.equal(text(await this.call('GET', `k${i}`)), `v${i}`);
+  }
+
+  isHealed(machine: SimMachine): boolean {
+    return !this.replica(machine).isQuarantined && this.isApplied;
+  }
+}
+
+function text(reply: unknown): unknown {
+  return reply instanceof Uint8Array ? Buffer.from(reply).toString() : reply;
+}
+
+describe('healing', function () {
+  this.timeout(120_000);
+
+  it('a leader that meets a damaged record hands over and is rebuilt; the read gets its answer', async () => {
+    const cluster = await Cluster.start();
+    const { world, follower } = cluster;
+    follower.device.flipBit(encodeRecordKey(slotOfKey('k7'), 0, 'k7'), 70);
+    const { leader } = cluster;
+    const boot = leader.boot;
+    boot?.enter(() => cluster.replica(leader).transferLeadership(cluster.replica(follower).node));
+    await cluster.until('the damaged one leads', () => world.leaderOf(GROUP)?.machine === follower);
+    await cluster.expectEverything();
+    assert.ok(
+      (world.marks.get(
+        'log: the data of this replica is damaged: it serves nothing until it was rebuilt from another',
+      ) ?? 0) > 0,
+    );
+    await cluster.until('rebuilt', () => cluster.isHealed(follower));
+    await cluster.call('SET', 'after', 'x');
+    await cluster.until('applied everywhere', () => cluster.isApplied);
+    const healed = cluster.replica(follower);
+    assert.equal(
+      text(healed.data.get(encodeRecordKey(slotOfKey('k7'), 0, 'k7'))?.payload)
+        ?.toString()
+        .includes('v7'),
+      true,
+    );
+    await cluster.expectEverything();
+    assert.deepEqual(world.violations, []);
+  });
+
+  it('the quarantine outlives the process, and what is committed meanwhile is applied after the rebuild', async () => {
+    const cluster = await Cluster.start();
+    const { world, follower } = cluster;
+    const others = world.machines.filter((machine) => machine !== follower);
+    for (const other of others) world.network.cut(follower.name, other.name);
+    follower.boot?.enter(() => {
+      cluster.replica(follower).quarantine('a test');
+    });
+    await world.scheduler.run(500, () => false);
+    world.kill(follower);
+    for (const other of others) world.network.heal(follower.name, other.name);
+    for (let i = 0; i < KEYS; i++) await cluster.call('SET', `k${i}`, `v${i}`);
+    world.start(follower);
+    await cluster.until('it runs', () => world.running(follower) !== undefined);
+    assert.ok(cluster.replica(follower).isQuarantined);
+    await cluster.until('rebuilt', () => cluster.isHealed(follower));
+    const states = world.machines.map((machine) => cluster.replica(machine).applier.state.rollingHash);
+    assert.equal(new Set(states).size, 1);
+    await cluster.expectEverything();
+  });
+
+  it('a node that lost its data directory, but not its log, is rebuilt', async () => {
+    const cluster = await Cluster.start();
+    const { world, follower } = cluster;
+    await world.scheduler.run(3_000, () => false);
+    world.kill(follower);
+    const { disk } = follower;
+    follower.wipe();
+    follower.disk = disk;
+    world.start(follower);
+    await cluster.until('it runs', () => world.running(follower) !== undefined);
+    await cluster.until('rebuilt', () => cluster.isHealed(follower));
+    await cluster.expectEverything();
+  });
+});
