@@ -119,7 +119,9 @@ export class ReplicatedScripts implements ScriptCatalog {
     if (here !== undefined) return here;
     const flushedAt = this.#flushedAt;
     const { replies } = await this.#ask(scriptRows.find, [Buffer.from(sha)]);
-    const [body] = replies;
+    const [found] = replies;
+    // From another node it comes decoded, as one character a byte.
+    const body = typeof found === 'string' ? Buffer.from(found, 'latin1') : found;
     if (!(body instanceof Uint8Array)) return undefined;
     // Forgotten while the answer was on its way: good for this request, not for the next.
     return flushedAt === this.#flushedAt ? this.#remember(sha, Buffer.from(body)) : Buffer.from(body);
