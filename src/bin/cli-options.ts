@@ -53,11 +53,11 @@ export function readCliOptions(
     if (text === undefined) throw new Error(`${argv[i - 1] ?? ''} needs a value`);
     return text;
   };
-  const number = (max: number): number => {
+  const number = (max: number, pattern = /^\d+$/): number => {
     const option = argv[i];
     const text = value();
     const read = Number(text);
-    if (!/^\d+(\.\d+)?$/.test(text) || read > max) throw new Error(`${option ?? ''} needs a number of at most ${max}`);
+    if (!pattern.test(text) || read > max) throw new Error(`${option ?? ''} needs a number of at most ${max}`);
     return read;
   };
   for (; i < argv.length; i++) {
@@ -88,7 +88,7 @@ export function readCliOptions(
         options.repeat = number(1e9);
         break;
       case '-i':
-        options.intervalMs = number(1e6) * 1000;
+        options.intervalMs = number(1e6, /^\d+(\.\d+)?$/) * 1000;
         break;
       case '--raw':
         options.output = 'raw';

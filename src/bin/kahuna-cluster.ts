@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import pc from 'picocolors';
 import { KahunaError } from '../base/errors.ts';
 import { LocalCluster } from '../node/local-cluster.ts';
+import { type ClusterArguments, readClusterArguments } from './cluster-options.ts';
 
 const USAGE = `Usage: kahuna-cluster [--ports 7001,7002,7003] [--dir data/cluster] [--name value]…
 
@@ -12,52 +13,10 @@ Starts one node per port on this machine (its port for the others is 100 above),
 go to every node: kahuna-server --help lists them.
 `;
 
-const DEFAULT_PORTS = '7001,7002,7003';
-const DEFAULT_DIRECTORY = 'data/cluster';
 const READY_TIMEOUT_MS = 30_000;
 /** Longer than a node takes for itself (shutdown-timeout, 10 s by default). */
 const STOP_TIMEOUT_MS = 20_000;
 const EXIT_USAGE = 64;
-
-interface Arguments {
-  readonly ports: readonly number[];
-  readonly directory: string;
-  readonly flags: readonly string[];
-}
-
-/** Throws KahunaError 'USAGE'. */
-function readArguments(words: readonly string[]): Arguments {
-  let ports = DEFAULT_PORTS;
-  let directory = DEFAULT_DIRECTORY;
-  const flags: string[] = [];
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i] ?? '';
-    const [name = '', ...rest] = word.split('=');
-    if (name !== '--ports' && name !== '--dir') {
-      flags.push(word);
-      continue;
-    }
-    const value = rest.length > 0 ? rest.join('=') : words[++i];
-    if (value === undefined || value === '') throw new KahunaError('USAGE', `${name}: a value is missing`);
-    if (name === '--ports') ports = value;
-    else directory = value;
-  }
-  const own = flags.find((flag) => /^--(?:port|node-id|initial-cluster|cluster-port)\b/.test(flag));
-  if (own !== undefined) throw new KahunaError('USAGE', `${own}: each node has its own; use --ports`);
-  return { ports: readPorts(ports), directory, flags };
-}
-
-function readPorts(text: string): readonly number[] {
-  const ports = text.split(',').map(Number);
-  if (ports.some((port) => !Number.isInteger(port) || port < 1 || port > 65_435)) {
-    throw new KahunaError('USAGE', `--ports: "${text}" is not a list of ports from 1 to 65435, as in ${DEFAULT_PORTS}`);
-  }
-  const all = ports.flatMap((port) => [port, port + 100]);
-  if (new Set(all).size < all.length) {
-    throw new KahunaError('USAGE', `--ports: "${text}": each node needs its port and the one 100 above for itself`);
-  }
-  return ports;
-}
 
 function say(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -90,16 +49,16 @@ async function main(): Promise<void> {
     process.stdout.write(USAGE);
     return;
   }
-  let given: Arguments;
+  let given: ClusterArguments;
   try {
-    given = readArguments(words);
+    given = readClusterArguments(words);
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error), EXIT_USAGE);
   }
   await run(given);
 }
 
-async function run({ ports, directory, flags }: Arguments): Promise<void> {
+async function run({ ports, directory, flags }: ClusterArguments): Promise<void> {
   const server = fileURLToPath(import.meta.resolve('./kahuna-server.js'));
   let isUp = false;
   const cluster = new LocalCluster({

@@ -82,7 +82,16 @@ describe('kahuna-cli', () => {
         command: ['SET', '-p', 'x'],
       },
     });
-    for (const wrong of [['-p'], ['-p', 'x'], ['-p', '70000'], ['--nope'], ['-n', '16']])
+    for (const wrong of [
+      ['-p'],
+      ['-p', 'x'],
+      ['-p', '70000'],
+      ['--nope'],
+      ['-n', '16'],
+      ['-p', '0.5'],
+      ['-n', '1.5'],
+      ['-r', '2.5'],
+    ])
       assert.throws(() => readCliOptions(wrong, {}), Error);
     assert.equal(readCliOptions(['--help'], {}).kind, 'help');
   });
