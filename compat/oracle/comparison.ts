@@ -285,7 +285,8 @@ function sorted(value: RespValue): RespValue {
   return { type: value.type, items: items.sort((a, b) => (show(a) < show(b) ? -1 : 1)) };
 }
 
-function sameKind(redis: RespValue, kahuna: RespValue): string | null {
+/** Errors exactly, of anything else only what it is. */
+export function sameKind(redis: RespValue, kahuna: RespValue): string | null {
   if (redis.type === 'error' || kahuna.type === 'error') return exact(redis, kahuna);
   return redis.type === kahuna.type ? null : `${cut(show(redis))} against ${cut(show(kahuna))}: not the same kind`;
 }

@@ -3,7 +3,7 @@ import { RespClient } from '../harness/client.ts';
 import type { Deployment } from '../harness/deployment.ts';
 import { type Frame, printable } from '../harness/resp.ts';
 import { SCRIPTS, sha1 } from './generators/scripts.ts';
-import { compareFrames, type Comparison, comparisonFor, inTransaction } from './comparison.ts';
+import { compareFrames, type Comparison, comparisonFor, inTransaction, sameKind } from './comparison.ts';
 import { NoReply, Side } from './side.ts';
 import { type ClientIndex, type CommandStep, formatArgs, type ScanStep, type Step, type Stream } from './steps.ts';
 
@@ -126,6 +126,8 @@ class StreamRun {
   readonly #target: Side;
   /** Of commands queued by MULTI, by client; null outside. */
   readonly #queued: [Comparison[] | null, Comparison[] | null] = [null, null];
+  /** Whether a queued command makes a key expire within milliseconds, by client. */
+  readonly #expiryQueued: [boolean, boolean] = [false, false];
   #expirySeen = false;
   #mayHaveGrownUnseen = false;
   commands = 0;
@@ -188,12 +190,17 @@ class StreamRun {
       return own;
     }
     if (oracle.value.type === 'simple' && oracle.value.text === 'QUEUED') {
-      queued.push(own);
+      // Nothing can settle within EXEC: Redis still counts a key that has expired there, Kahuna does not.
+      queued.push(this.#expiryQueued[client] && countsKeys(args) ? sameKind : own);
+      this.#expiryQueued[client] ||= mustSettle(args);
       return own;
     }
     // An error reply to EXEC's own arity leaves the transaction open.
     const isArityError = oracle.value.type === 'error' && oracle.value.text.startsWith('ERR wrong number of arguments');
-    if (['EXEC', 'DISCARD', 'RESET'].includes(name) && !isArityError) this.#queued[client] = null;
+    if (['EXEC', 'DISCARD', 'RESET'].includes(name) && !isArityError) {
+      this.#queued[client] = null;
+      this.#expiryQueued[client] = false;
+    }
     return name === 'EXEC' ? inTransaction(queued) : own;
   }
 
@@ -242,6 +249,24 @@ const GROWING_SCRIPTS = SCRIPTS.filter((script) => script.includes(`'FAIL'`));
 function isFailedExec(oracle: Frame, target: Frame): boolean {
   return oracle.value.type === 'array' && target.value.type === 'null';
 }
+
+function countsKeys(args: readonly string[]): boolean {
+  const [name = '', second = ''] = args;
+  switch (name.toUpperCase()) {
+    case 'DBSIZE':
+      return true;
+    case 'EVAL':
+    case 'EVAL_RO':
+      return COUNTING_SCRIPTS.includes(second);
+    case 'EVALSHA':
+    case 'EVALSHA_RO':
+      return COUNTING_SCRIPTS.some((script) => sha1(script) === second.toLowerCase());
+    default:
+      return false;
+  }
+}
+
+const COUNTING_SCRIPTS = SCRIPTS.filter((script) => script.includes(`'dbsize'`));
 
 /** Only here does what was queued happen. */
 function isExec(args: readonly string[]): boolean {

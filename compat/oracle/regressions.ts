@@ -23,6 +23,14 @@ export const REGRESSIONS: Readonly<Record<string, Stream>> = {
   ]),
   'WATCH sees a change of another client': script(['WATCH a', '2> SET a 1', 'MULTI', 'SET a 2', 'EXEC', 'GET a']),
   'WATCH on an absent key sees its creation': script(['WATCH b', '2> SET b 1', '2> DEL b', 'MULTI', 'PING', 'EXEC']),
+  'a key that has expired within EXEC may be counted there': script([
+    'MULTI',
+    "SET a '' EXAT 1",
+    'DBSIZE',
+    'GET a',
+    'EXEC',
+    'DBSIZE',
+  ]),
   'a BITFIELD that fails may have lengthened the string': script([
     'WATCH a',
     '2> BITFIELD a OVERFLOW FAIL INCRBY u2 0 5',
@@ -138,6 +146,7 @@ export const REGRESSIONS: Readonly<Record<string, Stream>> = {
   'users, replicas and databases that are not there': script([
     'ACL DRYRUN default client nosuch',
     'ACL DRYRUN default get',
+    'ACL GENPASS x 0',
     'FAILOVER TO a 1 TO b 2',
     'FAILOVER TIMEOUT 0',
     'REPLICAOF NO ONE',

@@ -320,6 +320,10 @@ describe('the rest of the server group', () => {
     for (const bits of ['0', '9223372036854775807']) {
       assert.match(await client.error('ACL', 'GENPASS', bits), /^ERR ACL GENPASS argument/);
     }
+    assert.match(
+      await client.error('ACL', 'GENPASS', 'x', '0'),
+      /^ERR unknown subcommand or wrong number of arguments/,
+    );
     const dryRun = (...request: readonly string[]): Promise<string> =>
       client.error('ACL', 'DRYRUN', 'default', ...request);
     assert.equal(plain(await client.call('ACL', 'DRYRUN', 'default', 'client', 'id')), 'OK');

@@ -111,6 +111,7 @@ const generatePassword = sessionCommand({
   arity: -2,
   args: [optional(integer('bits'))],
   run: ({ context }, argv) => {
+    if (argv.length > 3) return fail(unknownSubcommandOrArity('ACL', argv[1] ?? Buffer.alloc(0)));
     const bits = argv.length === 2 ? GENPASS_BITS_DEFAULT : mustIntegerAt(argv, 2);
     if (bits <= 0 || bits > GENPASS_BITS_MAX) return fail(GENPASS_RANGE);
     const digits = Math.ceil(bits / 4);
