@@ -75,7 +75,11 @@ export class WatchWorkload implements Workload {
     if (watched === undefined || read === undefined) return;
     const watch = { client, startMs, endMs: actor.nowMs };
     actor.noted(['WATCH', 'GET', key.name], { ...watch, outcome: read });
-    if (watched.kind !== 'ok' || read.kind !== 'ok') return;
+    if (watched.kind !== 'ok' || read.kind !== 'ok') {
+      // What the connection watches by now would count at the next EXEC.
+      actor.reconnect();
+      return;
+    }
     this.okCount++;
     const expected = typeof read.reply === 'string' ? read.reply : null;
     key.operations.push({ ...watch, action: { kind: 'read' }, outcome: 'ok', answer: expected });
