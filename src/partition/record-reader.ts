@@ -90,6 +90,11 @@ export class RecordReader {
     return { timestamp, expiresAtMs: decoded.expiresAtMs, value: assembleValue(decoded, pages) };
   }
 
+  /** Commit timestamp of what is stored under a record key now; undefined if nothing is. */
+  storedTimestamp(recordKey: Uint8Array): Timestamp | undefined {
+    return this.#get(recordKey)?.timestamp;
+  }
+
   typeOf(value: Value): number {
     return VALUE_TYPES[typeOf(value)];
   }

@@ -590,6 +590,8 @@ export class Tenure implements EvaluationContext, SweepTarget {
       const { space, key } = record;
       if (record.timestamp <= this.#view.flushedAt(space)) {
         if (this.#view.residents.get(space, key) !== undefined) continue;
+        // The page was read a while ago: the key may have been set since, applied, and have left memory again.
+        if (this.reader.storedTimestamp(record.recordKey) !== record.timestamp) continue;
         this.#view.dropDead(record.recordKey, record.timestamp);
         swept++;
       } else if (record.isKeyRecord && record.expiresAtMs !== 0 && record.expiresAtMs <= this.#nowMs) {

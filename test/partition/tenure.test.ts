@@ -1,5 +1,8 @@
 /** A leader's tenure: what is answered when, who is served first, what a repetition gets, and what is left at the end. */
 import { strict as assert } from 'node:assert';
+import { slotOfKey } from '../../src/base/slots.ts';
+import type { ScannedRecord } from '../../src/partition/record-reader.ts';
+import { encodeRecordKey } from '../../src/storage/data/keys.ts';
 import { TestLeader } from './leader.ts';
 
 const HOLD = ['KAHUNA.LOCK', 'ACQUIRE', 'r', 'holder', 'PX', '60000'];
@@ -611,5 +614,27 @@ describe('tenure', () => {
       await leader.settle();
       assert.deepEqual(leader.answers, ['holder: :1', 'exec: *2 $-1 +OK']);
     });
+  });
+
+  it('a sweep takes what a flush left behind, and nothing that was set while it read', async () => {
+    const leader = await TestLeader.create();
+    for (const key of ['stays dead', 'comes back']) await leader.ask('SET', key, 'old');
+    const page = ['stays dead', 'comes back'].map((key): ScannedRecord => {
+      const recordKey = encodeRecordKey(slotOfKey(key), 0, key);
+      const timestamp = leader.reader.storedTimestamp(recordKey) ?? assert.fail('it is stored');
+      return { recordKey, isKeyRecord: true, slot: slotOfKey(key), space: 0, key, type: 1, expiresAtMs: 0, timestamp };
+    });
+    await leader.ask('FLUSHDB');
+    // Meanwhile one is set again, reaches the data store and leaves memory.
+    await leader.ask('SET', 'comes back', 'new');
+    leader.evictAll();
+    leader.tenure.sweep(page);
+    await leader.settle();
+    leader.evictAll();
+    assert.equal(await leader.ask('GET', 'comes back'), '$3 new');
+    assert.deepEqual(
+      page.map(({ recordKey }) => leader.reader.storedTimestamp(recordKey) !== undefined),
+      [false, true],
+    );
   });
 });
