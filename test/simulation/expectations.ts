@@ -13,6 +13,8 @@ export interface Expectation {
   readonly isLasting?: true;
   /** Damage that nobody may have looked at: it has to be looked for in the end. */
   readonly isLatent?: true;
+  /** What this replica holds is damaged: no other one may be. */
+  readonly isDamage?: true;
   /** After the process is gone. */
   readonly onEnd: () => void;
 }
@@ -54,6 +56,10 @@ export class Expectations {
         if (this.#byMachine.get(machine) === expectation) this.#byMachine.delete(machine);
       }
     };
+  }
+
+  get hasDamage(): boolean {
+    return [...this.#byMachine.values()].some(({ isDamage }) => isDamage === true);
   }
 
   get latent(): readonly SimMachine[] {

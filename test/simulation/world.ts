@@ -267,7 +267,7 @@ export class World {
   /** The others can give back what this replica loses, and no other one is damaged. */
   mayBeDamaged(machine: SimMachine): boolean {
     if (this.isHealed || this.isRebuilding || this.isInTrouble(machine)) return false;
-    return this.#expectations.latent.length === 0;
+    return !this.#expectations.hasDamage;
   }
 
   onceSnapshotSent(told: (from: SimMachine, to: SimMachine) => void): void {

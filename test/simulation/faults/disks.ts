@@ -38,6 +38,7 @@ function damageAtRest(strike: Strike, damage: (machine: SimMachine) => boolean):
   if (damage(machine)) {
     world.expectEnd(machine, {
       reasons: ['logDamaged', 'wrongDirectory', 'dataDamaged'],
+      isDamage: true,
       onEnd: () => {
         strike.did();
         world.mark('damage refused');
@@ -212,6 +213,7 @@ export const DISK_FAULTS = [
         reasons: ['dataDamaged', 'wrongDirectory'],
         isLasting: true,
         isLatent: true,
+        isDamage: true,
         onEnd: () => {
           world.expectNothing(machine);
           strike.did();
@@ -234,11 +236,12 @@ export const DISK_FAULTS = [
         if (!flipWithin(strike, machine, strike.random.pick(paths))) return;
         world.expectEnd(machine, {
           reasons: ['dataDamaged', 'dataWrite'],
+          isDamage: true,
           onEnd: () => {
             strike.did();
             world.mark('damage refused');
             // If its data had gone to make room for the snapshot, nothing is left to start with.
-            world.expectEnd(machine, { reasons: ['dataDamaged'], onEnd: () => world.rebuild(machine) });
+            world.expectEnd(machine, { reasons: ['dataDamaged'], isDamage: true, onEnd: () => world.rebuild(machine) });
             strike.startLater(machine);
           },
         });
