@@ -211,6 +211,11 @@ export class ClusterNode implements Cluster, ReplicaHost {
       },
     });
     const reader = new RecordReader(data, platform, () => METADATA_SLOT);
+    if (topology.metadata.replicas.length > 1) {
+      reader.onDamage = (error) => {
+        this.engine.replicas.get(METADATA_GROUP)?.reader.fail(error);
+      };
+    }
     this.#appliedBarrier = new AppliedBarrier({
       timers: platform.timers,
       transport: this.transport,

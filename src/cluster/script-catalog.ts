@@ -8,7 +8,8 @@ import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.ts';
 import type { LogIndex, Timestamp } from '../base/ids.ts';
 import { type DataCommand, defineCommand } from '../commands/define.ts';
-import type { RecordReader } from '../partition/record-reader.ts';
+import { ReplicaDamaged } from '../partition/damage.ts';
+import type { LoadedKey, RecordReader } from '../partition/record-reader.ts';
 import { SCRIPTS_FULL } from '../resp/errors.ts';
 import { ErrorReply, OK, type Reply, ReplyError } from '../resp/reply.ts';
 import { PagedString, toBytes } from '../values/string.ts';
@@ -106,10 +107,20 @@ export class ReplicatedScripts implements ScriptCatalog {
     this.#bodies.clear();
   }
 
+  /** Damage is reported where it is met; then the leader is asked, as for a script that is not here yet. */
+  #read(sha: string): LoadedKey | undefined {
+    try {
+      return this.#reader.readKey(SPACE, sha);
+    } catch (error) {
+      if (error instanceof ReplicaDamaged) return undefined;
+      throw error;
+    }
+  }
+
   get(sha: string): Buffer | undefined {
     const known = this.#bodies.get(sha);
     if (known !== undefined) return known;
-    const stored = this.#reader.readKey(SPACE, sha);
+    const stored = this.#read(sha);
     if (stored === undefined || stored.value === null || stored.timestamp <= this.#group.flushedAt()) return undefined;
     return this.#remember(sha, Buffer.from(toBytes(asString(stored.value))));
   }
