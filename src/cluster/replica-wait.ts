@@ -89,8 +89,9 @@ export class ReplicaWait {
         this.#host.wake();
         this.#queries.set(query, resolve);
       }
-      // The answer may never come; twice the time is long enough to know.
-      this.#host.timers.after(want.timeoutMs * 2 + QUERY_MS, () => {
+      // The answer may never come; twice the time is long enough to know. Without a link there is none to wait for.
+      const giveUpMs = writer === null ? want.timeoutMs : want.timeoutMs * 2 + QUERY_MS;
+      this.#host.timers.after(giveUpMs, () => {
         this.#queries.delete(query);
         resolve(0);
       });
