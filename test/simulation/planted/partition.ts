@@ -129,13 +129,13 @@ export const PARTITION_BUGS: readonly PlantedBug[] = [
         };
       }),
     options: aimed({ ...stale, readConsistency: 'lease' }),
-    firstSeed: 1,
+    firstSeed: 5,
   },
   {
     name: 'reads are answered without a confirmation of leadership',
     plant: () => method(ReadRounds.prototype, 'add', () => ReadRounds.prototype.addConfirmed),
     options: aimed({ ...stale, readConsistency: 'quorum' }),
-    firstSeed: 2,
+    firstSeed: 4,
   },
   {
     name: 'reads are answered before what they saw has committed',
