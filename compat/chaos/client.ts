@@ -76,6 +76,10 @@ export class ChaosClient implements StageClient {
     return Promise.all(requests.map((request) => this.#told(wire, request)));
   }
 
+  get isConnected(): boolean {
+    return this.#wire?.isOpen === true;
+  }
+
   disconnect(): void {
     if (this.#wire !== null) this.#left.add(this.#wire);
     this.#wire?.close();

@@ -21,6 +21,7 @@ import { RATE_MAX, type Scenario } from './scenarios.ts';
 import { SmallDisk } from './small-disk.ts';
 import { DATA_GROUP } from './status.ts';
 import { ChaosStage } from './stage.ts';
+import { WatcherWorkload } from './watchers.ts';
 import { Timeline, unexcused } from './timeline.ts';
 
 export interface RunSetup {
@@ -177,7 +178,8 @@ async function runOn(cluster: KahunaCluster, setup: Prepared): Promise<RunResult
   });
   const logs = new NodeLogs(cluster.nodes, timeline);
   const following = logs.follow();
-  const workloads = WORKLOADS.map((name) => createWorkload(name, stage));
+  const shared = WORKLOADS.map((name) => createWorkload(name, stage));
+  const workloads: readonly Workload[] = [...shared, new WatcherWorkload(stage)];
   const nemesis = new Nemesis({ cluster, network, random: random.fork('nemesis'), clocks, disk }, timeline, say);
   const failures: string[] = [];
   const clients = workloads.flatMap((workload) => workload.start());
