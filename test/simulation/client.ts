@@ -44,6 +44,10 @@ export class SimClient implements StageClient {
     return Promise.all(outcomes);
   }
 
+  get isConnected(): boolean {
+    return this.#connection !== null;
+  }
+
   /** Ends the connection; whatever was asked is unknown. */
   disconnect(): void {
     const connection = this.#connection;

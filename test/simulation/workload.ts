@@ -81,6 +81,15 @@ export class Actor {
     return operation;
   }
 
+  /** As `exec`, over the connection that watched; if that is gone, nothing is sent. */
+  async execWatched(requests: readonly Request[], named?: Request): Promise<Operation> {
+    if (this.client.isConnected) return this.exec(requests, named);
+    const { nowMs, clientName } = this;
+    this.reconnect();
+    const error = 'the connection that watched is gone';
+    return { client: clientName, startMs: nowMs, endMs: nowMs, outcome: { kind: 'failed', error } };
+  }
+
   noted(request: Request, { client, startMs, outcome }: Operation): void {
     this.stage.ended({ client, request, startMs }, outcome);
     if (outcome.kind === 'unknown' && client === this.clientName) this.reconnect();

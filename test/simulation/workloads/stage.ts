@@ -20,6 +20,8 @@ export type Request = readonly (string | number)[];
 export interface StageClient {
   /** Sends the requests in one go; outcomes in the order of the requests. Never rejects. */
   pipeline(requests: readonly Request[]): Promise<readonly Outcome[]>;
+  /** Whether the connection of the last requests still stands: what it watches does not outlive it. */
+  readonly isConnected: boolean;
   /** Whatever was asked becomes unknown. */
   disconnect(): void;
 }

@@ -79,7 +79,8 @@ export class TransactionWorkload implements Workload {
   }
 
   async #exec(actor: Actor, watched: readonly string[], requests: readonly Request[]): Promise<void> {
-    this.#note(await actor.exec(requests, ['EXEC', ...watched, ...requests.flat()]));
+    const named = ['EXEC', ...watched, ...requests.flat()];
+    this.#note(await (watched.length === 0 ? actor.exec(requests, named) : actor.execWatched(requests, named)));
   }
 
   /** By a script, which refuses what would take an account below its limit. */

@@ -86,7 +86,7 @@ export class WatchWorkload implements Workload {
     await actor.stage.sleep(actor.random.below(30));
     const value = expected !== null && actor.random.chance(0.3) ? null : this.#value();
     const request: Request = value === null ? ['DEL', key.name] : ['SET', key.name, value];
-    const exec = await actor.exec([request]);
+    const exec = await actor.execWatched([request]);
     const { outcome } = exec;
     const hasTakenEffect = outcome.kind === 'ok' && outcome.reply !== null && Array.isArray(outcome.reply);
     if (outcome.kind === 'ok') key.watched.push({ watch, exec, hasTakenEffect, wasAbsent: expected === null });
