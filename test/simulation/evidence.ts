@@ -2,7 +2,7 @@
  * What many runs together must have met to prove anything: a run in which nothing happens breaks no rule. Numbers are for
  * a hundred seeds; a mark at zero over that many means that the simulation has gone blind there.
  */
-export const EVIDENCE: readonly (readonly [mark: string, perHundredSeeds: number])[] = [
+const EVIDENCE: readonly (readonly [mark: string, perHundredSeeds: number])[] = [
   ['ok', 30_000],
   ['unknown', 150],
   ['failed', 500],
@@ -29,16 +29,18 @@ export const EVIDENCE: readonly (readonly [mark: string, perHundredSeeds: number
   ['fault: stallDisk', 5],
 ];
 
+/** What is to be met less often may be missing by chance. */
+const CERTAIN = 3;
+
 /** What is missing after so many seeds, in words. */
 export function missingEvidence(marks: ReadonlyMap<string, number>, seeds: number): readonly string[] {
   return EVIDENCE.flatMap(([mark, perHundred]) => {
-    const wanted = Math.max(1, Math.floor((perHundred * seeds) / 100));
+    const wanted = Math.floor((perHundred * seeds) / 100);
     const times = marks.get(mark) ?? 0;
-    return times >= wanted
-      ? []
-      : [`${mark}: ${times} times, ${wanted} are needed for ${seeds} seeds to prove anything`];
+    if (wanted < CERTAIN || times >= wanted) return [];
+    return [`${mark}: ${times} times, ${wanted} are needed for ${seeds} seeds to prove anything`];
   });
 }
 
 /** Below this many seeds nothing can be asked for. */
-export const SEEDS_FOR_EVIDENCE = 60;
+export const SEEDS_FOR_EVIDENCE = 30;

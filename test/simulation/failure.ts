@@ -6,7 +6,7 @@ import type { Shrunk } from './shrink.ts';
 const NODE_LINES = 25;
 const HISTORY_LINES = 60;
 
-export function replayCommand({ seed }: Report, changes: object = {}): string {
+function replayCommand({ seed }: Report, changes: object = {}): string {
   const given = Object.keys(changes).length === 0 ? '' : ` --with '${JSON.stringify(changes)}'`;
   return `npm run simulate -- --seed ${seed}${given} --trace`;
 }

@@ -5,7 +5,7 @@ import { describeFailure } from './failure.ts';
 import { runSeed } from './run.ts';
 
 const FIRST_SEED = 1;
-const SEEDS = 60;
+const SEEDS = 30;
 
 describe('a simulated cluster', function () {
   this.timeout(600_000);

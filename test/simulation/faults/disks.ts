@@ -52,7 +52,7 @@ function damageAtRest(strike: Strike, damage: (machine: SimMachine) => boolean):
 }
 
 /** Flips a bit of what was written of a file; false if it holds nothing. */
-export function flipWithin(strike: Strike, machine: SimMachine, path: string): boolean {
+function flipWithin(strike: Strike, machine: SimMachine, path: string): boolean {
   const content = machine.disk.content(path);
   let end = content.length;
   while (end > 0 && content[end - 1] === 0) end--;
