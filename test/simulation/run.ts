@@ -34,6 +34,8 @@ const RECOVERY_MS = 8_000;
 const CALM_MS = 1_500;
 /** How long a leader may take to restore a node that lost its disks, ms. */
 const REBUILDING_MS = 60_000;
+/** Some workloads read a hundred keys, one after the other. */
+const FINAL_READS_MS = 60_000;
 const COMPARISONS_MAX = 50;
 
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<Report> {
@@ -109,7 +111,7 @@ class Run {
       },
       (error: unknown) => world.violation(`after the run: ${String(error)}`),
     );
-    if (!(await this.#within('the final reads are answered', () => isFinished))) return;
+    if (!(await this.#within('the final reads are answered', () => isFinished, FINAL_READS_MS))) return;
     await finished;
     for (const workload of this.#workloads) {
       for (const text of workload.check()) world.violation(text);
