@@ -142,6 +142,11 @@ export class SimMachine {
     this.#onReached = reached;
   }
 
+  /** It has lost a disk in its life, and what it had acknowledged with it. */
+  get hasBeenWiped(): boolean {
+    return this.#diskCount > 0;
+  }
+
   /** Starts a process; the one before is dead. */
   start(): SimBoot {
     if (this.boot !== null) throw new Error(`${this.name} runs already`);

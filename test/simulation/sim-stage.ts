@@ -44,13 +44,15 @@ export function createSimStage(world: World, home: string | null = null): Stage 
   };
 }
 
-/** Nodes that are down, or still start, may hold anything. */
+/** Nodes that are down, or still start, may hold anything; those that lost a disk may have held it. */
 function holdersOf(world: World, text: string): number {
   for (const group of world.groups.slice(1)) {
     const replicas = world.machines.map((machine) => world.running(machine)?.cluster.engine.replicas.get(group));
     const index = replicas.map((replica) => indexOf(replica, text)).find((found) => found > 0);
     if (index === undefined) continue;
-    const unseen = world.machines.filter((machine) => world.running(machine) === undefined).length;
+    const unseen = world.machines.filter(
+      (machine) => machine.hasBeenWiped || world.running(machine) === undefined,
+    ).length;
     const holding = replicas.filter((replica) => replica !== undefined && holds(replica.core, { index, text })).length;
     return unseen + holding - 1;
   }
