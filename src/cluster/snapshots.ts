@@ -251,7 +251,7 @@ export class Snapshots {
       this.#options.log.info('rebuilt a replica from a copy', { group, from: message.from, index: installed.index });
       return true;
     } catch (error) {
-      if (this.#isClosed) return false;
+      if (this.#wasClosed()) return false;
       return platform.process.fatal('dataWrite', `the data of group ${group} could not be rebuilt`, error);
     } finally {
       this.#installing.delete(group);
@@ -360,6 +360,11 @@ export class Snapshots {
 
   #stage(group: GroupId): SnapshotStage {
     return new SnapshotStage(this.#options.platform.disk, this.#options.dataDirectory, group);
+  }
+
+  /** For use after an await, which may have changed it. */
+  #wasClosed(): boolean {
+    return this.#isClosed;
   }
 
   close(): void {

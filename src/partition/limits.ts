@@ -6,8 +6,14 @@ export const UNCOMMITTED_BYTES_MAX = 64 * 1024 * 1024;
 export const UNAPPLIED_BYTES_MAX = 96 * 1024 * 1024;
 /** One open batch is closed early at this size, so that one entry stays far below frame and flush limits. */
 export const BATCH_BYTES_MAX = 4 * 1024 * 1024;
-/** Batches under way to the followers; what arrives meanwhile joins the next: fewer and larger entries under load. */
+/**
+ * Batches under way to the followers; what arrives meanwhile joins the next: fewer and larger entries under load. Beyond
+ * the first number only those leave that are large already. (Measured on three nodes: 4 small ones cost 50 clients a
+ * fifth of their SETs; 2 large ones cost 200 clients with pipelines of 16 a fifth of theirs.)
+ */
 export const INFLIGHT_BATCHES_MAX = 2;
+export const INFLIGHT_LARGE_BATCHES_MAX = 4;
+export const LARGE_BATCH_BYTES = 16 * 1024;
 /** Record bytes handed to one LevelDB batch; more wait for the next. */
 export const APPLY_BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** Pause between LevelDB batches of a group, in ms, and the bytes of waiting entries that end it. */

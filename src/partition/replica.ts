@@ -24,7 +24,7 @@ import { ReplicaDamaged } from './damage.ts';
 import type { RecordedAnswer } from './entry-format.ts';
 import type { Job, Unblocking } from './job.ts';
 import type { KeyspaceStats } from './keyspace-stats.ts';
-import { INFLIGHT_BATCHES_MAX, LOG_BYTES_MAX, UNAPPLIED_BYTES_MAX } from './limits.ts';
+import { LOG_BYTES_MAX, UNAPPLIED_BYTES_MAX } from './limits.ts';
 import { LogWindow, type LogWindowHost } from './log-window.ts';
 import { encodePartitionState, type PartitionState } from './partition-state.ts';
 import { PartitionTime } from './partition-time.ts';
@@ -357,7 +357,7 @@ export class Replica implements TenureHost, LogWindowHost {
     if (this.#damage !== null) this.#leaveOffice();
     if (tenure !== null) {
       tenure.nextSlice();
-      if (!isLogBusy && (this.isSoleVoter || tenure.inflightBatches < INFLIGHT_BATCHES_MAX)) tenure.closeBatch();
+      if (!isLogBusy && (this.isSoleVoter || tenure.mayCloseBatch)) tenure.closeBatch();
       this.#startReadRound(tenure);
     }
     if (this.core.entryWanted > this.core.lastIndex && (tenure === null || tenure.batch.isEmpty)) {

@@ -41,6 +41,9 @@ import {
   BATCH_BYTES_MAX,
   EVICTION_STEPS_PER_TURN,
   EXPIRY_KEYS_PER_CYCLE_MAX,
+  INFLIGHT_BATCHES_MAX,
+  INFLIGHT_LARGE_BATCHES_MAX,
+  LARGE_BATCH_BYTES,
   LEDGER_KEPT_MS,
   LOAD_ROUNDS_MAX,
   PARKED_REQUESTS_MAX,
@@ -499,9 +502,10 @@ export class Tenure implements EvaluationContext, SweepTarget {
   // -------------------------------------------------------------------------------------------------------------
   // The log
 
-  /** Batches that were proposed and have not committed. */
-  get inflightBatches(): number {
-    return this.#inflight.length;
+  /** False while so many batches are under way that the open one does better to grow. */
+  get mayCloseBatch(): boolean {
+    const isLarge = this.batch.sizeBytes >= LARGE_BATCH_BYTES;
+    return this.#inflight.length < (isLarge ? INFLIGHT_LARGE_BATCHES_MAX : INFLIGHT_BATCHES_MAX);
   }
 
   /** Proposes what was collected; at the end of a turn, or earlier if much was. */

@@ -1,6 +1,6 @@
 /** What clients do in a run, and what must be true of what they saw. */
 import type { SeededRandom } from '../doubles/seeded-random.ts';
-import { type Outcome, plain, type Request, type Stage, type StageClient } from './workloads/stage.ts';
+import { type Outcome, type Request, type Stage, type StageClient } from './workloads/stage.ts';
 
 export interface Workload {
   readonly name: string;
@@ -124,12 +124,4 @@ export async function mustRead(actor: Actor, ...request: Request): Promise<Outco
     await actor.stage.sleep(READ_PAUSE_MS);
   }
   throw new Error(`${request.join(' ')} is never answered`);
-}
-
-/** The text of an error reply; null for any other reply. */
-export function errorText({ outcome }: { readonly outcome: Outcome }): string | null {
-  if (outcome.kind !== 'ok') return null;
-  const { reply } = outcome;
-  if (reply === null || typeof reply !== 'object' || Array.isArray(reply) || !('text' in reply)) return null;
-  return reply.constructor.name === 'ErrorReply' ? String(plain(reply)) : null;
 }

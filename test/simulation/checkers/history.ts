@@ -22,12 +22,6 @@ export interface Span {
 
 export type OutcomeKind = 'ok' | 'failed' | 'unknown';
 
-/** One operation, with what was asked and, if it is known, what was answered. */
-export type Recorded<Request, Answer> = Span & { readonly request: Request } & (
-    | { readonly outcome: 'ok'; readonly answer: Answer }
-    | { readonly outcome: 'failed' | 'unknown'; readonly error: string }
-  );
-
 /** The last moment at which the operation may have taken effect. */
 export function latestMs({ outcome, endMs }: { readonly outcome: OutcomeKind; readonly endMs: number }): number {
   return outcome === 'ok' ? endMs : Number.POSITIVE_INFINITY;
