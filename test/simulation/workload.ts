@@ -1,6 +1,6 @@
 /** What clients do in a run, and what must be true of what they saw. */
 import type { SeededRandom } from '../doubles/seeded-random.ts';
-import { type Outcome, type Request, type Stage, type StageClient } from './workloads/stage.ts';
+import type { Outcome, Request, Stage, StageClient } from './workloads/stage.ts';
 
 export interface Workload {
   readonly name: string;
