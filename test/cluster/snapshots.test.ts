@@ -36,6 +36,8 @@ import { StepScheduler } from '../doubles/stepping.ts';
 import { VirtualTime } from '../doubles/virtual-time.ts';
 
 const GROUP = 1;
+/** In front of each staged file. */
+const CHECKSUM_BYTES = 4;
 const SLOTS = { first: 0, last: 99 };
 const CONF = { voters: [1, 2], votersOutgoing: [], learners: [], learnersNext: [] };
 
@@ -101,7 +103,9 @@ class Bench {
     const parts = this.memory.names(directory).filter((name) => name.startsWith('part-'));
     this.atOffer.push(
       parts.flatMap((name) =>
-        decodeRecords(this.memory.content(`${directory}/${name}`)).map(({ sealed }) => valueOf(sealed)),
+        decodeRecords(this.memory.content(`${directory}/${name}`).subarray(CHECKSUM_BYTES)).map(({ sealed }) =>
+          valueOf(sealed),
+        ),
       ),
     );
   }
