@@ -48,13 +48,16 @@ export function createSimStage(world: World, home: string | null = null): Stage 
 function holdersOf(world: World, text: string): number {
   for (const group of world.groups.slice(1)) {
     const replicas = world.machines.map((machine) => world.running(machine)?.cluster.engine.replicas.get(group));
-    const index = replicas.map((replica) => indexOf(replica, text)).find((found) => found > 0);
-    if (index === undefined) continue;
+    // A former leader may hold an attempt of its own that was never committed: the write is where most hold it.
+    const indices = new Set(replicas.map((replica) => indexOf(replica, text)).filter((found) => found > 0));
+    if (indices.size === 0) continue;
     const unseen = world.machines.filter(
       (machine) => machine.hasBeenWiped || world.running(machine) === undefined,
     ).length;
-    const holding = replicas.filter((replica) => replica !== undefined && holds(replica.core, { index, text })).length;
-    return unseen + holding - 1;
+    const holding = [...indices].map(
+      (index) => replicas.filter((replica) => replica !== undefined && holds(replica.core, { index, text })).length,
+    );
+    return unseen + Math.max(...holding) - 1;
   }
   return Number.POSITIVE_INFINITY;
 }
