@@ -267,7 +267,16 @@ export class World {
   /** The others can give back what this replica loses, and no other one is damaged. */
   mayBeDamaged(machine: SimMachine): boolean {
     if (this.isHealed || this.isRebuilding || this.isInTrouble(machine)) return false;
-    return !this.#expectations.hasDamage;
+    return !this.#expectations.hasDamage && !this.hasQuarantine;
+  }
+
+  /** Some replica knows that its data is damaged, and waits for a copy; marked on its disk, or about to be. */
+  get hasQuarantine(): boolean {
+    return this.machines.some((machine) => {
+      const replicas = [...(this.running(machine)?.cluster.engine.replicas.values() ?? [])];
+      const isMarked = machine.disk.paths().some((path) => path.includes('/quarantine/'));
+      return isMarked || replicas.some((replica) => replica.isQuarantined);
+    });
   }
 
   onceSnapshotSent(told: (from: SimMachine, to: SimMachine) => void): void {

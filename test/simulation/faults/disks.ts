@@ -111,12 +111,15 @@ export const DISK_FAULTS = [
     strike: (strike) =>
       onRunning(strike, (machine) => {
         const n = 1 + strike.random.below(PATIENCE);
-        const kind = strike.random.pick(['write', 'sync', 'read'] as const);
+        const drawn = strike.random.pick(['write', 'sync', 'read'] as const);
+        // What cannot be read is lost: its replica is put into quarantine.
+        const kind = drawn === 'read' && !strike.world.mayBeDamaged(machine) ? 'write' : drawn;
         if (kind === 'write') machine.device.failWrite(n);
         else if (kind === 'sync') machine.device.failSync(1 + strike.random.below(3));
         else machine.device.failRead(n);
         strike.world.expectEnd(machine, {
           reasons: [kind === 'read' ? 'dataDamaged' : 'dataWrite'],
+          ...(kind === 'read' ? { isDamage: true as const } : {}),
           onEnd: () => {
             strike.did();
             strike.world.mark(`the store failed to ${kind}`);
