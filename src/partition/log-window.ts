@@ -169,9 +169,14 @@ export class LogWindow {
     this.#carriedSinceMs = this.#host.clock.monotonicMs();
   }
 
-  /** A snapshot took the place of everything. */
-  installed(checkpoint: LogCheckpoint): void {
+  /** The log is being replaced by a checkpoint: none that was begun before may follow it. */
+  resets(checkpoint: LogCheckpoint): void {
+    this.#host.raftLog.stageReset(this.#host.group, checkpoint);
     this.#checkpoint = checkpoint;
+  }
+
+  /** A snapshot took the place of everything, durably. */
+  installed(): void {
     this.#timeline = [];
     this.#notedIndex = 0;
     this.#carriedSinceMs = this.#host.clock.monotonicMs();

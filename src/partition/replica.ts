@@ -534,9 +534,9 @@ export class Replica implements TenureHost, LogWindowHost {
 
   /** A snapshot took the place of the data: the log follows, then the core learns of it. */
   installed(checkpoint: LogCheckpoint, state: PartitionState, done: () => void): void {
-    this.#host.raftLog.stageReset(this.group, checkpoint);
+    this.#window.resets(checkpoint);
     this.#host.flushed(() => {
-      this.#window.installed(checkpoint);
+      this.#window.installed();
       this.time.logged(state.timeMs);
       this.core.snapshotInstalled(checkpoint.index);
       this.#handedIndex = checkpoint.index;
