@@ -62,6 +62,8 @@ export class Job implements RequestId {
   reply: Reply = null;
   /** Greatest log index of a change that the evaluation saw. */
   observedIndex: LogIndex = 0;
+  /** Index of the entry in which an earlier attempt of this request was applied; 0 otherwise. */
+  appliedAt: LogIndex = 0;
   /** Evaluations that ended in waiting for a key. */
   waits = 0;
   /** Partition time of the first evaluation in this tenure; 0 before. */

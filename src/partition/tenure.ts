@@ -343,7 +343,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     job.reply = reply;
     if (this.#host.isSoleVoter || this.#host.isLeaseValid) {
       if (job.observedIndex <= this.#host.commitIndex) {
-        job.owner.complete(job, reply, 0);
+        completeRead(job);
         return;
       }
       this.reads.addConfirmed(job);
@@ -664,6 +664,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     }
     const known = this.#ledger.find(job);
     this.#ledgerUsedMs = this.#host.clock.monotonicMs();
+    job.appliedAt = known?.index ?? 0;
     if (known === undefined) return false;
     job.observedIndex = known.index;
     this.#answerRead(job, new EncodedReply(known.reply));
@@ -706,7 +707,7 @@ function distinctKeys(expired: readonly { readonly space: Space; readonly key: s
 }
 
 function completeRead(job: Job): void {
-  job.owner.complete(job, job.reply, 0);
+  job.owner.complete(job, job.reply, job.appliedAt);
 }
 
 function nameOf(job: Job): string {

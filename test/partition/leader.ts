@@ -82,9 +82,12 @@ export class TestLeader implements TenureHost {
   readonly retried: Job[] = [];
   tenure: Tenure;
   #counter = 0;
+  /** Log index of the write behind each of `answers`; 0 = none. */
+  readonly indices: number[] = [];
   readonly #names = new Map<Job, string>();
   readonly #owner: JobOwner = {
-    complete: (job, reply) => {
+    complete: (job, reply, index) => {
+      this.indices.push(index);
       this.answers.push(`${this.#names.get(job) ?? ''}: ${told(reply)}`);
     },
     retry: (job) => {

@@ -458,6 +458,10 @@ describe('tenure', () => {
       leader.submit('again', ['INCR', 'k'], { counter: 50, isRetry: true });
       await leader.settle();
       assert.deepEqual(leader.answers, ['first: :1', 'again: :1']);
+      // WAIT counts who holds the entry in which it was applied.
+      const [first, again] = leader.indices;
+      assert.ok(first !== undefined && first > 0);
+      assert.equal(again, first);
     });
   });
 
