@@ -2,12 +2,12 @@
  * How far V8's heap may grow between two collections of the old generation. V8 knows only a factor: one that keeps the
  * heap of a full node small makes that of a fresh one be marked several times a second, on the cores that serve; one that
  * lets the fresh one work wastes hundreds of MB on the full one. So the factor follows the size: about one step of
- * STEP_BYTES, and a quarter of the heap where that is more.
+ * STEP_BYTES, and a fifth of the heap where that is more.
  */
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 
-const STEP_BYTES = 48 * 1024 * 1024;
-const PERCENT_MIN = 25;
+const STEP_BYTES = 32 * 1024 * 1024;
+const PERCENT_MIN = 20;
 const PERCENT_MAX = 200;
 /** Pause between two looks at the heap, in ms. */
 const LOOK_MS = 500;
