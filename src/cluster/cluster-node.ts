@@ -84,6 +84,8 @@ const REQUEST_WINDOW_SLACK_MS = 5_000;
 const TICK_MS = 20;
 /** A preferred leader must have been connected for this long before leadership is handed to it, in ms. */
 const PREFERRED_AFTER_MS = 3_000;
+/** Pause between two attempts for a group, in ms: while one fails, nobody serves (the other may be unable to lead). */
+const PREFERRED_AGAIN_MS = 30_000;
 const PREFERRED_LAG_MAX = 100;
 
 export class ClusterNode implements Cluster, ReplicaHost {
@@ -111,6 +113,8 @@ export class ClusterNode implements Cluster, ReplicaHost {
   #isFlushScheduled = false;
   #timer: TimerHandle | null = null;
   #lastPreferenceMs = 0;
+  /** When leadership was last handed to the preferred node, by group. */
+  readonly #preferredMs = new Map<GroupId, number>();
   #isClosed = false;
 
   constructor(options: ClusterNodeOptions) {
@@ -757,8 +761,10 @@ export class ClusterNode implements Cluster, ReplicaHost {
       if (replica?.isServing !== true || preferred === this.node) continue;
       const upSince = this.#upSinceMs.get(preferred);
       if (upSince === undefined || now - upSince < PREFERRED_AFTER_MS) continue;
+      if (now - (this.#preferredMs.get(partition.id) ?? Number.NEGATIVE_INFINITY) < PREFERRED_AGAIN_MS) continue;
       const follower = replica.core.followers().find(({ id }) => id === preferred);
       if (follower !== undefined && replica.commitIndex - follower.match <= PREFERRED_LAG_MAX) {
+        this.#preferredMs.set(partition.id, now);
         replica.transferLeadership(preferred);
       }
     }

@@ -164,7 +164,7 @@ class Run {
   async #mended(): Promise<boolean> {
     const world = this.#world;
     const isBuilt = (): Promise<boolean> =>
-      this.#within('a lost replica is restored', () => !world.isRebuilding, REBUILDING_MS);
+      this.#within('a lost replica is restored', () => !world.isRebuilding && !world.hasQuarantine, REBUILDING_MS);
     if (!(await isBuilt())) return false;
     for (const machine of world.suspects) {
       const isBack = (): boolean => world.running(machine) !== undefined || !world.suspects.includes(machine);
