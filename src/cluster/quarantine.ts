@@ -1,8 +1,8 @@
 /**
  * Replicas whose data is damaged, from the moment when that is known until it was rebuilt from another replica.
  *
- * Problem: LevelDB hides damage. A record whose seal does not fit, or a range that differs from what a majority holds (scrub.ts),
- * means that the data of this replica is wrong, here and perhaps elsewhere.
+ * Problem: LevelDB hides damage. A record whose seal does not fit, or a database that has lost what was synced, means that the data of
+ * this replica is wrong, here and perhaps elsewhere.
  *
  * Idea: the data alone is suspect. The Raft log has checksums of its own, and votes and acknowledgements speak of the log; so
  * the replica goes on voting and keeping entries, and the group is no weaker. What it does not do any more is whatever reads the data:

@@ -12,6 +12,7 @@ import { assert, mustExist } from '../base/assert.ts';
 import type { GroupId, LogIndex, NodeId, Term } from '../base/ids.ts';
 import type { Clock } from '../base/platform.ts';
 import { slotOfKey } from '../base/slots.ts';
+import { keyIndices } from '../commands/key-indices.ts';
 import type { Job, JobOwner, Unblocking } from '../partition/job.ts';
 import { clusterDown, crossPartition, tryAgain, uncertain } from '../resp/errors.ts';
 import { type ErrorReply, EncodedReply, type Reply, ReplyError } from '../resp/reply.ts';
@@ -328,17 +329,6 @@ export class Router implements JobOwner {
 }
 
 /** Keys of a call, one character a byte. Throws ReplyError if the arguments are malformed. */
-function keysOf(call: Call): readonly string[] {
-  const { command, argv } = call;
-  if (command.keysOf !== null) return command.keysOf(argv).map((i) => textAt(argv, i));
-  const { first, last, step } = command.keys;
-  if (first === 0) return [];
-  const end = last < 0 ? argv.length + last : last;
-  const keys: string[] = [];
-  for (let i = first; i <= end && i < argv.length; i += step) keys.push(textAt(argv, i));
-  return keys;
-}
-
-function textAt(argv: readonly Buffer[], i: number): string {
-  return mustExist(argv[i], `there is no argument ${i}`).toString('latin1');
+function keysOf({ command, argv }: Call): readonly string[] {
+  return keyIndices(command, argv).map((i) => mustExist(argv[i], `there is no argument ${i}`).toString('latin1'));
 }

@@ -252,19 +252,20 @@ export class EvaluationView implements View {
 
   find(space: Space, key: string): KeyObject | undefined {
     const resident = this.#live(space, key);
-    if (resident !== undefined && !this.isNoTouch) {
-      resident.isReferenced = true;
-      resident.accessedAtSeconds = this.#nowSeconds;
-    }
+    if (resident !== undefined && !this.isNoTouch) this.#accessed(resident);
     return this.#counted(resident);
   }
 
   touch(space: Space, key: string): boolean {
     const resident = this.#counted(this.#live(space, key));
     if (resident === undefined) return false;
+    this.#accessed(resident);
+    return true;
+  }
+
+  #accessed(resident: ResidentKey): void {
     resident.isReferenced = true;
     resident.accessedAtSeconds = this.#nowSeconds;
-    return true;
   }
 
   peek(space: Space, key: string): KeyObject | undefined {
@@ -298,7 +299,7 @@ export class EvaluationView implements View {
     return { count, averageTtlMs: count === 0 ? 0 : this.#context.averageTtlMs(database) };
   }
 
-  /** Counts depend on every change so far. */
+  /** Counts and scans depend on every change so far. */
   #observeAll(): void {
     this.#observe(this.#batch.index === 0 ? 0 : this.#batch.index - 1);
     if (this.#batch.position > 0) this.#observe(this.#batch.index);
@@ -311,8 +312,7 @@ export class EvaluationView implements View {
     const page = this.#context.scanned(request);
     this.countsLookups = countsLookups;
     if (page === undefined) throw new RangeNotResident(request);
-    this.#observe(this.#batch.index - 1);
-    if (this.#batch.position > 0) this.#observe(this.#batch.index);
+    this.#observeAll();
     return page;
   }
 
@@ -373,8 +373,7 @@ export class EvaluationView implements View {
     resident.expiresAtMs = expiresAtMs;
     resident.version = timestamp;
     resident.changedIndex = this.#batch.index;
-    resident.isReferenced = true;
-    resident.accessedAtSeconds = this.#nowSeconds;
+    this.#accessed(resident);
     this.residents.charge(resident);
     if (expiresAtMs !== 0 && (resident.scheduledAtMs === 0 || expiresAtMs < resident.scheduledAtMs)) {
       this.#context.scheduleExpiry(resident);

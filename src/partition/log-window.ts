@@ -88,20 +88,23 @@ export class LogWindow {
 
   fillLedger(ledger: RequestLedger): void {
     for (const answer of this.#carriedAnswers()) ledger.add(answer, 0);
-    for (let index = this.#start(); index <= this.#host.core.lastIndex; index++) {
-      const { type, data } = this.#entry(index);
-      if (type === ENTRY_TYPES.normal && data.length > 0) ledger.addAll(data, answersOf(data), index);
-    }
+    for (const { data, index } of this.#answering(this.#host.core.lastIndex))
+      ledger.addAll(data, answersOf(data), index);
   }
 
   /** In entries up to `index`, and what the last snapshot brought. */
   answersUpTo(index: LogIndex): readonly RecordedAnswer[] {
     const answers = [...this.#carriedAnswers()];
-    for (let at = this.#start(); at <= index; at++) {
-      const entry = this.#entry(at);
-      if (entry.type === ENTRY_TYPES.normal && entry.data.length > 0) answers.push(...decodeAnswers(entry.data));
-    }
+    for (const { data } of this.#answering(index)) answers.push(...decodeAnswers(data));
     return answers;
+  }
+
+  /** Entries up to `last` that may hold answers that may still be asked for. */
+  *#answering(last: LogIndex): Generator<Entry> {
+    for (let index = this.#start(); index <= last; index++) {
+      const entry = this.#entry(index);
+      if (entry.type === ENTRY_TYPES.normal && entry.data.length > 0) yield entry;
+    }
   }
 
   /** What the last snapshot brought along, for as long as it may still be asked for: later ones need not pass it on. */

@@ -147,6 +147,12 @@ export class CommandTable {
     return entry.subcommands?.get(second.toString('latin1').toUpperCase()) ?? entry;
   }
 
+  /** Like `resolve`, but undefined if a container is asked for a subcommand that it does not have. */
+  resolveWhole(argv: readonly Buffer[]): CommandEntry | undefined {
+    const entry = this.resolve(argv);
+    return entry !== undefined && entry.subcommands !== null && argv.length > 1 ? undefined : entry;
+  }
+
   /** `fullName` as in COMMAND INFO: 'get', 'CLIENT|LIST', any case. */
   findByFullName(fullName: string): CommandEntry | undefined {
     const upper = fullName.toUpperCase();

@@ -154,10 +154,7 @@ const dryRun = sessionCommand({
   run: ({ context }, argv) => {
     if (textAt(argv, 2) !== DEFAULT_USER) return fail(genericError(`User '${textAt(argv, 2)}' not found`));
     const request = argv.slice(3);
-    const entry = context.table.resolve(request);
-    if (entry === undefined || (entry.subcommands !== null && request.length > 1)) {
-      return fail(genericError(`Command '${textAt(argv, 3)}' not found`));
-    }
+    const entry = context.table.resolveWhole(request) ?? fail(genericError(`Command '${textAt(argv, 3)}' not found`));
     return entry.acceptsArgumentCount(request.length) ? OK : fail(wrongArity(entry.fullName));
   },
 });

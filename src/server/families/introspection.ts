@@ -15,7 +15,7 @@ import { textAt, upperAt } from '../arguments.ts';
 import { commandDocs, commandInfo, keyUseReply } from '../command-docs.ts';
 import type { CommandEntry } from '../command-table.ts';
 import type { ServerContext } from '../context.ts';
-import { keyIndices } from '../request-keys.ts';
+import { keyIndices } from '../../commands/key-indices.ts';
 import { sessionCommand } from '../session-command.ts';
 import { helpReply } from './help.ts';
 
@@ -144,8 +144,7 @@ const getKeysAndFlags = sessionCommand({
 /** The request begins at argv[2]. */
 function keysIn(context: ServerContext, argv: readonly Buffer[]): { entry: CommandEntry; keys: Buffer[] } {
   const request = argv.slice(2);
-  const entry = context.table.resolve(request);
-  if (entry === undefined || (entry.subcommands !== null && request.length > 1)) return fail(COMMAND_INVALID);
+  const entry = context.table.resolveWhole(request) ?? fail(COMMAND_INVALID);
   if (entry.spec.keys.first === 0 && entry.spec.keysOf === null) return fail(COMMAND_NO_KEYS);
   if (!entry.acceptsArgumentCount(request.length)) return fail(COMMAND_ARITY_INVALID);
   const keys = keyIndices(entry.spec, request).flatMap((i) => request[i] ?? []);

@@ -8,7 +8,7 @@ import type { Reply } from '../../resp/reply.ts';
 import { leaderOf } from '../cluster-view.ts';
 import type { CommandEntry } from '../command-table.ts';
 import type { ServerContext } from '../context.ts';
-import { keyIndices } from '../request-keys.ts';
+import { keyIndices } from '../../commands/key-indices.ts';
 import { sessionCommand, sessionContainer } from '../session-command.ts';
 import { helpReply } from './help.ts';
 

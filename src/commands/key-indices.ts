@@ -1,5 +1,5 @@
-/** Where the keys of a request are: for COMMAND GETKEYS and KAHUNA.EXPLAIN. */
-import type { CommandSpec } from '../commands/define.ts';
+/** Where the keys of a request are: for routing, COMMAND GETKEYS and KAHUNA.EXPLAIN. */
+import type { CommandSpec } from './define.ts';
 
 /** Indices in argv, in order. Throws ReplyError if movable keys cannot be found in a malformed request. */
 export function keyIndices(spec: CommandSpec, argv: readonly Uint8Array[]): readonly number[] {
