@@ -2,40 +2,100 @@
  * A hash of what a range holds, for comparing replicas at an equal applied index: the only way to notice a record that
  * vanished, or an old value that came back with a seal that fits.
  *
- * Each record (key and sealed bytes; newest versions only, because every replica collects older ones at its own pace) is
+ * Only the newest versions are hashed, because they alone follow from the log: older versions and the marks of deleted records
+ * go at each replica's own pace, and a deleted record has no newest version. Each record (key and sealed bytes) is
  * hashed to 64 bits, and the hashes are added up and XORed. So the result does not depend on the order, and the
  * hashes of adjacent ranges could be combined. The hash is not cryptographic: it finds damage, not an adversary.
  *
  * Two lanes of MurmurHash3 (x86, 32 bits, Appleby) with different seeds and multipliers, mixed at the end.
+ *
+ * On the way every seal is checked, those of older versions too. A look may be limited in bytes; where it ends follows from the
+ * newest records alone, so that replicas with equal records end at the same key.
  */
-import type { StoreView } from './snapshot.ts';
-import { openRecord } from './records.ts';
-import type { RecordRange } from './types.ts';
+import { KahunaError } from '../../base/errors.ts';
+import { recordKeyLength } from './keys.ts';
+import type { DataSnapshot, RawRecord, RecordRange, ScrubbedRange, ScrubLimits } from './types.ts';
+import { checkRawRecord } from './versions.ts';
 
 const CHUNK_COUNT_MAX = 256;
-const CHUNK_BYTES_MAX = 256 * 1024;
+const CHUNK_BYTES_MAX = 64 * 1024;
 const SEED_A = 0x9747b28c;
 const SEED_B = 0x3c6ef372;
 
-/** Checks every seal on the way: rejects with KahunaError 'DATA_DAMAGED'. */
-export async function hashRange(view: StoreView, range: RecordRange): Promise<{ hash: string; count: number }> {
-  const sums = new RecordHashes();
-  const iterator = view.iterate(range);
+/** Of a whole range. Rejects with KahunaError 'DATA_DAMAGED'. */
+export async function hashRange(view: DataSnapshot, range: RecordRange): Promise<{ hash: string; count: number }> {
+  const found = await scrubRange(view, range, { bytesMax: Number.POSITIVE_INFINITY, isStopped: () => false });
+  if (found.damage !== null) throw found.damage;
+  return { hash: found.hash, count: found.count };
+}
+
+/** See DataStore.scrubRange. */
+export async function scrubRange(view: DataSnapshot, range: RecordRange, limits: ScrubLimits): Promise<ScrubbedRange> {
+  const look = new Look(limits.bytesMax);
+  const iterator = view.iterate(range, { withVersions: true });
   try {
-    for (;;) {
+    while (!limits.isStopped()) {
       const records = await iterator.next(CHUNK_COUNT_MAX, CHUNK_BYTES_MAX);
-      if (records.length === 0) break;
+      if (records.length === 0) return look.found(range.end);
       for (const record of records) {
-        openRecord(record.key, record.sealed);
-        sums.add(record.key, record.sealed);
+        if (!look.take(record)) return look.found(record.key);
       }
     }
+    return look.found(range.start);
   } finally {
     await iterator.close();
   }
-  return { hash: sums.toString(), count: sums.count };
 }
 
+class Look {
+  readonly #sums = new RecordHashes();
+  readonly #bytesMax: number;
+  #bytes = 0;
+  #readBytes = 0;
+  #readCount = 0;
+  #damage: KahunaError<'DATA_DAMAGED'> | null = null;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** False for the first newest record beyond the limit: it is not part of the look. */
+  take(record: RawRecord): boolean {
+    const { key, sealed } = record;
+    const size = key.length + sealed.length;
+    let isNewest = true;
+    try {
+      const recordLength = recordKeyLength(key);
+      isNewest = recordLength === key.length;
+      if (isNewest && this.#bytes >= this.#bytesMax) return false;
+      checkRawRecord(record, recordLength);
+    } catch (error) {
+      if (!isDamaged(error)) throw error;
+      this.#damage ??= error;
+    }
+    this.#readBytes += size;
+    this.#readCount++;
+    if (!isNewest) return true;
+    this.#bytes += size;
+    this.#sums.add(key, sealed);
+    return true;
+  }
+
+  found(end: Uint8Array): ScrubbedRange {
+    return {
+      hash: this.#sums.toString(),
+      count: this.#sums.count,
+      end,
+      readBytes: this.#readBytes,
+      readCount: this.#readCount,
+      damage: this.#damage,
+    };
+  }
+}
+
+function isDamaged(error: unknown): error is KahunaError<'DATA_DAMAGED'> {
+  return error instanceof KahunaError && error.code === 'DATA_DAMAGED';
+}
 /** The sums over records that were added, in any order. */
 export class RecordHashes {
   count = 0;

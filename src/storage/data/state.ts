@@ -39,7 +39,7 @@ import {
 import type { DataStoreOptions } from './options.ts';
 import { openRecord } from './records.ts';
 import { type RecoveredStore, recoverStore } from './recovery.ts';
-import { hashRange } from './scrub.ts';
+import { hashRange, scrubRange } from './scrub.ts';
 import { StoreView } from './snapshot.ts';
 import type {
   AppliedState,
@@ -51,6 +51,8 @@ import type {
   RecordChange,
   RecordRange,
   RecoveredState,
+  ScrubbedRange,
+  ScrubLimits,
   SnapshotInstall,
 } from './types.ts';
 import { readVersion } from './versions.ts';
@@ -197,6 +199,14 @@ class KeyValueDataStore implements DataStore {
 
   hashRange(snapshot: DataSnapshot, range: RecordRange): Promise<{ readonly hash: string; readonly count: number }> {
     return hashRange(asView(snapshot), range);
+  }
+
+  scrubRange(snapshot: DataSnapshot, range: RecordRange, limits: ScrubLimits): Promise<ScrubbedRange> {
+    return scrubRange(asView(snapshot), range, limits);
+  }
+
+  isExact(group: GroupId): boolean {
+    return (this.#groups.get(group)?.suspectUpTo ?? 0) === 0;
   }
 
   async getAt(snapshot: DataSnapshot, key: Uint8Array, at: Timestamp): Promise<OpenedRecord | undefined> {

@@ -2,6 +2,7 @@
  * The data of a node: the applied state of all its partitions in one ordered key-value store. Reads of the newest
  * version are synchronous point gets; everything that ranges is asynchronous, on an explicit snapshot.
  */
+import type { KahunaError } from '../../base/errors.ts';
 import type { GroupId, LogIndex, Term, Timestamp } from '../../base/ids.ts';
 
 /** One change of one record. `key` is a record key without version suffix (see keys.ts). */
@@ -94,6 +95,16 @@ export interface DataStore {
 
   /** Order-independent hash and count of the newest records in a range, for comparing replicas. */
   hashRange(snapshot: DataSnapshot, range: RecordRange): Promise<{ readonly hash: string; readonly count: number }>;
+  /**
+   * As `hashRange`, of as much of the range as the limits allow, and with the damage that was met beside the hash. Rejects with
+   * KahunaError 'DATA_DAMAGED' if the range cannot be read.
+   */
+  scrubRange(snapshot: DataSnapshot, range: RecordRange, limits: ScrubLimits): Promise<ScrubbedRange>;
+  /**
+   * False while a group is replayed after a crash of the machine: effects of entries that lie ahead may then be there already,
+   * so what is found at an applied index is not what other replicas hold there.
+   */
+  isExact(group: GroupId): boolean;
 
   /** Newest version with timestamp ≤ `at` of a record. Throws KahunaError 'HISTORY_GONE' below `historyFloor`. */
   getAt(snapshot: DataSnapshot, key: Uint8Array, at: Timestamp): Promise<OpenedRecord | undefined>;
@@ -109,6 +120,27 @@ export interface DataStore {
   collect(floor: Timestamp, stepsMax: number): Promise<boolean>;
 
   close(): Promise<void>;
+}
+
+export interface ScrubLimits {
+  /** Bytes of newest records after which the look ends, with a whole record. */
+  readonly bytesMax: number;
+  /** Asked between two reads of the store: true gives the look up. What it says of the range is then without meaning. */
+  readonly isStopped: () => boolean;
+}
+
+export interface ScrubbedRange {
+  /** Over the newest records, 32 hex digits. */
+  readonly hash: string;
+  /** Newest records. */
+  readonly count: number;
+  /** Key of the first newest record that was not looked at, or the end of the range. */
+  readonly end: Uint8Array;
+  /** What was read, older versions included: what the look has cost. */
+  readonly readBytes: number;
+  readonly readCount: number;
+  /** The first record, or older version, whose seal does not fit. */
+  readonly damage: KahunaError<'DATA_DAMAGED'> | null;
 }
 
 export interface DataSnapshot {

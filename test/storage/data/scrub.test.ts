@@ -1,13 +1,15 @@
 /** Comparing replicas: what the hash of a range notices, and what it must not. */
 import { strict as assert } from 'node:assert';
+import { equalBytes } from '../../../src/base/bytes.ts';
 import { KahunaError } from '../../../src/base/errors.ts';
-import { slotRange } from '../../../src/storage/data/keys.ts';
+import { encodeVersionKey, slotRange } from '../../../src/storage/data/keys.ts';
 import { sealRecord } from '../../../src/storage/data/records.ts';
 import { RecordHashes } from '../../../src/storage/data/scrub.ts';
-import type { DataStore } from '../../../src/storage/data/types.ts';
+import type { DataStore, ScrubbedRange } from '../../../src/storage/data/types.ts';
 import { SeededRandom } from '../../doubles/seeded-random.ts';
 import { apply, del, key, Node, put, SLOT } from './support.ts';
 
+const RANGE = slotRange(SLOT, SLOT);
 const NAMES = Array.from({ length: 400 }, (_, i) => `key ${i}`);
 
 async function filled(order: readonly string[], history = false): Promise<{ node: Node; data: DataStore }> {
@@ -58,6 +60,68 @@ describe('data store: scrub', () => {
       (error) => error instanceof KahunaError && error.code === 'DATA_DAMAGED',
     );
     assert.equal(data.get(key('key 8'))?.timestamp, 10);
+  });
+
+  it('a limited look ends where the newest records say, and the looks of a round are the whole', async () => {
+    const plain = await filled(NAMES);
+    const kept = await filled(NAMES, true);
+    await apply(kept.data, 1, [put('gone', 'x'.repeat(5_000), 20)], 900);
+    await apply(kept.data, 1, [del('gone', 30, 20)], 901);
+    const looks = async (data: DataStore): Promise<ScrubbedRange[]> => {
+      const snapshot = data.snapshot();
+      const found: ScrubbedRange[] = [];
+      const { end } = RANGE;
+      for (let { start } = RANGE; !equalBytes(start, end); start = found.at(-1)?.end ?? end) {
+        found.push(await data.scrubRange(snapshot, { start, end }, { bytesMax: 3_000, isStopped: () => false }));
+      }
+      snapshot.release();
+      return found;
+    };
+    const [first, second] = [await looks(plain.data), await looks(kept.data)];
+    const told = (found: readonly ScrubbedRange[]) => found.map(({ hash, count, end }) => ({ hash, count, end }));
+    assert.ok(first.length > 5);
+    assert.deepEqual(told(second), told(first));
+    assert.equal(
+      first.reduce((sum, { count }) => sum + count, 0),
+      NAMES.length,
+    );
+    const read = (found: readonly ScrubbedRange[]) => found.reduce((sum, { readBytes }) => sum + readBytes, 0);
+    assert.ok(read(second) > read(first) + 5_000, 'older versions are part of what it cost');
+  });
+
+  it('a look goes on behind damage, says the first, and finds it in older versions too', async () => {
+    const { node, data } = await filled(NAMES.slice(0, 20), true);
+    await apply(data, 1, [put('key 7', 'other', 20, 10)], 900);
+    const version = encodeVersionKey(key('key 7'), 10);
+    node.device.flipBit(version, 99);
+    const snapshot = data.snapshot();
+    const found = await data.scrubRange(snapshot, RANGE, { bytesMax: 1e6, isStopped: () => false });
+    snapshot.release();
+    assert.equal(found.damage?.code, 'DATA_DAMAGED');
+    assert.equal(found.count, 20);
+    assert.ok(equalBytes(found.end, RANGE.end));
+  });
+
+  it('a look that is given up ends at the next read', async () => {
+    const { data } = await filled(NAMES);
+    const snapshot = data.snapshot();
+    let asked = 0;
+    const found = await data.scrubRange(snapshot, RANGE, { bytesMax: 1e6, isStopped: () => ++asked > 1 });
+    snapshot.release();
+    assert.ok(found.readCount > 0 && found.readCount < NAMES.length);
+  });
+
+  it('what is found is not exact until a replay after a crash of the machine has caught up', async () => {
+    const { node, data } = await filled(NAMES.slice(0, 3));
+    assert.ok(data.isExact(1));
+    await data.sync();
+    node.crashMachine('machine');
+    const again = await node.open();
+    assert.equal(again.isExact(1), false);
+    await apply(again, 1, [], 2);
+    assert.equal(again.isExact(1), false);
+    await apply(again, 1, [], 3);
+    assert.ok(again.isExact(1));
   });
 
   it('hashes spread: single bits, swapped pairs and moved borders between key and value all change the sum', () => {
