@@ -4,6 +4,8 @@
  * One atomic batch at a time, of as many whole entries as are there (up to APPLY_BATCH_BYTES_MAX): their record changes,
  * the applied index and the partition's state. While a batch is under way, and for APPLY_PAUSE_MS after it, the next one
  * collects: many small entries cost one batch, and an entry that comes alone is applied at once.
+ *
+ * Whoever wants to see the data as of one index, and not of some index, names a stop (scrub-point.ts): a batch ends there.
  */
 import { assert } from '../base/assert.ts';
 import type { GroupId, LogIndex, Term } from '../base/ids.ts';
@@ -21,6 +23,12 @@ export interface ApplierEvents {
   confStateAfter(entry: Entry): ConfState;
 }
 
+/** Where a batch shall end; `reached` is told whether one did. */
+interface Stop {
+  readonly index: LogIndex;
+  readonly reached: (isReached: boolean) => void;
+}
+
 export class Applier {
   readonly #group: GroupId;
   readonly #data: DataStore;
@@ -33,6 +41,11 @@ export class Applier {
   #term: Term;
   #state: PartitionState;
   #whenIdle: (() => void)[] = [];
+  /** Ahead of `#index`, and of the end of the batch under way or equal to it. */
+  #stop: Stop | null = null;
+  /** End of the batch under way; of the last one if none is. */
+  #handedIndex: LogIndex;
+  #resumeCount = 0;
   readonly #timers: Timers;
   /** Set while the pause after a batch lasts. */
   #pause: TimerHandle | null = null;
@@ -51,6 +64,7 @@ export class Applier {
     this.#data = fields.data;
     this.#events = fields.events;
     this.#index = fields.index;
+    this.#handedIndex = fields.index;
     this.#term = fields.term;
     this.#state = fields.state;
   }
@@ -73,6 +87,30 @@ export class Applier {
     return this.#queuedBytes;
   }
 
+  /** How often the data was replaced by other means. */
+  get resumeCount(): number {
+    return this.#resumeCount;
+  }
+
+  /**
+   * Calls `reached(true)` in the moment at which LevelDB holds exactly the entries up to `index`: within this call if that is now,
+   * else when a batch that ends there is done. A snapshot that is taken within the callback sees that state and no other.
+   * `reached(false)`: that moment is over, the data was replaced, or another stop has taken the place of this one.
+   */
+  stopAt(index: LogIndex, reached: (isReached: boolean) => void): void {
+    this.endStop();
+    if (this.#isSuspended || this.#handedIndex > index) reached(false);
+    else if (this.#index === index) reached(true);
+    else this.#stop = { index, reached };
+  }
+
+  /** Whoever waits for a stop is told that it will not come. */
+  endStop(): void {
+    const stop = this.#stop;
+    this.#stop = null;
+    stop?.reached(false);
+  }
+
   /** While it is suspended entries are forgotten: whoever resumes it hands them in again. */
   enqueue(entry: Entry): void {
     if (this.#isSuspended) return;
@@ -84,6 +122,7 @@ export class Applier {
   /** Stops after the batch under way; resolves when LevelDB is left alone. What is queued is forgotten. May be repeated. */
   async suspend(): Promise<void> {
     this.#isSuspended = true;
+    this.endStop();
     this.#endPause();
     this.#queue = [];
     this.#queuedBytes = 0;
@@ -98,7 +137,9 @@ export class Applier {
   resume(index: LogIndex, term: Term, state: PartitionState): void {
     assert(this.#isSuspended, 'only a suspended applier is moved');
     this.#isSuspended = false;
+    this.#resumeCount++;
     this.#index = index;
+    this.#handedIndex = index;
     this.#term = term;
     this.#state = state;
     this.#pump();
@@ -113,7 +154,7 @@ export class Applier {
     let count = 0;
     let last: Entry | undefined;
     for (const entry of this.#queue) {
-      if (count > 0 && bytes + entry.data.length > APPLY_BATCH_BYTES_MAX) break;
+      if (count > 0 && (bytes + entry.data.length > APPLY_BATCH_BYTES_MAX || last?.index === this.#stop?.index)) break;
       assert(entry.index === (last?.index ?? this.#index) + 1, `entry ${entry.index} is applied out of order`);
       if (entry.type === ENTRY_TYPES.confChange) {
         state = { ...state, confState: this.#events.confStateAfter(entry) };
@@ -130,6 +171,7 @@ export class Applier {
     this.#queue.splice(0, count);
     this.#isApplying = true;
     const { index, term } = last;
+    this.#handedIndex = index;
     this.#data.apply(this.#group, records, { index, term, state: encodePartitionState(state) }, () => {
       this.#isApplying = false;
       this.#queuedBytes = Math.max(0, this.#queuedBytes - bytes);
@@ -140,10 +182,17 @@ export class Applier {
         for (const resolve of this.#whenIdle.splice(0)) resolve();
         return;
       }
+      if (this.#stop?.index === index) this.#reachStop();
       this.#events.applied(index);
       if (this.#queuedBytes >= APPLY_EARLY_BYTES) this.#pump();
       else this.#startPause();
     });
+  }
+
+  #reachStop(): void {
+    const stop = this.#stop;
+    this.#stop = null;
+    stop?.reached(true);
   }
 
   #startPause(): void {

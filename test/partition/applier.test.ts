@@ -158,4 +158,88 @@ describe('applier', () => {
     bench.enqueue(entry(5));
     assert.equal(bench.batches.length, 0);
   });
+
+  describe('a stop', () => {
+    const told: boolean[] = [];
+    const stopAt = (bench: Bench, index: LogIndex): void => {
+      bench.applier.stopAt(index, (isReached) => {
+        told.push(isReached);
+        if (isReached) assert.equal(bench.applier.index, index);
+      });
+    };
+
+    beforeEach(() => {
+      told.length = 0;
+    });
+
+    it('ends a batch, and is reached before the next one is handed to the store', () => {
+      const bench = new Bench();
+      stopAt(bench, 3);
+      bench.enqueue(entry(1), entry(2), entry(3), entry(4), entry(5));
+      bench.complete();
+      assert.deepEqual(told, []);
+      const batch = bench.batches[0];
+      assert.ok(batch);
+      assert.equal(batch.applied.index, 3);
+      bench.batches.shift();
+      batch.done();
+      assert.deepEqual([told, bench.batches.length], [[true], 0]);
+      for (const callback of bench.due.splice(0)) callback();
+      assert.equal(bench.complete().applied.index, 5);
+    });
+
+    it('is reached at once where the data is there already, and nothing is under way', () => {
+      const bench = new Bench();
+      bench.enqueue(entry(1));
+      bench.complete();
+      stopAt(bench, 1);
+      assert.deepEqual(told, [true]);
+    });
+
+    it('is reached by the batch under way if that ends there', () => {
+      const bench = new Bench();
+      bench.enqueue(entry(1));
+      stopAt(bench, 1);
+      assert.deepEqual(told, []);
+      bench.complete();
+      assert.deepEqual(told, [true]);
+    });
+
+    it('is missed if the batch under way passes it, or the data has passed it', () => {
+      const bench = new Bench();
+      bench.enqueue(entry(1), entry(2), entry(3));
+      bench.complete();
+      stopAt(bench, 2);
+      bench.complete();
+      stopAt(bench, 1);
+      assert.deepEqual(told, [false, false]);
+    });
+
+    it('is missed when the data is replaced, or another one takes its place', async () => {
+      const bench = new Bench();
+      stopAt(bench, 2);
+      stopAt(bench, 3);
+      assert.deepEqual(told, [false]);
+      await bench.applier.suspend();
+      assert.deepEqual(told, [false, false]);
+      stopAt(bench, 10);
+      assert.deepEqual(told, [false, false, false], 'while it is suspended');
+      bench.applier.resume(10, 3, EMPTY);
+      assert.equal(bench.applier.resumeCount, 1);
+      stopAt(bench, 10);
+      assert.deepEqual(told.at(-1), true);
+    });
+
+    it('that was given up ends no batch', () => {
+      const bench = new Bench();
+      bench.enqueue(entry(1));
+      stopAt(bench, 2);
+      bench.applier.endStop();
+      assert.deepEqual(told, [false]);
+      bench.enqueue(entry(2), entry(3));
+      bench.complete();
+      assert.equal(bench.complete().applied.index, 3);
+      assert.deepEqual(told, [false]);
+    });
+  });
 });
