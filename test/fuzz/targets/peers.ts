@@ -2,6 +2,14 @@
 import { ByteWriter } from '../../../src/base/bytes.ts';
 import { readAnswer, readRequest, writeAnswer, writeRequest } from '../../../src/cluster/request-codec.ts';
 import {
+  readFinding,
+  readLook,
+  readVerdict,
+  writeFinding,
+  writeLook,
+  writeVerdict,
+} from '../../../src/cluster/scrub-codec.ts';
+import {
   decodeEnd,
   decodeHeader,
   decodeRecords,
@@ -138,6 +146,22 @@ function recordsBytes(records: Parameters<typeof writeRecords>[1]): Uint8Array {
   return writer.finishCopy();
 }
 
+/** What one call writes, as bytes of their own. */
+function written(write: (writer: ByteWriter) => void): Uint8Array {
+  const writer = new ByteWriter(64);
+  write(writer);
+  return writer.finishCopy();
+}
+
+const scrubbed = { group: 1, look: 2, term: 3, index: 70, start: Buffer.from([0, 1]), end: Buffer.from([0, 9]) };
+const scrubHash = {
+  hash: '0123456789abcdef'.repeat(2),
+  count: 6,
+  stateFormat: 3,
+  stateChecksum: 8,
+  end: Buffer.from([0, 7]),
+};
+
 const hello = {
   clusterId: 'c0ffee',
   node: 2,
@@ -193,6 +217,27 @@ export const peerTargets = [
       answerBytes({ counter: 2 ** 40, isRepeat: true, group: 1, term: 3, index: 0, reply: new Uint8Array(0) }),
     ],
     again: (input) => answerBytes(readAnswer(input)),
+  }),
+  codecTarget({
+    name: 'scrub-look',
+    about: 'a leader asks what a range holds',
+    seeds: () => [written((writer) => writeLook(writer, { ...scrubbed, bytesMax: 1024 }))],
+    again: (input) => written((writer) => writeLook(writer, readLook(input))),
+  }),
+  codecTarget({
+    name: 'scrub-finding',
+    about: 'what a replica found in a range',
+    seeds: () =>
+      ([scrubHash, 'missed', 'damaged'] as const).map((found) =>
+        written((writer) => writeFinding(writer, { ...scrubbed, found })),
+      ),
+    again: (input) => written((writer) => writeFinding(writer, readFinding(input))),
+  }),
+  codecTarget({
+    name: 'scrub-verdict',
+    about: 'a leader says that a replica differs from most',
+    seeds: () => [written((writer) => writeVerdict(writer, scrubbed))],
+    again: (input) => written((writer) => writeVerdict(writer, readVerdict(input))),
   }),
   codecTarget({
     name: 'snapshot-header',
