@@ -2,12 +2,13 @@
  * A node's part in the cluster: its replicas, its links, the way of requests to their leaders. This is where the rooms
  * below meet; it holds no algorithm of its own.
  */
+import { Alarm } from '../base/alarm.ts';
 import { mustExist } from '../base/assert.ts';
 import { type GroupId, METADATA_GROUP, type NodeId, type Slot, type Timestamp } from '../base/ids.ts';
 import { ByteReader } from '../base/bytes.ts';
 import { KahunaError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import type { Platform, TimerHandle } from '../base/platform.ts';
+import type { Platform } from '../base/platform.ts';
 import { slotOfKey } from '../base/slots.ts';
 import type { DataCommand } from '../commands/define.ts';
 import { Engine } from '../partition/engine.ts';
@@ -80,8 +81,12 @@ export interface ClusterNodeOptions {
 const LEASE_PER_MILLE = 900;
 /** How much longer than any deadline the answers to requests are kept, in ms. */
 const REQUEST_WINDOW_SLACK_MS = 5_000;
-/** Pause between deadlines checks at the entry, in ms. */
-const TICK_MS = 20;
+/** Least time between two looks at what waits here, in ms. */
+const LOOK_GAP_MS = 20;
+/** Time between two looks at what nobody asks for: whom to hand leadership to, what to say about damage and first starts, in ms. */
+const CARE_MS = 500;
+/** Pause between two tries to hand leaderships over at the end, in ms. */
+const HAND_OVER_AGAIN_MS = 20;
 /** A preferred leader must have been connected for this long before leadership is handed to it, in ms. */
 const PREFERRED_AFTER_MS = 3_000;
 /** Pause between two attempts for a group, in ms: while one fails, nobody serves (the other may be unable to lead). */
@@ -111,11 +116,10 @@ export class ClusterNode implements Cluster, ReplicaHost {
   readonly #upSinceMs = new Map<NodeId, number>();
   #clientPort: number;
   #isFlushScheduled = false;
-  #timer: TimerHandle | null = null;
+  readonly #alarm: Alarm;
   #lastPreferenceMs = 0;
   /** When leadership was last handed to the preferred node, by group. */
   readonly #preferredMs = new Map<GroupId, number>();
-  #isClosed = false;
 
   constructor(options: ClusterNodeOptions) {
     this.#options = options;
@@ -123,6 +127,12 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.clusterId = options.topology.clusterId;
     this.#clientPort = options.clientAddress.port;
     const { platform, raftLog, data, log, topology } = options;
+    this.#alarm = new Alarm(platform, {
+      gapMs: LOOK_GAP_MS,
+      ring: () => {
+        this.#look();
+      },
+    });
     this.engine = new Engine({
       platform,
       raftLog,
@@ -190,6 +200,9 @@ export class ClusterNode implements Cluster, ReplicaHost {
       isServingHere: (group) => this.engine.replicas.get(group)?.isServing ?? false,
       endOfTurn: (callback) => {
         platform.timers.endOfTurn(callback);
+      },
+      lookAt: (atMs) => {
+        this.#alarm.at(atMs);
       },
     });
     this.#forwarder = new Forwarder({
@@ -284,7 +297,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.#options.raftLog.releaseRecovered();
     await this.transport.start();
     this.engine.start();
-    this.#every();
+    this.#look();
   }
 
   #openReplica(partition: TopologyPartition, installed: LogCheckpoint | undefined): Replica {
@@ -357,13 +370,12 @@ export class ClusterNode implements Cluster, ReplicaHost {
           .sort((a, b) => b.match - a.match)[0];
         if (target !== undefined) replica.transferLeadership(target.id);
       }
-      await new Promise<void>((resolve) => timers.after(TICK_MS, resolve));
+      await new Promise<void>((resolve) => timers.after(HAND_OVER_AGAIN_MS, resolve));
     }
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#timer?.cancel();
+    this.#alarm.close();
     this.#replicaWait.close();
     this.#snapshots.close();
     await this.engine.close();
@@ -371,15 +383,13 @@ export class ClusterNode implements Cluster, ReplicaHost {
     await this.transport.close();
   }
 
-  #every(): void {
-    this.#timer = this.#options.platform.timers.after(TICK_MS, () => {
-      if (this.#isClosed) return;
-      this.#router.tick();
-      this.#founding.tick();
-      this.#quarantine.tick();
-      this.#maybePrefer();
-      this.#every();
-    });
+  /** Whatever falls due with time here, and is no replica's. */
+  #look(): void {
+    const nextMs = this.#router.look();
+    this.#founding.tick();
+    this.#quarantine.tick();
+    this.#maybePrefer();
+    this.#alarm.at(Math.min(nextMs, this.clock.monotonicMs() + CARE_MS));
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -558,6 +568,10 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.engine.wake(replica);
   }
 
+  lookAt(atMs: number): void {
+    this.engine.lookAt(atMs);
+  }
+
   send(group: GroupId, message: Message): void {
     const writer = this.transport.begin(message.to, MESSAGE_KINDS.raft, true);
     if (writer === null) return;
@@ -578,6 +592,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
 
   quarantined(replica: Replica, reason: string): void {
     this.#quarantine.begin(replica.group, reason);
+    this.#alarm.at(0);
   }
 
   rebuilt(replica: Replica): void {
@@ -599,6 +614,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   }
 
   appliedTo(replica: Replica): void {
+    this.engine.appliedTo(replica);
     if (replica.group !== METADATA_GROUP) return;
     this.scripts.applied();
     this.#appliedBarrier.applied();

@@ -39,7 +39,12 @@ export interface RouterHost {
   /** True if this node leads the group and takes requests. */
   isServingHere(group: GroupId): boolean;
   endOfTurn(callback: () => void): void;
+  /** Asks for `look` at this monotonic moment (ms), or soon after. */
+  lookAt(atMs: number): void;
 }
+
+/** Pause between two tries to send what waits for a leader, in ms; most of it goes at once when one makes itself known. */
+const HELD_AGAIN_MS = 20;
 
 interface PendingUnblock {
   readonly job: EntryJob;
@@ -61,6 +66,8 @@ export class Router implements JobOwner {
   readonly #blocking = new Map<Work, EntryJob>();
   /** Jobs that another node was asked to unblock, by their count. */
   readonly #unblocks = new Map<number, PendingUnblock>();
+  /** Monotonic ms of the next look that was asked for. */
+  #lookAtMs = Number.POSITIVE_INFINITY;
 
   constructor(topology: Topology, host: RouterHost) {
     this.#host = host;
@@ -121,6 +128,7 @@ export class Router implements JobOwner {
     return new Promise((resolve) => {
       const untilMs = this.#host.clock.monotonicMs() + this.#host.commandTimeoutMs;
       this.#unblocks.set(counter, { job, sentTo: job.sentTo, sentTerm: job.sentTerm, untilMs, resolve });
+      this.#lookAt(untilMs);
       this.#host.sendUnblock(job.sentTo, { counter, how });
     });
   }
@@ -139,7 +147,12 @@ export class Router implements JobOwner {
 
   #dispatch(job: EntryJob): void {
     const { route } = job;
-    if (route.held.length > 0 || !this.#send(job)) route.hold(job, this.#host.clock.monotonicMs());
+    if (route.held.length > 0 || !this.#send(job)) this.#hold(job, this.#host.clock.monotonicMs());
+  }
+
+  #hold(job: EntryJob, sinceMs: number): void {
+    job.route.hold(job, sinceMs);
+    this.#lookAt(this.#host.clock.monotonicMs() + HELD_AGAIN_MS);
   }
 
   #send(job: EntryJob): boolean {
@@ -156,13 +169,14 @@ export class Router implements JobOwner {
     job.sentTo = route.leader;
     job.sentTerm = route.term;
     route.inflight.set(job.counter, job);
+    this.#lookAt(job.deadlineMs);
     return true;
   }
 
   /** What has to wait may find that the next leader is known already: nobody will say so again. */
   #holdAgain(job: EntryJob): void {
     const { route } = job;
-    route.hold(job, this.#host.clock.monotonicMs());
+    this.#hold(job, this.#host.clock.monotonicMs());
     if (route.isDrainDue) return;
     route.isDrainDue = true;
     this.#host.endOfTurn(() => {
@@ -177,7 +191,7 @@ export class Router implements JobOwner {
     for (let i = 0; i < waiting.length; i++) {
       const job = waiting[i] as EntryJob;
       if (job.isCancelled || (route.held.length === 0 && this.#send(job))) continue;
-      route.hold(job, job.heldSinceMs === 0 ? this.#host.clock.monotonicMs() : job.heldSinceMs);
+      this.#hold(job, job.heldSinceMs === 0 ? this.#host.clock.monotonicMs() : job.heldSinceMs);
     }
   }
 
@@ -272,27 +286,41 @@ export class Router implements JobOwner {
     for (const route of this.#routes.values()) {
       if (route.leader === node) route.leader = 0;
       route.recallInflight(this.#host.clock.monotonicMs(), node);
+      if (route.held.length > 0) this.#lookAt(this.#host.clock.monotonicMs() + HELD_AGAIN_MS);
     }
   }
 
   // -------------------------------------------------------------------------------------------------------------
   // Deadlines
 
-  /** Called every few tens of ms. */
-  tick(): void {
+  #lookAt(atMs: number): void {
+    if (atMs >= this.#lookAtMs) return;
+    this.#lookAtMs = atMs;
+    this.#host.lookAt(atMs);
+  }
+
+  /** Sends what waits, and refuses what is past its deadline. Returns the monotonic moment of the next look (ms). */
+  look(): number {
     const now = this.#host.clock.monotonicMs();
+    this.#lookAtMs = Number.POSITIVE_INFINITY;
     for (const route of this.#routes.values()) {
       if (route.held.length > 0) {
         this.#drain(route);
         this.#refuseHeld(route, now);
       }
       if (route.inflight.size > 0) this.#refuseInflight(route, now);
+      if (route.held.length > 0) this.#lookAt(now + HELD_AGAIN_MS);
+      for (const job of route.inflight.values()) this.#lookAt(job.deadlineMs);
     }
     for (const [counter, pending] of this.#unblocks) {
-      if (pending.untilMs > now) continue;
+      if (pending.untilMs > now) {
+        this.#lookAt(pending.untilMs);
+        continue;
+      }
       this.#unblocks.delete(counter);
       pending.resolve(false);
     }
+    return this.#lookAtMs;
   }
 
   #refuseHeld(route: Route, now: number): void {

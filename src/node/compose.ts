@@ -71,10 +71,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     redisVersion: REDIS_VERSION,
   });
   const budget = new MemoryBudget(residentBytesMax(values));
+  const cluster = createCluster(options, { topology, directory, raftLog, data, host, budget });
   settings.onChange('maxmemory', (changed) => {
     budget.limitBytes = residentBytesMax(changed);
+    // What exceeds it now goes without anybody's request.
+    cluster.engine.lookAt(0);
   });
-  const cluster = createCluster(options, { topology, directory, raftLog, data, host, budget });
   await listening(cluster.start());
   const server = createServer({
     platform,

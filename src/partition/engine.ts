@@ -4,7 +4,11 @@
  * A turn: every replica in which something happened hands out its Raft work; messages leave, and what must be durable
  * goes into one flush for all of them. While a flush is under way further work collects, so that under load one flush
  * carries what arrived during the one before (group commit without a timer).
+ *
+ * Besides turns there are two timers for all replicas: Raft's ticks, and one look at everything that falls due with time
+ * (waiters, expiry, deadlines, checkpoints, old versions), which comes only when something asked for it.
  */
+import { Alarm } from '../base/alarm.ts';
 import { assert } from '../base/assert.ts';
 import { timestampFromMs } from '../base/hlc.ts';
 import type { GroupId, NodeId } from '../base/ids.ts';
@@ -38,8 +42,12 @@ export interface EngineOptions {
 
 /** Records that one round of collecting old versions looks at. */
 const COLLECT_STEPS_MAX = 1_000;
-/** Pause between looks at waiters, expiry and deadlines, in ms. */
-const HOUSEKEEPING_MS = 20;
+/** Least time between two looks at what is due, in ms. */
+const LOOK_GAP_MS = 20;
+/** Time between two tries to let go entries that only age protects, in ms. */
+const COMPACT_AGAIN_MS = 1_000;
+/** Least time between two rounds of collecting old versions, when the one before left nothing to do, in ms. */
+const COLLECT_GAP_MS = 250;
 
 interface Pending {
   readonly replica: Replica;
@@ -56,15 +64,24 @@ export class Engine {
   #flushing: Pending[] = [];
   /** Called when the next flush is done. */
   #waiting: (() => void)[] = [];
-  #timers: TimerHandle[] = [];
+  readonly #alarm: Alarm;
+  #ticker: TimerHandle | null = null;
   #lastCheckpointMs = 0;
   #checkpointing: Promise<void> | null = null;
   #isCollecting = false;
+  /** When versions are to be collected next; Infinity while nothing has happened that could let any go. */
+  #collectAtMs = Number.POSITIVE_INFINITY;
   #isClosed = false;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#lastCheckpointMs = options.platform.clock.monotonicMs();
+    this.#alarm = new Alarm(options.platform, {
+      gapMs: LOOK_GAP_MS,
+      ring: () => {
+        this.#look();
+      },
+    });
   }
 
   add(replica: Replica): void {
@@ -73,14 +90,9 @@ export class Engine {
   }
 
   start(): void {
-    this.#every(this.#options.tickMs, () => {
-      for (const replica of this.replicas.values()) replica.tickRaft();
-    });
-    this.#every(HOUSEKEEPING_MS, () => {
-      for (const replica of this.replicas.values()) replica.tick();
-      this.#maybeCheckpoint();
-      this.#maybeCollect();
-    });
+    this.#tickLater();
+    this.#collectLater(0);
+    this.#alarm.at(0);
     for (const replica of this.replicas.values()) {
       // Alone there is nobody to wait for.
       if (replica.isSoleVoter) replica.core.campaign();
@@ -97,6 +109,18 @@ export class Engine {
       this.#isTurnScheduled = false;
       this.#turn();
     });
+  }
+
+  /** Asks for a look at everything that falls due with time, at this monotonic moment at the latest. */
+  lookAt(atMs: number): void {
+    this.#alarm.at(atMs);
+  }
+
+  /** LevelDB holds more of a replica's entries: a checkpoint may be due, and versions may have become old. */
+  appliedTo(replica: Replica): void {
+    const isLong = replica.uncheckpointedBytes > CHECKPOINT_LOG_BYTES;
+    this.#alarm.at(isLong ? 0 : this.#lastCheckpointMs + this.#options.checkpointIntervalMs);
+    this.#collectLater(COLLECT_GAP_MS);
   }
 
   step(group: GroupId, message: Message): void {
@@ -164,47 +188,89 @@ export class Engine {
   }
 
   // -------------------------------------------------------------------------------------------------------------
-  // Checkpoints
+  // What falls due with time
 
-  #maybeCheckpoint(): void {
+  #tickLater(): void {
+    this.#ticker = this.#options.platform.timers.after(this.#options.tickMs, () => {
+      if (this.#isClosed) return;
+      this.#tickLater();
+      for (const replica of this.replicas.values()) replica.tickRaft();
+    });
+  }
+
+  #look(): void {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const replica of this.replicas.values()) nextMs = Math.min(nextMs, replica.look());
+    nextMs = Math.min(nextMs, this.#maybeCheckpoint(), this.#maybeCollect());
+    this.#alarm.at(nextMs);
+  }
+
+  /** Returns when to look again. */
+  #maybeCheckpoint(): number {
     const now = this.#options.platform.clock.monotonicMs();
-    const isTime = now - this.#lastCheckpointMs > this.#options.checkpointIntervalMs;
+    const dueMs = this.#lastCheckpointMs + this.#options.checkpointIntervalMs;
+    let nextMs = Number.POSITIVE_INFINITY;
     let isDue = false;
     for (const replica of this.replicas.values()) {
       if (replica.isQuarantined) continue;
-      if (replica.applier.index === replica.checkpointIndex) replica.compact();
-      else if (isTime || replica.uncheckpointedBytes > CHECKPOINT_LOG_BYTES) isDue = true;
+      if (replica.applier.index === replica.checkpointIndex) {
+        replica.compact();
+        if (replica.isLogLong) nextMs = Math.min(nextMs, now + COMPACT_AGAIN_MS);
+      } else {
+        nextMs = Math.min(nextMs, dueMs);
+        if (now >= dueMs || replica.uncheckpointedBytes > CHECKPOINT_LOG_BYTES) isDue = true;
+      }
     }
-    if (isDue) {
-      this.checkpoint().catch((error: unknown) => {
-        this.#options.platform.process.fatal('dataWrite', 'a checkpoint failed', error);
-      });
-    }
+    if (!isDue) return nextMs;
+    this.checkpoint().catch((error: unknown) => {
+      this.#options.platform.process.fatal('dataWrite', 'a checkpoint failed', error);
+    });
+    // Its end asks for the next look.
+    return Number.POSITIVE_INFINITY;
   }
 
-  /** Lets versions go that are older than the retention, by the time of the partition that lags most. */
-  #maybeCollect(): void {
+  #collectLater(afterMs: number): void {
+    if (this.#options.versionRetentionMs() === 0) return;
+    const atMs = this.#options.platform.clock.monotonicMs() + afterMs;
+    if (atMs < this.#collectAtMs) this.#collectAtMs = atMs;
+    this.#alarm.at(this.#collectAtMs);
+  }
+
+  /** Lets versions go that are older than the retention, by the time of the partition that lags most. Returns when to look again. */
+  #maybeCollect(): number {
     const retentionMs = this.#options.versionRetentionMs();
-    if (retentionMs === 0 || this.#isCollecting || this.replicas.size === 0) return;
+    if (retentionMs === 0 || this.#isCollecting || this.replicas.size === 0) return Number.POSITIVE_INFINITY;
+    if (this.#options.platform.clock.monotonicMs() < this.#collectAtMs) return this.#collectAtMs;
+    this.#collectAtMs = Number.POSITIVE_INFINITY;
     const times = [...this.replicas.values()].map((replica) => replica.applier.state.timeMs).filter((time) => time > 0);
-    if (times.length === 0) return;
+    if (times.length === 0) return Number.POSITIVE_INFINITY;
     this.#isCollecting = true;
     const floor = timestampFromMs(Math.max(0, Math.min(...times) - retentionMs));
     this.#options.data.collect(floor, COLLECT_STEPS_MAX).then(
-      () => {
+      (isDone) => {
         this.#isCollecting = false;
+        if (!isDone) this.#collectLater(0);
+        // What was applied meanwhile has set the time already.
+        this.#alarm.at(this.#collectAtMs);
       },
       (error: unknown) => {
         if (!this.#isClosed) this.#options.platform.process.fatal('dataWrite', 'collecting old versions failed', error);
       },
     );
+    return Number.POSITIVE_INFINITY;
   }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // Checkpoints
 
   /** Makes the data durable and lets the log forget what it no longer needs. One at a time. */
   checkpoint(): Promise<void> {
     this.#checkpointing ??= this.#checkpoint().finally(() => {
       this.#checkpointing = null;
       this.#lastCheckpointMs = this.#options.platform.clock.monotonicMs();
+      // The marks of deleted records may go after a sync, entries after a checkpoint.
+      this.#collectLater(0);
+      this.#alarm.at(this.#lastCheckpointMs);
     });
     return this.#checkpointing;
   }
@@ -227,22 +293,10 @@ export class Engine {
 
   // -------------------------------------------------------------------------------------------------------------
 
-  #every(periodMs: number, work: () => void): void {
-    const slot = this.#timers.length;
-    const again = (): void => {
-      if (this.#isClosed) return;
-      this.#timers[slot] = this.#options.platform.timers.after(periodMs, () => {
-        again();
-        work();
-      });
-    };
-    this.#timers.push({ cancel: () => undefined });
-    again();
-  }
-
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const timer of this.#timers) timer.cancel();
+    this.#ticker?.cancel();
+    this.#alarm.close();
     if (this.#checkpointing !== null) await this.#checkpointing;
     for (const replica of this.replicas.values()) await replica.applier.suspend();
   }

@@ -86,6 +86,13 @@ export class Parked {
     return due;
   }
 
+  /** Partition time of the earliest deadline; Infinity if nobody waits. */
+  nextDeadlineMs(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const waiter of this.#byJob.values()) if (waiter.deadlineMs < next) next = waiter.deadlineMs;
+    return next;
+  }
+
   isHeld(strand: number): boolean {
     return this.#strands.has(strand);
   }

@@ -73,6 +73,18 @@ export class ReadRounds {
     }
   }
 
+  /** Monotonic ms of the earliest deadline; Infinity if nothing waits. */
+  nextDeadlineMs(): number {
+    let next = Number.POSITIVE_INFINITY;
+    const consider = (jobs: readonly Job[]): void => {
+      for (const job of jobs) if (job.deadlineMs < next) next = job.deadlineMs;
+    };
+    consider(this.#waiting);
+    consider(this.#observing);
+    for (const round of this.#rounds) consider(round.jobs);
+    return next;
+  }
+
   /** Takes out the jobs that `isDue` names. */
   remove(isDue: (job: Job) => boolean): readonly Job[] {
     const removed: Job[] = [];

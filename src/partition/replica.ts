@@ -51,6 +51,8 @@ export interface ReplicaHost {
   readonly random: Random;
   /** Asks for a turn of this replica at the end of the present event-loop turn. */
   wake(replica: Replica): void;
+  /** Asks for `look` at this monotonic moment (ms), or soon after. */
+  lookAt(atMs: number): void;
   send(group: GroupId, message: Message): void;
   /** Streams the state of this replica to a node that lags too far behind. */
   sendSnapshot(replica: Replica, message: Message): void;
@@ -231,6 +233,10 @@ export class Replica implements TenureHost, LogWindowHost {
     this.#host.wake(this);
   }
 
+  lookAt(atMs: number): void {
+    this.#host.lookAt(atMs);
+  }
+
   fillLedger(ledger: RequestLedger): void {
     this.#window.fillLedger(ledger);
   }
@@ -277,6 +283,11 @@ export class Replica implements TenureHost, LogWindowHost {
     return this.core.logBytes;
   }
 
+  /** The log keeps more than followers that come back may need: only the age of its entries protects them. */
+  get isLogLong(): boolean {
+    return this.core.logBytes > this.keepBytes;
+  }
+
   // -------------------------------------------------------------------------------------------------------------
   // Requests
 
@@ -314,22 +325,31 @@ export class Replica implements TenureHost, LogWindowHost {
       this.#isTransferring = false;
       this.#host.servingChanged(this, true);
     }
-    this.#host.wake(this);
+    // A lease is renewed in turns.
+    if (this.#tenure !== null && this.#options.readConsistency === 'lease') this.#host.wake(this);
+    else this.#wakeIfDue();
   }
 
-  tick(): void {
+  /** A turn, if the core has something to hand out or wants something. */
+  #wakeIfDue(): void {
+    if (this.core.hasReady() || this.core.entryWanted > this.core.lastIndex) this.#host.wake(this);
+  }
+
+  /** Looks at what falls due with time. Returns the monotonic moment of the next look (ms), Infinity if nothing is to come. */
+  look(): number {
     try {
-      this.#activeTenure()?.tick();
+      return this.#activeTenure()?.look() ?? Number.POSITIVE_INFINITY;
     } catch (error) {
       // The replica has left service.
       if (!(error instanceof ReplicaDamaged)) throw error;
+      return Number.POSITIVE_INFINITY;
     }
   }
 
   step(message: Message): void {
     if (message.leaderTimeMs > 0 && message.term >= this.core.term) this.time.heard(message.leaderTimeMs);
     this.core.step(message);
-    this.#host.wake(this);
+    this.#wakeIfDue();
   }
 
   /** The connection to a node ended: if it led, look for a new leader at once (quorum reads only: a lease relies on silence). */
@@ -380,7 +400,7 @@ export class Replica implements TenureHost, LogWindowHost {
       this.#isAmnesiac = false;
       this.#host.log.info('this replica votes from now on', { group: this.group, term: this.core.term });
     }
-    this.#host.wake(this);
+    this.#wakeIfDue();
   }
 
   #startReadRound(tenure: Tenure): void {
@@ -499,7 +519,7 @@ export class Replica implements TenureHost, LogWindowHost {
     this.#maybeServe();
     this.#tenure?.applied(index);
     this.#host.appliedTo(this);
-    this.#host.wake(this);
+    this.#wakeIfDue();
   }
 
   confStateAfter(entry: Entry): ConfState {

@@ -24,6 +24,8 @@ export interface SweepTarget {
   readonly isBusy: boolean;
   /** Deletes what is dead or expired among the records; returns how many. */
   sweep(records: readonly ScannedRecord[]): number;
+  /** Asks for a tick at this monotonic moment (ms). */
+  lookAt(atMs: number): void;
 }
 
 export class Sweeper {
@@ -42,6 +44,11 @@ export class Sweeper {
     this.#nextMs = from.nowMs + STEP_PAUSE_MS;
   }
 
+  /** Monotonic ms of the next step; Infinity while one is under way, whose end asks for the next. */
+  get nextMs(): number {
+    return this.#isRunning ? Number.POSITIVE_INFINITY : this.#nextMs;
+  }
+
   /** Something was flushed: the next walk begins soon. */
   hurry(nowMs: number): void {
     this.#nextMs = Math.min(this.#nextMs, nowMs + STEP_PAUSE_MS);
@@ -54,6 +61,7 @@ export class Sweeper {
     this.#step(nowMs).then(
       () => {
         this.#isRunning = false;
+        this.#target.lookAt(this.#nextMs);
       },
       (error: unknown) => {
         if (!this.#target.isOver) failed(error);

@@ -92,6 +92,8 @@ export interface TenureHost {
   propose(entry: Uint8Array): LogIndex;
   /** Something is to be done at the end of this turn. */
   wake(): void;
+  /** Asks for `look` at this monotonic moment (ms), or soon after. */
+  lookAt(atMs: number): void;
   /** Fills a new ledger from the log and from what a snapshot carried. */
   fillLedger(ledger: RequestLedger): void;
 }
@@ -127,7 +129,11 @@ export class Tenure implements EvaluationContext, SweepTarget {
   #deferred: Job[] = [];
   /** Time that evaluations have taken since the last turn of the event loop, in ms, as far as they were measured. */
   #sliceMs = 0;
+  /** Partition time of the evaluations of this turn; 0 = not read yet. */
   #nowMs = 0;
+  /** Monotonic ms of the next look that was asked for. */
+  #lookAtMs = Number.POSITIVE_INFINITY;
+  #isLooking = false;
   #isOver = false;
 
   constructor(host: TenureHost, state: PartitionState) {
@@ -138,6 +144,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.#view.reset(state);
     this.#scans = new JobScans(host, this.#view);
     this.#sweeper = new Sweeper(host.data, host.range, { target: this, nowMs: host.clock.monotonicMs() });
+    this.lookAt(this.#sweeper.nextMs);
   }
 
   get residentKeys(): number {
@@ -189,14 +196,16 @@ export class Tenure implements EvaluationContext, SweepTarget {
       return;
     }
     this.#deferred.push(job);
+    this.lookAt(job.deadlineMs);
     this.#host.wake();
   }
 
-  /** Called at the end of each turn that was asked for by `wake`: the next slice begins. */
+  /** Called at the end of each turn that was asked for by `wake`: the next slice begins, and with it another moment. */
   nextSlice(): void {
     this.#sliceMs = 0;
-    if (this.#deferred.length === 0) return;
     this.#nowMs = 0;
+    if (this.#host.budget.isExceeded) this.lookAt(0);
+    if (this.#deferred.length === 0) return;
     const { clock } = this.#host;
     const startedMs = clock.monotonicMs();
     do {
@@ -259,6 +268,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.batch.jobs.push(job);
     if (!this.#host.isSoleVoter || job.node !== this.#host.node) this.#recordAnswer(job, reply);
     if (job.waits !== 0) job.deadlineMs = this.#host.clock.monotonicMs() + this.#host.commandTimeoutMs;
+    this.lookAt(job.deadlineMs);
     // It waits no more: its own change must not wake it.
     this.#parked.unpark(job);
     this.#keepChanges();
@@ -294,7 +304,11 @@ export class Tenure implements EvaluationContext, SweepTarget {
     if (this.batch.isEmpty) {
       this.batch.index = this.#host.lastIndex + 1;
     }
-    if (this.#nowMs === 0) this.#nowMs = this.#host.time.now();
+    if (this.#nowMs === 0) {
+      this.#nowMs = this.#host.time.now();
+      // It holds for this turn only.
+      this.#host.wake();
+    }
     this.#scans.begin(job);
     const view = this.#view;
     view.begin(this.#nowMs, job?.protocol ?? 2);
@@ -350,6 +364,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     } else {
       this.reads.add(job);
     }
+    this.lookAt(job.deadlineMs);
     this.#host.wake();
   }
 
@@ -371,6 +386,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
       this.#loading.delete(job);
       this.#parked.unpark(job);
       this.#deferred.push(job);
+      this.lookAt(job.deadlineMs);
     } else if (thrown instanceof ReplyError || thrown instanceof RequestAborted) {
       this.#countLookups();
       this.#finish(job);
@@ -414,6 +430,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     }
     job.waits++;
     this.#parked.park(job, wait.space, wait.key, wait.deadlineMs);
+    this.lookAt(this.#monotonicMsOf(wait.deadlineMs));
     this.#parked.hold(job.strand);
   }
 
@@ -485,10 +502,13 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   spaceFlushed(): void {
     this.#sweeper.hurry(this.#host.clock.monotonicMs());
+    this.lookAt(this.#sweeper.nextMs);
   }
 
   scheduleExpiry(resident: ResidentKey): void {
+    const { nextMs } = this.#expiry;
     this.#expiry.add(resident);
+    if (this.#expiry.nextMs < nextMs) this.lookAt(this.#monotonicMsOf(this.#expiry.nextMs));
   }
 
   averageTtlMs(database: Space): number {
@@ -538,6 +558,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
   applied(index: LogIndex): void {
     this.#scans.applied(index);
     this.#maybeEvict(index);
+    this.#expiry.compact(this.residentKeys);
   }
 
   #maybeEvict(appliedIndex: LogIndex): void {
@@ -549,23 +570,65 @@ export class Tenure implements EvaluationContext, SweepTarget {
   // -------------------------------------------------------------------------------------------------------------
   // Time
 
-  /** Called every few tens of ms: waiters whose time is up, expired keys, requests past their deadline. */
-  tick(): void {
+  /** Asks for `look` at this monotonic moment (ms). Hot path: one comparison, since an earlier one is nearly always due. */
+  lookAt(atMs: number): void {
+    if (atMs >= this.#lookAtMs) return;
+    this.#lookAtMs = atMs;
+    if (!this.#isLooking) this.#host.lookAt(atMs);
+  }
+
+  /** When the partition's clock will have passed this moment of its own, on the monotonic clock, as far as can be told now. */
+  #monotonicMsOf(timeMs: number): number {
+    const { clock, time } = this.#host;
+    return clock.monotonicMs() + Math.max(0, timeMs - time.now());
+  }
+
+  /**
+   * Looks at what falls due with time: waiters, expired keys, requests past their deadline, what memory is to be given back.
+   * Returns the monotonic moment of the next look (ms), Infinity if nothing is to come.
+   */
+  look(): number {
     this.#nowMs = 0;
-    if (this.#parked.waiterCount !== 0) {
-      for (const job of this.#parked.due(this.#host.time.now())) {
-        if (this.#isOver) return;
-        // An earlier one may have woken this one.
-        if (this.#parked.isParked(job)) this.#evaluate(job);
-      }
-    }
+    this.#lookAtMs = Number.POSITIVE_INFINITY;
+    this.#isLooking = true;
+    this.#endWaits();
+    if (this.#isOver) return Number.POSITIVE_INFINITY;
     if (this.#expiry.nextMs <= this.#host.time.now()) this.#expireKeys();
+    this.#maybeEvict(this.#host.appliedIndex);
     this.#expiry.compact(this.residentKeys);
     const monotonicMs = this.#host.clock.monotonicMs();
     this.#refuseLate(monotonicMs);
-    if (this.#ledger !== null && monotonicMs - this.#ledgerUsedMs > LEDGER_KEPT_MS) this.#ledger = null;
-    this.#maybeEvict(this.#host.appliedIndex);
+    this.#maybeForgetLedger(monotonicMs);
     this.#sweeper.tick(monotonicMs, (error) => this.reader.fail(error));
+    this.#askAgain(monotonicMs);
+    this.#isLooking = false;
+    return this.#lookAtMs;
+  }
+
+  #endWaits(): void {
+    if (this.#parked.waiterCount === 0) return;
+    for (const job of this.#parked.due(this.#host.time.now())) {
+      if (this.#isOver) return;
+      // An earlier one may have woken this one.
+      if (this.#parked.isParked(job)) this.#evaluate(job);
+    }
+  }
+
+  #maybeForgetLedger(monotonicMs: number): void {
+    if (this.#ledger === null) return;
+    if (monotonicMs - this.#ledgerUsedMs > LEDGER_KEPT_MS) this.#ledger = null;
+    else this.lookAt(this.#ledgerUsedMs + LEDGER_KEPT_MS + 1);
+  }
+
+  /** Of what is left, the earliest moment. What began during this look has asked for itself. */
+  #askAgain(monotonicMs: number): void {
+    this.lookAt(this.#monotonicMsOf(Math.min(this.#parked.nextDeadlineMs(), this.#expiry.nextMs)));
+    if (this.#host.budget.isExceeded) this.lookAt(monotonicMs);
+    this.lookAt(this.#sweeper.nextMs);
+    for (const job of this.#deferred) this.lookAt(job.deadlineMs);
+    for (const batch of this.#inflight) for (const job of batch.jobs) this.lookAt(job.deadlineMs);
+    for (const job of this.batch.jobs) this.lookAt(job.deadlineMs);
+    this.lookAt(this.reads.nextDeadlineMs());
   }
 
   /** Deletes keys whose time has come although nobody asks for them. */
@@ -664,6 +727,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     }
     const known = this.#ledger.find(job);
     this.#ledgerUsedMs = this.#host.clock.monotonicMs();
+    this.lookAt(this.#ledgerUsedMs + LEDGER_KEPT_MS + 1);
     job.appliedAt = known?.index ?? 0;
     if (known === undefined) return false;
     job.observedIndex = known.index;

@@ -117,6 +117,7 @@ class Bench {
       endOfTurn: (callback) => {
         this.time.endOfTurn(callback);
       },
+      lookAt: () => undefined,
     });
   }
 

@@ -42,6 +42,7 @@ class World {
   readonly reachable = new Set<NodeId>([2, 3]);
   isServingHere = false;
   #due: (() => void)[] = [];
+  #lookAtMs = Number.POSITIVE_INFINITY;
   readonly mark = new WriteMark();
   readonly router: Router;
 
@@ -68,6 +69,9 @@ class World {
       sendUnblock: (to, { counter, how }) => this.unblocked.push(`${to} ${counter} ${how}`),
       isServingHere: () => this.isServingHere,
       endOfTurn: (callback) => this.#due.push(callback),
+      lookAt: (atMs) => {
+        this.#lookAtMs = Math.min(this.#lookAtMs, atMs);
+      },
     });
   }
 
@@ -102,9 +106,15 @@ class World {
     this.endTurn();
   }
 
+  /** Looks happen when the router asked for them, and at no other time. */
   pass(ms: number): void {
-    this.nowMs += ms;
-    this.router.tick();
+    const untilMs = this.nowMs + ms;
+    while (this.#lookAtMs <= untilMs) {
+      this.nowMs = Math.max(this.nowMs, this.#lookAtMs);
+      this.#lookAtMs = Number.POSITIVE_INFINITY;
+      this.#lookAtMs = Math.min(this.#lookAtMs, Math.max(this.router.look(), this.nowMs + 1));
+    }
+    this.nowMs = untilMs;
   }
 
   /** Counters of what was sent since the last call. */
@@ -331,6 +341,7 @@ describe('router', () => {
       sendUnblock: () => undefined,
       isServingHere: () => true,
       endOfTurn: () => undefined,
+      lookAt: () => undefined,
     });
     const argv = ['MGET', 'a', 'b', 'c'].map((word) => Buffer.from(word));
     router.submit({

@@ -31,6 +31,7 @@ import { drainPromises } from '../doubles/stepping.ts';
 
 export const GROUP = 1;
 const SLOTS = { first: 0, last: 16_383 };
+const LOOK_GAP_MS = 20;
 
 const rows = new Map<string, DataCommand>();
 for (const row of dataCommands) {
@@ -76,6 +77,8 @@ export class TestLeader implements TenureHost {
   commitIndex: LogIndex = 0;
   readonly entries: Uint8Array[] = [];
   nowMs = 0;
+  /** When the tenure wants to be looked at. */
+  #lookAtMs = Number.POSITIVE_INFINITY;
   readonly clock = { monotonicMs: () => this.nowMs, wallMs: () => 1_700_000_000_000 };
   /** Answers in the order in which they left: `name: reply`. */
   readonly answers: string[] = [];
@@ -284,9 +287,19 @@ export class TestLeader implements TenureHost {
     this.budget.limitBytes = 0;
   }
 
+  lookAt(atMs: number): void {
+    this.#lookAtMs = Math.min(this.#lookAtMs, atMs);
+  }
+
+  /** Looks happen when the tenure asked for them, and at no other time, at least LOOK_GAP_MS apart. */
   pass(ms: number): void {
-    this.nowMs += ms;
-    this.tenure.tick();
+    const untilMs = this.nowMs + ms;
+    while (this.#lookAtMs <= untilMs) {
+      this.nowMs = Math.max(this.nowMs, this.#lookAtMs);
+      this.#lookAtMs = Number.POSITIVE_INFINITY;
+      this.lookAt(Math.max(this.tenure.look(), this.nowMs + LOOK_GAP_MS));
+    }
+    this.nowMs = untilMs;
   }
 }
 

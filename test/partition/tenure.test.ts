@@ -107,8 +107,8 @@ describe('tenure', () => {
       loads++;
       const loaded = await loadKey(space, key);
       // Memory is looked after while another key is on its way.
-      leader.tenure.tick();
-      leader.tenure.tick();
+      leader.tenure.look();
+      leader.tenure.look();
       return loaded;
     };
     leader.submit('one', ['DEL', 'a', 'b', 'c']);
@@ -117,8 +117,8 @@ describe('tenure', () => {
     await leader.settle();
     assert.deepEqual([...leader.answers].sort(), ['one: :3', 'two: :0']);
     assert.ok(loads < 20, `${loads} loads`);
-    leader.tenure.tick();
-    leader.tenure.tick();
+    leader.tenure.look();
+    leader.tenure.look();
     assert.ok(leader.tenure.residentBytes <= 500_000, 'nothing stays pinned');
   });
 
@@ -343,7 +343,7 @@ describe('tenure', () => {
       const gone = leader.submit('gone', ['SET', 'k', '3']);
       const rest = leader.submit('rest', ['GET', 'k']);
       leader.tenure.cancel(gone);
-      leader.tenure.tick();
+      leader.tenure.look();
       assert.match(leader.answers[0] ?? '', /^late: -TRYAGAIN/);
       const [a, ...returned] = leader.begin();
       assert.ok(a !== undefined);
@@ -562,10 +562,10 @@ describe('tenure', () => {
 
     it('deletes keys that nobody asks for', async () => {
       const leader = await TestLeader.create();
-      for (let i = 0; i < 10; i++) await leader.ask('SET', `k${i}`, 'v', 'PX', String(100 + i));
-      leader.pass(105);
+      for (let i = 0; i < 10; i++) await leader.ask('SET', `k${i}`, 'v', 'PX', String(100 + i * 10));
+      leader.pass(145);
       await leader.settle();
-      assert.equal(await leader.ask('DBSIZE'), ':4');
+      assert.equal(await leader.ask('DBSIZE'), ':5');
     });
   });
 

@@ -43,7 +43,7 @@ function keepsResidents(): Undo {
       replica = entered;
     }, () => {
       replica = null;
-    }, ['turn', 'applied', 'submit', 'cancel', 'tick']),
+    }, ['turn', 'applied', 'submit', 'cancel', 'look']),
     method(Tenure.prototype, 'end', (end) => {
       return function (this: Tenure) {
         isEnding = true;
