@@ -70,6 +70,7 @@ export class Forwarder implements JobOwner {
     job.isRetry = request.isRetry;
     job.isUnblocked = request.isUnblocked;
     job.isNoTouch = request.isNoTouch;
+    job.waitedMs = request.waitedMs;
     this.#jobsOf(from).set(counter, job);
     if (
       !this.#host.mustFetchScript(job, () => {

@@ -2,7 +2,8 @@
  * Requests between an entry node and a partition's leader.
  *
  *   request: u32 group | u64 term | u64 counter | u32 strand | u8 flags (1 = may have been applied before,
- *            2 = transaction, 4 = waits no more, 8 = touches no key) | u8 protocol | u32 remaining ms (2^32 - 1 = no limit) | calls | watched keys
+ *            2 = transaction, 4 = waits no more, 8 = touches no key, 16 = has waited) | u8 protocol |
+ *            u32 remaining ms (2^32 - 1 = no limit) | with 16: u32 ms that it has waited elsewhere | calls | watched keys
  *     calls: u32 number, each: u8 database | u8 length, command name | u32 number of arguments, each: u32 length, bytes
  *     watched keys (transactions only): u32 number, each: u8 database | u64 version | u32 length, key
  *   answer:  u64 counter | u8 outcome (0 = reply, 1 = repeat elsewhere) | u32 group | u64 term | u64 log index |
@@ -23,7 +24,9 @@ const FLAG_RETRY = 1;
 const FLAG_TRANSACTION = 2;
 const FLAG_UNBLOCKED = 4;
 const FLAG_NO_TOUCH = 8;
-const FLAGS_KNOWN = FLAG_RETRY | FLAG_TRANSACTION | FLAG_UNBLOCKED | FLAG_NO_TOUCH;
+const FLAG_WAITED = 16;
+const FLAGS_KNOWN = FLAG_RETRY | FLAG_TRANSACTION | FLAG_UNBLOCKED | FLAG_NO_TOUCH | FLAG_WAITED;
+const WAITED_MS_MAX = 0xffff_ffff;
 const NO_LIMIT = 0xffff_ffff;
 
 export interface DecodedRequest {
@@ -34,6 +37,8 @@ export interface DecodedRequest {
   readonly isRetry: boolean;
   readonly isUnblocked: boolean;
   readonly isNoTouch: boolean;
+  /** How long it has waited for a key at earlier leaders, in whole ms. */
+  readonly waitedMs: number;
   readonly protocol: Protocol;
   /** Infinity = no limit. */
   readonly remainingMs: number;
@@ -47,6 +52,7 @@ export function writeRequest(
   to: { readonly group: GroupId; readonly term: Term; readonly nowMs: number },
 ): void {
   const { call, transaction } = job;
+  const waitedMs = Math.min(WAITED_MS_MAX, Math.floor(job.waitedMs));
   writer.u32(to.group);
   writer.u64(to.term);
   writer.u64(job.counter);
@@ -55,11 +61,13 @@ export function writeRequest(
     (job.isRetry ? FLAG_RETRY : 0) |
       (transaction === null ? 0 : FLAG_TRANSACTION) |
       (job.isUnblocked ? FLAG_UNBLOCKED : 0) |
-      (job.isNoTouch ? FLAG_NO_TOUCH : 0),
+      (job.isNoTouch ? FLAG_NO_TOUCH : 0) |
+      (waitedMs > 0 ? FLAG_WAITED : 0),
   );
   writer.u8(job.protocol);
   const remaining = Math.ceil(job.deadlineMs - to.nowMs);
   writer.u32(remaining >= NO_LIMIT ? NO_LIMIT : Math.max(0, remaining));
+  if (waitedMs > 0) writer.u32(waitedMs);
   if (call !== null) {
     writer.u32(1);
     writeCall(writer, call);
@@ -102,6 +110,8 @@ export function readRequest(payload: Uint8Array, commandOf: (name: string) => Da
   const protocol = reader.u8();
   if (protocol !== 2 && protocol !== 3) throw malformed(`there is no protocol ${protocol}`);
   const remaining = reader.u32();
+  const waitedMs = (flags & FLAG_WAITED) === 0 ? 0 : reader.u32();
+  if ((flags & FLAG_WAITED) !== 0 && waitedMs === 0) throw malformed('it says that it has waited, and for 0 ms');
   const count = reader.u32();
   const calls: JobCall[] = [];
   for (let left = count; left > 0; left--) calls.push(readCall(reader, own, commandOf));
@@ -124,6 +134,7 @@ export function readRequest(payload: Uint8Array, commandOf: (name: string) => Da
     isRetry: (flags & FLAG_RETRY) !== 0,
     isUnblocked: (flags & FLAG_UNBLOCKED) !== 0,
     isNoTouch: (flags & FLAG_NO_TOUCH) !== 0,
+    waitedMs,
     protocol,
     remainingMs: remaining === NO_LIMIT ? Number.POSITIVE_INFINITY : remaining,
     call: isTransaction ? null : (calls[0] ?? null),

@@ -16,6 +16,8 @@ export class EntryJob extends Job {
   readonly route: Route;
   /** Monotonic ms since which it waits for a leader; 0 while it is under way. */
   heldSinceMs = 0;
+  /** Monotonic ms at which it was taken, if it may wait for a key; else -1. */
+  takenMs = -1;
   /** The other node that it was sent to last, and the term of that node's leadership: only its answer counts. */
   sentTo: NodeId = 0;
   sentTerm: Term = 0;

@@ -105,7 +105,10 @@ export class Router implements JobOwner {
     const { node, bootEpoch } = this.#host;
     this.#counter++;
     const job = new EntryJob(work, route, { owner: this, node, epoch: bootEpoch, counter: this.#counter });
-    if (job.mayBlock) this.#blocking.set(work, job);
+    if (job.mayBlock) {
+      this.#blocking.set(work, job);
+      job.takenMs = this.#host.clock.monotonicMs();
+    }
     this.#dispatch(job);
   }
 
@@ -158,6 +161,7 @@ export class Router implements JobOwner {
   #send(job: EntryJob): boolean {
     const { route } = job;
     if (route.leader === 0) return false;
+    if (job.isRetry && job.takenMs >= 0) job.waitedMs = this.#host.clock.monotonicMs() - job.takenMs;
     if (route.leader === this.#host.node) {
       if (!this.#host.isServingHere(route.group)) return false;
       job.heldSinceMs = 0;

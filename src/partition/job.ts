@@ -57,6 +57,8 @@ export class Job implements RequestId {
   isUnblocked = false;
   /** Reading a key does not count as an access to it (CLIENT NO-TOUCH). */
   isNoTouch = false;
+  /** How long it has waited for a key at earlier leaders, in ms: its time goes on, and it keeps its place among those that wait. */
+  waitedMs = 0;
 
   // Set by the evaluation, read until the answer leaves.
   reply: Reply = null;
@@ -66,7 +68,7 @@ export class Job implements RequestId {
   appliedAt: LogIndex = 0;
   /** Evaluations that ended in waiting for a key. */
   waits = 0;
-  /** Partition time of the first evaluation in this tenure; 0 before. */
+  /** Partition time of the first evaluation, at whichever leader that was; 0 before the first one here. */
   firstRunMs = 0;
   /** Evaluations that ended in loading. */
   loads = 0;

@@ -2,7 +2,8 @@
  * Requests that wait: for a key to change (blocking commands, lock queues), for a long value to be loaded, or behind
  * such a request of the same strand.
  *
- * Waiters of a key are served first come first served: a waiter that is woken and has to wait again keeps its place.
+ * Waiters of a key are served first come first served: a waiter that is woken and has to wait again keeps its place, and one
+ * that has waited at an earlier leader already takes the place that its time gives it.
  * Everything here is bounded by PARKED_REQUESTS_MAX.
  */
 import { mustExist } from '../base/assert.ts';
@@ -44,7 +45,10 @@ export class Parked {
     return this.#byJob.has(job);
   }
 
-  /** Parks the job at the end of the key's queue, or, if it waits there already, where it stands. */
+  /**
+   * Parks the job at the end of the key's queue, or, if it waits there already, where it stands, or, if it has waited elsewhere,
+   * before those that began to wait later.
+   */
   park(job: Job, space: Space, key: string, deadlineMs: number): void {
     const present = this.#byJob.get(job);
     if (present !== undefined) {
@@ -59,7 +63,7 @@ export class Parked {
     const name = nameOf(space, key);
     const queue = this.#byKey.get(name);
     if (queue === undefined) this.#byKey.set(name, [waiter]);
-    else queue.push(waiter);
+    else queue.splice(placeOf(job, queue), 0, waiter);
   }
 
   /** Takes the job out of its queue; false if it waits for no key. */
@@ -124,6 +128,12 @@ export class Parked {
     this.#heldCount = 0;
     return jobs;
   }
+}
+
+function placeOf(job: Job, queue: readonly Waiter[]): number {
+  let place = queue.length;
+  if (job.waitedMs > 0) while (place > 0 && (queue[place - 1] as Waiter).job.firstRunMs > job.firstRunMs) place--;
+  return place;
 }
 
 function nameOf(space: Space, key: string): string {

@@ -315,8 +315,8 @@ export class Tenure implements EvaluationContext, SweepTarget {
     if (job === null) return;
     view.mayWait = job.call !== null && !job.isUnblocked;
     view.isNoTouch = job.isNoTouch;
-    if (job.firstRunMs === 0) job.firstRunMs = this.#nowMs;
-    else view.firstRunMs = job.firstRunMs;
+    if (job.firstRunMs === 0) job.firstRunMs = this.#nowMs - Math.floor(job.waitedMs);
+    view.firstRunMs = job.firstRunMs;
     view.waits = job.waits;
   }
 

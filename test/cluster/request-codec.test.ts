@@ -45,14 +45,28 @@ const header = fc.record({
   isRetry: fc.boolean(),
   isUnblocked: fc.boolean(),
   isNoTouch: fc.boolean(),
+  waitedMs: fc.integer({ min: 0, max: 2 ** 32 - 1 }),
   remainingMs: fc.oneof(fc.integer({ min: 0, max: 2 ** 31 }), fc.constant(Number.POSITIVE_INFINITY)),
 });
 
-function encode(fields: {
-  readonly header: typeof header extends fc.Arbitrary<infer T> ? T : never;
-  readonly what: Pick<Job, 'call' | 'transaction'>;
-}): Uint8Array {
-  const { group, term, counter, strand, protocol, isRetry, isUnblocked, isNoTouch, remainingMs } = fields.header;
+type Header = typeof header extends fc.Arbitrary<infer T> ? T : never;
+
+const PLAIN: Header = {
+  group: 1,
+  term: 1,
+  counter: 1,
+  strand: 1,
+  protocol: 2,
+  isRetry: false,
+  isUnblocked: false,
+  isNoTouch: false,
+  waitedMs: 0,
+  remainingMs: 5,
+};
+
+function encode(fields: { readonly header: Header; readonly what: Pick<Job, 'call' | 'transaction'> }): Uint8Array {
+  const { group, term, counter, strand, protocol, isRetry, isUnblocked, isNoTouch, waitedMs, remainingMs } =
+    fields.header;
   const job = new Job({
     owner: { complete: () => undefined, retry: () => undefined },
     ...fields.what,
@@ -66,6 +80,7 @@ function encode(fields: {
   job.isRetry = isRetry;
   job.isUnblocked = isUnblocked;
   job.isNoTouch = isNoTouch;
+  job.waitedMs = waitedMs;
   const writer = new ByteWriter(64);
   writeRequest(writer, job, { group, term, nowMs: 1_000 });
   return writer.finishCopy();
@@ -86,17 +101,7 @@ describe('request between nodes', () => {
 
   it('keeps nothing of the memory that it is read from', () => {
     const bytes = encode({
-      header: {
-        group: 1,
-        term: 1,
-        counter: 1,
-        strand: 1,
-        protocol: 2,
-        isRetry: false,
-        isUnblocked: false,
-        isNoTouch: false,
-        remainingMs: 5,
-      },
+      header: PLAIN,
       what: {
         call: { command: row('GET'), database: 0, argv: [Buffer.from('GET'), Buffer.from('k')] },
         transaction: null,
@@ -134,48 +139,32 @@ describe('request between nodes', () => {
   });
 
   it('is refused if its entry node cannot have checked it', () => {
-    const fields = {
-      group: 1,
-      term: 1,
-      counter: 1,
-      strand: 1,
-      protocol: 2,
-      isRetry: false,
-      isUnblocked: false,
-      isNoTouch: false,
-      remainingMs: 5,
-    } as const;
     const refused = (one: {
       readonly command: DataCommand;
       readonly database: number;
       readonly argv: readonly Buffer[];
     }): void => {
-      assert.throws(() => readRequest(encode({ header: fields, what: { call: one, transaction: null } }), commandOf), {
+      assert.throws(() => readRequest(encode({ header: PLAIN, what: { call: one, transaction: null } }), commandOf), {
         code: 'REQUEST_MALFORMED',
       });
     };
     refused({ command: row('GET'), database: 0, argv: [Buffer.from('GET')] });
     refused({ command: row('GET'), database: 0, argv: [] });
     refused({ command: row('GET'), database: 16, argv: [Buffer.from('GET'), Buffer.from('k')] });
-    const bytes = encode({ header: fields, what: { call: null, transaction: { calls: [], watched: [] } } });
+    const bytes = encode({ header: PLAIN, what: { call: null, transaction: { calls: [], watched: [] } } });
     bytes[24] = 0;
     assert.throws(() => readRequest(bytes.slice(0, -4), commandOf), { code: 'REQUEST_MALFORMED' });
+    const waited = encode({
+      header: { ...PLAIN, waitedMs: 1 },
+      what: { call: null, transaction: { calls: [], watched: [] } },
+    });
+    waited[30] = 0;
+    assert.throws(() => readRequest(waited, commandOf), { code: 'REQUEST_MALFORMED' }, 'waited for 0 ms');
   });
 
   it('is refused if it names a command that this version does not know', () => {
-    const fields = {
-      group: 1,
-      term: 1,
-      counter: 1,
-      strand: 1,
-      protocol: 2,
-      isRetry: false,
-      isUnblocked: false,
-      isNoTouch: false,
-      remainingMs: 5,
-    } as const;
     const bytes = encode({
-      header: fields,
+      header: PLAIN,
       what: {
         call: { command: row('GET'), database: 0, argv: [Buffer.from('GET'), Buffer.from('k')] },
         transaction: null,

@@ -175,6 +175,24 @@ describe('router', () => {
     assert.deepEqual(world.replies, ['KAHUNA.LOCK|ACQUIRE: :4\r\n']);
   });
 
+  it('tells the next leader how long a request has waited, if it may wait', () => {
+    const world = new World();
+    world.router.leaderServes(GROUP, 2, 1);
+    world.submit('KAHUNA.LOCK|ACQUIRE');
+    world.submit('INCR');
+    assert.deepEqual(
+      world.sent.splice(0).map(({ job }) => job.waitedMs),
+      [0, 0],
+    );
+    world.pass(700);
+    world.router.nodeLost(2);
+    world.router.leaderServes(GROUP, 3, 2);
+    assert.deepEqual(
+      world.sent.splice(0).map(({ job }) => job.waitedMs),
+      [700, 0],
+    );
+  });
+
   it('recalls what was sent over a link that is lost, also when the leader is no longer believed', () => {
     const world = new World();
     world.router.leaderServes(GROUP, 2, 1);

@@ -53,6 +53,7 @@ export interface JobFields {
   readonly isRetry?: boolean;
   readonly isUnblocked?: boolean;
   readonly isNoTouch?: boolean;
+  readonly waitedMs?: number;
   readonly deadlineMs?: number;
 }
 
@@ -231,6 +232,7 @@ export class TestLeader implements TenureHost {
     job.isRetry = fields.isRetry ?? false;
     job.isUnblocked = fields.isUnblocked ?? false;
     job.isNoTouch = fields.isNoTouch ?? false;
+    job.waitedMs = fields.waitedMs ?? 0;
     this.#names.set(job, name);
     this.tenure.submit(job);
     return job;

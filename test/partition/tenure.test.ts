@@ -210,6 +210,27 @@ describe('tenure', () => {
       assert.deepEqual(leader.answers, ['holder: :1', 'a: $-1']);
     });
 
+    it('goes on for the rest of its time, at the place that its time gives it, after it has waited elsewhere', async () => {
+      const leader = await TestLeader.create();
+      leader.submit('holder', HOLD);
+      leader.submit('new', wait('new'));
+      leader.submit('old', wait('old', 1_000), { isRetry: true, waitedMs: 900 });
+      leader.submit('older', wait('older'), { isRetry: true, waitedMs: 950 });
+      await leader.settle();
+      leader.submit('release', release('holder'));
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['holder: :1', 'release: :1', 'older: :2']);
+      leader.pass(99);
+      await leader.settle();
+      assert.equal(leader.answers.length, 3);
+      leader.pass(1);
+      await leader.settle();
+      assert.deepEqual(leader.answers.slice(3), ['old: $-1']);
+      leader.submit('release', release('older'));
+      await leader.settle();
+      assert.deepEqual(leader.answers.slice(4), ['release: :1', 'new: :3']);
+    });
+
     it('ends from outside as if its time were over, and lets go on what was held behind', async () => {
       const leader = await TestLeader.create();
       leader.submit('holder', HOLD);
