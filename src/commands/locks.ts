@@ -2,8 +2,9 @@
  * Fenced locks: KAHUNA.LOCK and KAHUNA.FENCE.
  *
  * A lock is a record under its resource's name. It holds the highest token ever granted and, while held, the owner and
- * the partition time at which the grant lapses; it is never deleted, so tokens never fall. A grant is live while its time
- * has not come; whoever asks afterwards finds the lock free, whether or not anything was written meanwhile.
+ * the partition time at which the grant lapses; it is never deleted, so tokens never fall (of names that only SET NX has
+ * granted, see lock-tokens.ts). A grant is live while its time has not come; whoever asks afterwards finds the lock free,
+ * whether or not anything was written meanwhile.
  *
  * Waiting (WAIT ms): the view parks the request on the resource and runs it again when the record changes or a time
  * comes: the end of its wait, or the lapse of the grant in its way. Fairness has two halves. The view wakes those who
@@ -30,6 +31,7 @@ import { LOCK_SPACE } from '../values/value.ts';
 import type { Args } from './args.ts';
 import { defineCommand, defineContainer } from './define.ts';
 import { after, integer, key, many, optional, pattern, text } from './grammar.ts';
+import { findLock } from './lock-tokens.ts';
 import { readScanOptions } from './scans.ts';
 import { defineHelp } from './syntax.ts';
 import type { View } from './view.ts';
@@ -124,7 +126,12 @@ const release = defineCommand({
     const owner = readOwner(args);
     const lock = findLock(view, resource);
     if (lock === undefined || !isHeldBy(view, lock, owner)) return 0;
-    view.put(LOCK_SPACE, resource, new Lock({ token: lock.token, owner: null, expiresAtMs: 0, acquiredAt: 0 }), 0);
+    view.put(
+      LOCK_SPACE,
+      resource,
+      new Lock({ token: lock.highestToken, owner: null, expiresAtMs: 0, acquiredAt: 0 }),
+      0,
+    );
     return 1;
   },
 });
@@ -155,11 +162,11 @@ const tokenCommand = defineCommand({
   name: 'KAHUNA.LOCK|TOKEN',
   group: 'kahuna',
   since: '1.0.0',
-  summary: 'Returns the highest fencing token ever granted for a resource, 0 if none.',
+  summary: 'Returns the highest fencing token ever granted for a resource, by SET NX with an expiry too; 0 if none.',
   complexity: 'O(1)',
   flags: ['readonly', 'fast'],
   args: [key('resource')],
-  run: (view, args): Reply => findLock(view, readResource(args))?.token ?? 0,
+  run: (view, args): Reply => findLock(view, readResource(args))?.highestToken ?? 0,
 });
 
 const list = defineCommand({
@@ -193,7 +200,7 @@ const fence = defineCommand({
     const resource = readResource(args);
     const token = parseInt64(args.bytes()) ?? fail(BAD_TOKEN);
     if (token < 1) fail(BAD_TOKEN);
-    const granted = findLock(view, resource)?.token ?? 0;
+    const granted = findLock(view, resource)?.highestToken ?? 0;
     return granted > token ? view.abort(FENCED) : OK;
   },
 });
@@ -236,11 +243,6 @@ function readWait(args: Args): number {
 // ---------------------------------------------------------------------------------------------------------------
 // Rules
 
-function findLock(view: View, resource: string): Lock | undefined {
-  const value = view.find(LOCK_SPACE, resource)?.value;
-  return value instanceof Lock ? value : undefined;
-}
-
 function isHeld(view: View, lock: Lock): boolean {
   return lock.owner !== null && lock.expiresAtMs > view.nowMs;
 }
@@ -274,7 +276,7 @@ function grant(view: View, resource: string, claim: Claim): number {
   if (lock !== undefined && isHeldBy(view, lock, claim.owner)) {
     return renew(view, resource, { lock, expiresAtMs: claim.expiresAtMs });
   }
-  const token = (lock?.token ?? 0) + 1;
+  const token = (lock?.highestToken ?? 0) + 1;
   const { owner, expiresAtMs } = claim;
   view.put(LOCK_SPACE, resource, new Lock({ token, owner, expiresAtMs, acquiredAt: view.timestamp }), 0);
   return token;
@@ -282,8 +284,9 @@ function grant(view: View, resource: string, claim: Claim): number {
 
 /** Sets the lapse anew, which may also shorten it. */
 function renew(view: View, resource: string, renewal: { readonly lock: Lock; readonly expiresAtMs: number }): number {
-  const { token, owner, acquiredAt } = renewal.lock;
-  view.put(LOCK_SPACE, resource, new Lock({ token, owner, expiresAtMs: renewal.expiresAtMs, acquiredAt }), 0);
+  const { token, highestToken, owner, acquiredAt } = renewal.lock;
+  const { expiresAtMs } = renewal;
+  view.put(LOCK_SPACE, resource, new Lock({ token, highestToken, owner, expiresAtMs, acquiredAt }), 0);
   return token;
 }
 

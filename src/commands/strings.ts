@@ -11,6 +11,7 @@ import { defineCommand } from './define.ts';
 import { type ExpiryOption, type ExpiryUnit, expiryOf, maybeExpiryOption } from './expiry-time.ts';
 import { after, expiration, integer, key, oneOf, optional, text, token } from './grammar.ts';
 import { CREATES, READS_AND_UPDATES, REPLACES, TAKES } from './key-uses.ts';
+import { grantByKey } from './lock-tokens.ts';
 import { asString, findString } from './lookup.ts';
 import { type Condition, checkCondition, holds, maybeCondition } from './string-conditions.ts';
 import type { View } from './view.ts';
@@ -131,6 +132,7 @@ function setWithOptions(view: View, args: Args, target: { readonly name: string;
 
   if (options.keepsTtl && old !== undefined) expiresAtMs = old.expiresAtMs;
   view.put(args.database, target.name, target.value, expiresAtMs);
+  if (presence === 'NX' && options.expiry !== null) grantByKey(view, target.name, expiresAtMs);
   return options.wantsOld ? oldReply : OK;
 }
 

@@ -11,7 +11,8 @@
  *
  *   string          the bytes, at most STRING_INLINE_BYTES_MAX
  *   string, paged   u32 length > STRING_INLINE_BYTES_MAX, u32 PAGE_BYTES; pages 0 … are the bytes
- *   lock            u64 token ≥ 1, u64 expiresAtMs, u64 acquiredAt, u8 held; if held 1, the owner's bytes
+ *   lock            u64 token ≥ 1, u64 expiresAtMs, u64 acquiredAt, u8 state (0 free, 1 held, 2 held and a higher token was
+ *                   granted since); if 2, u64 highest token > token; if not 0, the owner's bytes
  *   sequence        i64 start, i64 increment, i64 current, u8 hasMax, i64 max if 1,
  *                   u64 revision, u64 createdAtMs, u64 updatedAtMs, u32 firstPage, u32 number of closed pages
  *                   (flag 2 if not 0), varint number of open answers, answers
@@ -227,7 +228,7 @@ function withClosedPages(sequence: Sequence, pages: readonly Uint8Array[]): Sequ
 function bodySize(value: Value): number {
   if (typeof value === 'string') return value.length;
   if (value instanceof PagedString) return 8;
-  if (value instanceof Lock) return 25 + (value.owner?.length ?? 0);
+  if (value instanceof Lock) return 25 + (lockState(value) === LOCK_STATES.passed ? 8 : 0) + (value.owner?.length ?? 0);
   let size = 25 + (value.max === null ? 0 : 8) + 32 + varintSize(value.window.open.length);
   for (const answer of value.window.open) size += varintSize(answer.id.length) + answer.id.length + 24;
   return size;
@@ -248,7 +249,9 @@ function encodeBody(value: Lock | Sequence): Uint8Array {
     writer.u64(value.token);
     writer.u64(value.expiresAtMs);
     writer.u64(value.acquiredAt);
-    writer.u8(value.owner === null ? 0 : 1);
+    const state = lockState(value);
+    writer.u8(state);
+    if (state === LOCK_STATES.passed) writer.u64(value.highestToken);
     if (value.owner !== null) writer.bytes(Buffer.from(value.owner, 'latin1'));
   } else {
     writeInt64(writer, value.start);
@@ -313,15 +316,28 @@ function readPagedLength(reader: ByteReader): number {
   return byteLength;
 }
 
+/** As stored. */
+const LOCK_STATES = { free: 0, held: 1, passed: 2 } as const;
+
+function lockState(lock: Lock): number {
+  assert(lock.owner !== null || lock.highestToken === lock.token, 'a free lock has one token');
+  if (lock.owner === null) return LOCK_STATES.free;
+  return lock.highestToken === lock.token ? LOCK_STATES.held : LOCK_STATES.passed;
+}
+
 function readLock(reader: ByteReader): Lock {
   const token = reader.u64();
   const expiresAtMs = reader.u64();
   const acquiredAt = reader.u64();
-  const isHeld = readBoolean(reader);
+  const state = reader.u8();
+  if (state > LOCK_STATES.passed) throw malformed(`a lock in state ${state}`);
+  const highestToken = state === LOCK_STATES.passed ? reader.u64() : token;
+  const isHeld = state !== LOCK_STATES.free;
   const owner = isHeld ? latin1(reader.rest()) : null;
   if (token === 0) throw malformed('a lock without a token');
+  if (state === LOCK_STATES.passed && highestToken <= token) throw malformed('a lock of a token that was not passed');
   if ((expiresAtMs === 0) === isHeld || (acquiredAt === 0) === isHeld) throw malformed('a lock contradicts itself');
-  return new Lock({ token, owner, expiresAtMs, acquiredAt });
+  return new Lock({ token, highestToken, owner, expiresAtMs, acquiredAt });
 }
 
 function readSequence(reader: ByteReader): { readonly sequence: Sequence; readonly closedCount: number } {

@@ -62,6 +62,13 @@ function assertMalformed(run: () => unknown, what: string): void {
 }
 
 const lock = new Lock({ token: 7, owner: 'me\xff', expiresAtMs: EXPIRY, acquiredAt: 6_963_200_000_000_000 });
+const passedLock = new Lock({
+  token: 7,
+  highestToken: 6_963_200_000_000_001,
+  owner: 'me',
+  expiresAtMs: EXPIRY,
+  acquiredAt: 6_963_200_000_000_000,
+});
 const freeLock = new Lock({ token: 258, owner: null, expiresAtMs: 0, acquiredAt: 0 });
 const values: readonly Value[] = [
   '',
@@ -70,6 +77,7 @@ const values: readonly Value[] = [
   stringFromBytes(Buffer.alloc(3 * PAGE_BYTES + 5, 7)),
   setRange('', 5 * PAGE_BYTES, Buffer.from('end')),
   lock,
+  passedLock,
   freeLock,
   createSequence({ start: 0n, increment: 1n, max: null }, 1000),
   sequenceWithAnswers(3),
@@ -85,6 +93,7 @@ describe('stored values', () => {
     assert.equal(hex(stringFromBytes(Buffer.alloc(40_000))), '0102409c000000400000');
     assert.equal(hex(freeLock), '100002010000000000000000000000000000000000000000000000');
     assert.equal(hex(lock), '100007000000000000007b68e5cf8b01000000008056febc1800016d65ff');
+    assert.equal(hex(passedLock), '100007000000000000007b68e5cf8b01000000008056febc18000201008056febc18006d65');
     assert.equal(
       hex(createSequence({ start: -1n, increment: 1n, max: null }, 1000)),
       '1100ffffffffffffffff0100000000000000ffffffffffffffff000100000000000000e803000000000000e8030000000000000000000000000000' +
@@ -155,10 +164,11 @@ describe('stored values', () => {
     for (const value of values.filter((one) => typeof one !== 'string')) {
       const record = encodeKeyRecord(value, EXPIRY);
       for (let length = 0; length < record.length; length++) {
-        if (value === lock && length >= record.length - 3) continue; // a shorter owner is an owner
+        if (value instanceof Lock && value.owner !== null && length >= record.length - 3) continue; // a shorter owner is an owner
         assertMalformed(() => decodeKeyRecord(record.subarray(0, length)), `${typeOf(value)} cut to ${length}`);
       }
-      if (value !== lock) assertMalformed(() => decodeKeyRecord(Buffer.concat([record, Buffer.of(0)])), typeOf(value));
+      if (!(value instanceof Lock) || value.owner === null)
+        assertMalformed(() => decodeKeyRecord(Buffer.concat([record, Buffer.of(0)])), typeOf(value));
     }
     for (let length = 0; length < 10; length++)
       assertMalformed(() => decodeKeyRecord(encodeKeyRecord('abc', EXPIRY).subarray(0, length)), `cut to ${length}`);
@@ -198,6 +208,9 @@ describe('stored values', () => {
       'a long string unpaged',
     );
     assertMalformed(() => decodeKeyRecord(record('1002')), 'a lock with pages');
+    const passed = '100007000000000000007b68e5cf8b01000000008056febc180002';
+    assertMalformed(() => decodeKeyRecord(record(`${passed}07000000000000006d65`)), 'a token that was not passed');
+    assertMalformed(() => decodeKeyRecord(record(`${passed.slice(0, -2)}03`)), 'a lock in an unknown state');
   });
 
   it('refuse pages that do not fit', () => {
