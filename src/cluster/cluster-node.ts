@@ -377,7 +377,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   async close(): Promise<void> {
     this.#alarm.close();
     this.#replicaWait.close();
-    this.#snapshots.close();
+    await this.#snapshots.close();
     await this.engine.close();
     await this.#quarantine.close();
     await this.transport.close();

@@ -63,6 +63,8 @@ export class Snapshots {
   /** Groups whose stage belongs to a reception. */
   readonly #receiving = new Set<GroupId>();
   readonly #installing = new Set<GroupId>();
+  /** Installations under way, which use the data store. */
+  readonly #installations = new Set<Promise<unknown>>();
   readonly #channels = new Set<Channel>();
   #isClosed = false;
 
@@ -241,13 +243,7 @@ export class Snapshots {
     if (this.#isClosed || replica.canRebuildFrom(at) !== 'now') return false;
     this.#installing.add(group);
     try {
-      const stage = this.#stage(group);
-      const staged = await stage.open();
-      assert(staged !== undefined, 'a copy is installed from its staged files');
-      await replica.applier.suspend();
-      const installed = await this.installStaged(group, replica.slots, staged);
-      replica.rebuildFrom(installed, decodePartitionState(installed.state));
-      await stage.clear();
+      const installed = await this.#waitedFor(this.#rebuildNow(replica));
       this.#options.log.info('rebuilt a replica from a copy', { group, from: message.from, index: installed.index });
       return true;
     } catch (error) {
@@ -258,14 +254,35 @@ export class Snapshots {
     }
   }
 
+  async #rebuildNow(replica: Replica): Promise<LogCheckpoint> {
+    const stage = this.#stage(replica.group);
+    const staged = await stage.open();
+    assert(staged !== undefined, 'a copy is installed from its staged files');
+    await replica.applier.suspend();
+    const installed = await this.installStaged(replica.group, replica.slots, staged);
+    replica.rebuildFrom(installed, decodePartitionState(installed.state));
+    await stage.clear();
+    return installed;
+  }
+
   // -------------------------------------------------------------------------------------------------------------
   // Installing
+
+  /** `close` waits for it: the data store must not be closed under it. */
+  async #waitedFor<T>(installation: Promise<T>): Promise<T> {
+    this.#installations.add(installation);
+    try {
+      return await installation;
+    } finally {
+      this.#installations.delete(installation);
+    }
+  }
 
   /** The core has taken the staged snapshot. Ends the node if it cannot be installed: the files stay for the next start. */
   install(replica: Replica): void {
     const { group } = replica;
     this.#installing.add(group);
-    this.#install(replica).then(
+    this.#waitedFor(this.#install(replica)).then(
       () => {
         this.#installing.delete(group);
         this.#offered.get(group)?.(true);
@@ -304,7 +321,11 @@ export class Snapshots {
     const state = Uint8Array.from(staged.header.state);
     const { historyFloor } = staged.header;
     const install = await data.beginInstall(group, [partitionRange(slots)], { historyFloor });
-    for (let part = 0; part < staged.end.partCount; part++) await install.write(await staged.read(part));
+    for (let part = 0; part < staged.end.partCount; part++) {
+      // As if the process had died here: the next start finishes it, or asks for another copy.
+      if (this.#isClosed) throw new Error('the node is being closed');
+      await install.write(await staged.read(part));
+    }
     await install.finish({ index, term, state });
     const answers = encodeCarriedAnswers(decodeCarriedAnswers(staged.header.answers));
     const key = carriedAnswersKey(group);
@@ -367,9 +388,11 @@ export class Snapshots {
     return this.#isClosed;
   }
 
-  close(): void {
+  /** Breaks off what is under way; resolves when nothing of it uses the data store any more. The engine must still run. */
+  async close(): Promise<void> {
     this.#isClosed = true;
     for (const channel of this.#channels) channel.close();
+    await Promise.allSettled(this.#installations);
   }
 }
 

@@ -17,6 +17,7 @@ import { SnapshotStage } from '../../src/cluster/snapshot-stage.ts';
 import { Snapshots } from '../../src/cluster/snapshots.ts';
 import { encodeCarriedAnswers } from '../../src/partition/carried-answers.ts';
 import type { Engine } from '../../src/partition/engine.ts';
+import type { Replica } from '../../src/partition/replica.ts';
 import { emptyPartitionState, encodePartitionState } from '../../src/partition/partition-state.ts';
 import { encodeMessage } from '../../src/raft/codec.ts';
 import { draftMessage } from '../../src/raft/messages.ts';
@@ -51,15 +52,18 @@ class Bench {
   readonly atOffer: (readonly string[])[] = [];
   readonly warnings: string[] = [];
   readonly #network = new MemoryNetwork({ timers: this.time, random: new SeededRandom(2) });
-  readonly #snapshots: Snapshots;
+  readonly snapshots: Snapshots;
+  /** The data store, as far as an installation uses it: each operation ends when the test says so. */
+  readonly store = new StepScheduler();
+  readonly storeLog: string[] = [];
+  isStoreClosed = false;
   readonly #sender: Transport;
   readonly #receiver: Transport;
 
   constructor() {
     this.#sender = this.#transport(1, () => assert.fail('nobody sends to the sender'));
-    this.#receiver = this.#transport(2, (from, channel) => this.#snapshots.receive(from, channel));
-    const replica = { group: GROUP, slots: SLOTS, step: (message: Message) => this.#offer(message) };
-    this.#snapshots = new Snapshots({
+    this.#receiver = this.#transport(2, (from, channel) => this.snapshots.receive(from, channel));
+    this.snapshots = new Snapshots({
       platform: {
         clock: this.time,
         timers: this.time,
@@ -68,14 +72,14 @@ class Bench {
         network: this.#network.host('h2'),
         disk: this.memory,
       },
-      data: {} as DataStore,
+      data: this.#data(),
       raftLog: {} as RaftLog,
       dataDirectory: '/d',
       log: {
         ...silentLogger,
         warn: (event, fields) => this.warnings.push(`${event}: ${String(fields?.['error'])}`),
       },
-      engine: () => ({ replicas: new Map([[GROUP, replica]]) }) as unknown as Engine,
+      engine: () => ({ replicas: new Map([[GROUP, this.replica]]) }) as unknown as Engine,
       transport: () => this.#receiver,
     });
   }
@@ -95,6 +99,37 @@ class Bench {
       log: silentLogger,
       events: { message: () => undefined, linkUp: () => undefined, linkDown: () => undefined, snapshotConnection },
     });
+  }
+
+  readonly replica = {
+    group: GROUP,
+    slots: SLOTS,
+    step: (message: Message): void => {
+      this.#offer(message);
+    },
+    applier: { suspend: () => Promise.resolve() },
+    installed: (_: unknown, __: unknown, done: () => void): void => {
+      done();
+    },
+  } as unknown as Replica;
+
+  #data(): DataStore {
+    const operation = (name: string): Promise<void> => {
+      assert.ok(!this.isStoreClosed, `${name} on a closed store`);
+      return new Promise((resolve) => {
+        this.store.schedule(() => {
+          assert.ok(!this.isStoreClosed, `${name} ended on a closed store`);
+          this.storeLog.push(name);
+          resolve();
+        });
+      });
+    };
+    const install = { write: () => operation('write'), finish: () => operation('finish') };
+    return {
+      beginInstall: () => operation('begin').then(() => install),
+      apply: (_: unknown, __: unknown, ___: unknown, done: () => void) => void operation('apply').then(done),
+      sync: () => operation('sync'),
+    } as unknown as DataStore;
   }
 
   #offer(message: Message): void {
@@ -219,6 +254,60 @@ function record(value: string, slot = 5): RawRecord {
 function valueOf(sealed: Uint8Array): string {
   return Buffer.from(sealed).toString('latin1', 12);
 }
+
+describe('installing a snapshot', () => {
+  /** A staged snapshot of two parts, which the core has just taken. */
+  async function taken(): Promise<Bench> {
+    const bench = await new Bench().start();
+    const sender = await bench.connect();
+    sender.header();
+    sender.records(record('a'));
+    sender.records(record('b'));
+    sender.end(2);
+    await bench.settle();
+    bench.snapshots.install(bench.replica);
+    return bench;
+  }
+
+  it('is broken off when the node closes, and nothing of it is left when that is done', async () => {
+    const whole = await taken();
+    for (let i = 0; i < 20; i++) {
+      await whole.settle();
+      await whole.store.drain();
+    }
+    assert.deepEqual(whole.storeLog, ['begin', 'write', 'write', 'finish', 'apply', 'sync']);
+    assert.equal(await whole.staged(), undefined);
+    for (let steps = 0; steps <= whole.storeLog.length; steps++) {
+      const bench = await taken();
+      while (bench.storeLog.length < steps) {
+        await bench.settle();
+        await bench.store.step();
+      }
+      await bench.settle();
+      const closing = bench.snapshots.close().then(() => {
+        bench.isStoreClosed = true;
+      });
+      for (let i = 0; i < 20; i++) {
+        await bench.settle();
+        await bench.store.drain();
+      }
+      await closing;
+      await bench.settle();
+    }
+  });
+
+  it('does not begin another part once the node closes', async () => {
+    const bench = await taken();
+    await bench.settle();
+    const closing = bench.snapshots.close();
+    for (let i = 0; i < 20; i++) {
+      await bench.settle();
+      await bench.store.drain();
+    }
+    await closing;
+    assert.deepEqual(bench.storeLog, ['begin']);
+  });
+});
 
 describe('receiving a snapshot', () => {
   it('stages it whole, offers it to the core, and takes the next one after the decision', async () => {
