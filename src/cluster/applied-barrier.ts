@@ -1,7 +1,8 @@
 /**
  * Waits until every connected node has applied an index of a group: what was loaded (SCRIPT LOAD) or forgotten (SCRIPT
- * FLUSH) is then known wherever a client asks next. A node that is cut off does not hold it up for longer than BARRIER_MS; it learns
- * before it serves again, because what it serves goes through a leader that has applied it.
+ * FLUSH) is then known wherever a client asks next. A node that is cut off, or stands still, does not hold it up for longer than
+ * BARRIER_MS: until it has caught up it may run what was forgotten. Rejected: asking the leader of the group before each script
+ * that is known; then no script runs while that group elects a leader.
  */
 import { ByteReader } from '../base/bytes.ts';
 import type { GroupId, LogIndex, NodeId } from '../base/ids.ts';

@@ -44,6 +44,14 @@ describe('the checker of the catalogue', () => {
     assert.match(check([load(5, 6)], [look(7, false, true)], true), /not known/);
   });
 
+  it('lets a node run what was forgotten while it lagged, if the forgetting had waited for it', () => {
+    const changes = [load(5, 6), flush(7, 1_100)];
+    assert.equal(check(changes, [look(1_101, true)], true), '');
+    assert.match(check(changes, [look(1_101, true)]), /after it was forgotten/);
+    assert.match(check(changes, [look(1_101, true, true)], true), /after it was forgotten/);
+    assert.match(check([...changes, flush(1_200, 1_201)], [look(1_202, true)], true), /after it was forgotten/);
+  });
+
   it('finds a script that is known though it was forgotten, or never loaded', () => {
     assert.match(check([load(5, 6), flush(7, 8)], [look(9, true)]), /after it was forgotten/);
     assert.match(check([], [look(9, true)]), /never loaded/);

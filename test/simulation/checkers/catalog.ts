@@ -17,8 +17,10 @@ export interface ScriptLook extends Span {
 }
 
 const TOLD_MAX = 5;
+/** A change waits this long, ms, for nodes that lag, and not longer: some did when it took nearly as long. */
+const PATIENCE_MS = 900;
 
-/** `mayMiss`: nodes were cut off, and one that has missed a loading may lead. */
+/** `mayMiss`: nodes were cut off or stood still, and one that has missed a change may run scripts. */
 export function checkCatalog(
   name: string,
   {
@@ -29,10 +31,13 @@ export function checkCatalog(
 ): readonly string[] {
   const broken: string[] = [];
   const possible = changes.filter(({ outcome }) => outcome !== 'failed');
+  const wasLeftOut = (look: ScriptLook, change: ScriptChange): boolean =>
+    mayMiss && !look.isOfCatalogue && change.endMs - change.startMs >= PATIENCE_MS;
   /** The last to begin, among those of a kind that ended well before a look: nothing that ended before it began counts after. */
   const lastBefore = (look: ScriptLook, kind: ScriptChange['kind']): ScriptChange | undefined =>
     possible
       .filter((change) => change.kind === kind && change.outcome === 'ok' && change.endMs < look.startMs)
+      .filter((change) => kind === 'load' || !wasLeftOut(look, change))
       .reduce<ScriptChange | undefined>(
         (last, change) => (last === undefined || change.startMs > last.startMs ? change : last),
         undefined,
