@@ -74,6 +74,26 @@ export interface ReplicaStatus {
   readonly logBytes: number;
   readonly residentKeys: number;
   readonly residentBytes: number;
+  /** Its data is damaged, and waits to be rebuilt. */
+  readonly isQuarantined: boolean;
+}
+
+/** What the comparing of replicas has done on this node, as leader, since its start (scrub.ts). */
+export interface ScrubReport {
+  /** Partitions that were gone through from end to end. */
+  readonly rounds: number;
+  readonly ranges: number;
+  readonly records: number;
+  /** Ranges in which some replica was away or could not look. */
+  readonly incompleteRanges: number;
+  /** Ranges in which replicas differed. */
+  readonly mismatches: number;
+  /** Of these, those without a majority. */
+  readonly undecided: number;
+  /** Replicas that were told to rebuild themselves. */
+  readonly condemned: number;
+  /** Wall clock at the end of the last round, in ms; 0 = none has ended. */
+  readonly lastRoundAtMs: number;
 }
 
 export interface Cluster {
@@ -85,6 +105,7 @@ export interface Cluster {
   partitions(): readonly PartitionDescription[];
   partitionOfSlot(slot: Slot): PartitionDescription;
   replicaStatus(): readonly ReplicaStatus[];
+  readonly scrub: { readonly report: ScrubReport };
 
   submit(work: Work): void;
   /** The work's client is gone: parked work is dropped, work under way is completed into the void. */

@@ -12,7 +12,7 @@ import type { Platform } from '../base/platform.ts';
 import { slotOfKey } from '../base/slots.ts';
 import type { DataCommand } from '../commands/define.ts';
 import { Engine } from '../partition/engine.ts';
-import type { Job, Unblocking } from '../partition/job.ts';
+import type { Unblocking } from '../partition/job.ts';
 import { type KeyspaceCounts, KeyspaceStats } from '../partition/keyspace-stats.ts';
 import { RecordReader } from '../partition/record-reader.ts';
 import { Replica, type ReplicaHost } from '../partition/replica.ts';
@@ -51,6 +51,8 @@ import {
 import type { EntryJob, Route } from './route.ts';
 import { Router } from './router.ts';
 import { ReplicatedScripts } from './script-catalog.ts';
+import { Scrub } from './scrub.ts';
+import type { ScrubSettings } from './scrub-rounds.ts';
 import { Snapshots } from './snapshots.ts';
 import { partitionOfSlot, type Topology, type TopologyNode, type TopologyPartition } from './topology.ts';
 
@@ -75,6 +77,7 @@ export interface ClusterNodeOptions {
   readonly logMemoryBytes: number;
   readonly checkpointIntervalMs: number;
   readonly versionRetentionMs: () => number;
+  readonly scrub: ScrubSettings;
 }
 
 /** Share of the shortest election time-out that a lease lasts, in thousandths: the rest is for drift of the clocks. */
@@ -100,6 +103,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   readonly transport: Transport;
   readonly dataCommands: readonly DataCommand[];
   readonly keyspaceStats = new KeyspaceStats();
+  readonly scrub: Scrub;
   readonly #options: ClusterNodeOptions;
   readonly #topology: Topology;
   readonly #commands = new Map<string, DataCommand>();
@@ -205,16 +209,17 @@ export class ClusterNode implements Cluster, ReplicaHost {
         this.#alarm.at(atMs);
       },
     });
+    const wake = (): void => {
+      this.#flushSoon();
+    };
     this.#forwarder = new Forwarder({
       transport: this.transport,
       bootEpochOf: (node) => this.#bootEpochs.get(node) ?? 0,
       replicaOf: (group) => this.engine.replicas.get(group),
       commandOf: (name) => this.#commands.get(name),
       nowMs: () => platform.clock.monotonicMs(),
-      wake: () => {
-        this.#flushSoon();
-      },
-      mustFetchScript: (job, then) => this.#mustFetchScript(job, then),
+      wake,
+      mustFetchScript: (job, then) => this.scripts.mustFetch(job, then),
     });
     this.#replicaWait = new ReplicaWait({
       clock: platform.clock,
@@ -223,9 +228,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
       transport: this.transport,
       replicaOf: (group) => this.engine.replicas.get(group),
       leaderOf: (group) => this.#router.route(group).leader,
-      wake: () => {
-        this.#flushSoon();
-      },
+      wake,
     });
     const reader = new RecordReader(data, platform, () => METADATA_SLOT);
     if (topology.metadata.replicas.length > 1) {
@@ -238,9 +241,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
       transport: this.transport,
       nodes: topology.nodes.map(({ id }) => id).filter((id) => id !== topology.self.id),
       appliedIndexOf: (group) => this.engine.replicas.get(group)?.appliedIndex ?? Number.POSITIVE_INFINITY,
-      wake: () => {
-        this.#flushSoon();
-      },
+      wake,
     });
     this.#quarantine = new Quarantine({
       node: topology.self.id,
@@ -255,9 +256,16 @@ export class ClusterNode implements Cluster, ReplicaHost {
       sendCopy: (replica, to) => {
         this.#snapshots.sendCopy(replica, to);
       },
-      wake: () => {
-        this.#flushSoon();
-      },
+      wake,
+    });
+    this.scrub = new Scrub({
+      node: topology.self.id,
+      platform,
+      log,
+      settings: options.scrub,
+      transport: this.transport,
+      replicas: () => this.engine.replicas,
+      wake,
     });
     this.#founding = new Founding({
       node: topology.self.id,
@@ -297,6 +305,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.#options.raftLog.releaseRecovered();
     await this.transport.start();
     this.engine.start();
+    this.scrub.start();
     this.#look();
   }
 
@@ -378,7 +387,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.#alarm.close();
     this.#replicaWait.close();
     await this.#snapshots.close();
-    await this.engine.close();
+    await Promise.all([this.scrub.close(), this.engine.close()]);
     await this.#quarantine.close();
     await this.transport.close();
   }
@@ -461,6 +470,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
       logBytes: replica.logBytes,
       residentKeys: replica.residentKeys,
       residentBytes: replica.residentBytes,
+      isQuarantined: replica.isQuarantined,
     }));
   }
 
@@ -682,7 +692,8 @@ export class ClusterNode implements Cluster, ReplicaHost {
         return;
       }
       default:
-      // A newer node may say more than this one understands; a keep-alive says nothing.
+        // A newer node may say more than this one understands; a keep-alive says nothing.
+        this.scrub.received(from, kind, payload);
     }
   }
 
@@ -753,18 +764,6 @@ export class ClusterNode implements Cluster, ReplicaHost {
   }
 
   // -------------------------------------------------------------------------------------------------------------
-
-  /** The entry node knows the script; if this node's copy lags, it is fetched before the request is evaluated. */
-  #mustFetchScript(job: Job, then: () => void): boolean {
-    const calls = job.call === null ? (job.transaction?.calls ?? []) : [job.call];
-    const missing = calls
-      .filter(({ command }) => command.name.startsWith('EVALSHA'))
-      .map(({ argv }) => (argv[1]?.toString('latin1') ?? '').toLowerCase())
-      .filter((sha) => this.scripts.get(sha) === undefined);
-    if (missing.length === 0) return false;
-    Promise.all(missing.map((sha) => this.scripts.find(sha))).then(then, then);
-    return true;
-  }
 
   /** Leaders move to the nodes that the topology prefers, so that load is spread; never in a hurry. */
   #maybePrefer(): void {

@@ -28,4 +28,8 @@ export const MESSAGE_KINDS = {
   snapshotRecords: 33,
   snapshotEnd: 34,
   snapshotResult: 35,
+  /** Replicas compare what they hold (scrub.ts): a leader asks, a replica says, the leader has judged. */
+  scrubLook: 40,
+  scrubFinding: 41,
+  scrubVerdict: 42,
 } as const;

@@ -9,6 +9,7 @@ import { assert } from '../base/assert.ts';
 import type { LogIndex, Timestamp } from '../base/ids.ts';
 import { type DataCommand, defineCommand } from '../commands/define.ts';
 import { ReplicaDamaged } from '../partition/damage.ts';
+import type { Job } from '../partition/job.ts';
 import type { LoadedKey, RecordReader } from '../partition/record-reader.ts';
 import { SCRIPTS_FULL } from '../resp/errors.ts';
 import { ErrorReply, OK, type Reply, ReplyError } from '../resp/reply.ts';
@@ -123,6 +124,21 @@ export class ReplicatedScripts implements ScriptCatalog {
     const stored = this.#read(sha);
     if (stored === undefined || stored.value === null || stored.timestamp <= this.#group.flushedAt()) return undefined;
     return this.#remember(sha, Buffer.from(toBytes(asString(stored.value))));
+  }
+
+  /**
+   * The entry node of a request knows its scripts; this node's copy may lag: then they are fetched before it is evaluated. False if
+   * nothing is missing, else `then` is called when they were asked for, found or not.
+   */
+  mustFetch({ call, transaction }: Pick<Job, 'call' | 'transaction'>, then: () => void): boolean {
+    const calls = call === null ? (transaction?.calls ?? []) : [call];
+    const missing = calls
+      .filter(({ command }) => command.name.startsWith('EVALSHA'))
+      .map(({ argv }) => (argv[1]?.toString('latin1') ?? '').toLowerCase())
+      .filter((sha) => this.get(sha) === undefined);
+    if (missing.length === 0) return false;
+    Promise.all(missing.map((sha) => this.find(sha))).then(then, then);
+    return true;
   }
 
   async find(sha: string): Promise<Buffer | undefined> {

@@ -272,6 +272,19 @@ export const SETTINGS = {
       'part of this version.',
   }),
 
+  'scrub-rate': ownLive('storage', {
+    kind: memory({ min: 0, max: GB }),
+    default: 256 * KB,
+    doc:
+      'Bytes a second of the partitions that this node leads that are compared with the other replicas, which read as much; ' +
+      'a replica that differs from most is rebuilt. 0 = nothing is compared.',
+  }),
+  'scrub-interval': ownLive('storage', {
+    kind: duration({ min: SECOND, max: 365 * DAY }),
+    default: DAY,
+    doc: 'Pause after a partition was compared from end to end, before it is compared again.',
+  }),
+
   // Scripts
   'lua-time-limit': redis('scripts', {
     kind: integer({ min: 0, max: INT32_MAX }, 'ms'),

@@ -209,6 +209,10 @@ function createCluster(options: NodeOptions, parts: ClusterParts): ClusterNode {
     logMemoryBytes: values['log-memory-size'],
     checkpointIntervalMs: values['checkpoint-interval'],
     versionRetentionMs: () => options.settings.values['version-retention'],
+    scrub: {
+      bytesPerSecond: () => options.settings.values['scrub-rate'],
+      intervalMs: () => options.settings.values['scrub-interval'],
+    },
   });
 }
 

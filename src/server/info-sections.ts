@@ -275,6 +275,7 @@ function kahuna(context: ServerContext): InfoFields {
   const { cluster: view } = context;
   const health = clusterHealth(view);
   const replicas = view.replicaStatus();
+  const scrub = view.scrub.report;
   return [
     ['kahuna_version', context.version],
     ['cluster_id', view.clusterId],
@@ -288,6 +289,15 @@ function kahuna(context: ServerContext): InfoFields {
     ['slots_unserved', health.slotsUnserved],
     ['replicas', replicas.length],
     ['replicas_leading', replicas.filter((replica) => replica.role === 'leader').length],
+    ['replicas_quarantined', replicas.filter((replica) => replica.isQuarantined).length],
+    ['scrub_rounds', scrub.rounds],
+    ['scrub_ranges', scrub.ranges],
+    ['scrub_records', scrub.records],
+    ['scrub_incomplete_ranges', scrub.incompleteRanges],
+    ['scrub_mismatches', scrub.mismatches],
+    ['scrub_undecided', scrub.undecided],
+    ['scrub_condemned', scrub.condemned],
+    ['scrub_last_round_time', Math.floor(scrub.lastRoundAtMs / 1000)],
     ...replicas.map(
       (replica) =>
         [

@@ -223,6 +223,57 @@ const METRICS: readonly Metric[] = [
     help: 'Keys in memory.',
     read: perReplica((replica) => replica.residentKeys),
   },
+  {
+    name: 'kahuna_replica_quarantined',
+    type: 'gauge',
+    help: '1 if the data of the replica is damaged and waits to be rebuilt.',
+    read: perReplica((replica) => (replica.isQuarantined ? 1 : 0)),
+  },
+  {
+    name: 'kahuna_scrub_rounds_total',
+    type: 'counter',
+    help: 'Partitions led here that were compared with their other replicas from end to end.',
+    read: ({ cluster }) => cluster.scrub.report.rounds,
+  },
+  {
+    name: 'kahuna_scrub_ranges_total',
+    type: 'counter',
+    help: 'Ranges compared; incomplete ones lacked some replica.',
+    read: ({ cluster: { scrub } }) => [
+      { labels: { result: 'complete' }, value: scrub.report.ranges - scrub.report.incompleteRanges },
+      { labels: { result: 'incomplete' }, value: scrub.report.incompleteRanges },
+    ],
+  },
+  {
+    name: 'kahuna_scrub_records_total',
+    type: 'counter',
+    help: 'Records compared.',
+    read: ({ cluster }) => cluster.scrub.report.records,
+  },
+  {
+    name: 'kahuna_scrub_mismatches_total',
+    type: 'counter',
+    help: 'Ranges in which replicas differed.',
+    read: ({ cluster }) => cluster.scrub.report.mismatches,
+  },
+  {
+    name: 'kahuna_scrub_undecided_total',
+    type: 'counter',
+    help: 'Ranges in which replicas differed and no majority could say which is right.',
+    read: ({ cluster }) => cluster.scrub.report.undecided,
+  },
+  {
+    name: 'kahuna_scrub_condemned_total',
+    type: 'counter',
+    help: 'Replicas that differed from most others and were told to rebuild themselves.',
+    read: ({ cluster }) => cluster.scrub.report.condemned,
+  },
+  {
+    name: 'kahuna_scrub_last_round_seconds',
+    type: 'gauge',
+    help: 'When the last round ended, in seconds since 1970; 0 = none has.',
+    read: ({ cluster }) => cluster.scrub.report.lastRoundAtMs / 1000,
+  },
 ];
 
 export function renderMetrics(context: ServerContext): string {

@@ -10,6 +10,7 @@ import type {
   PartitionDescription,
   ReplicaStatus,
   ScriptCatalog,
+  ScrubReport,
   WatchedKey,
   Work,
   WriteMark,
@@ -55,6 +56,19 @@ export class MemoryCluster implements Cluster {
   readonly waits: { readonly mark: WriteMark; readonly count: number; readonly timeoutMs: number }[] = [];
   nodeList: NodeDescription[];
   partitionList: PartitionDescription[];
+
+  readonly scrub: { readonly report: ScrubReport } = {
+    report: {
+      rounds: 2,
+      ranges: 9,
+      records: 800,
+      incompleteRanges: 1,
+      mismatches: 0,
+      undecided: 0,
+      condemned: 0,
+      lastRoundAtMs: 1_700_000_000_500,
+    },
+  };
 
   readonly #values = new Map<string, { value: string; version: number }>();
   #version = 1000;
@@ -102,6 +116,7 @@ export class MemoryCluster implements Cluster {
       logBytes: 100,
       residentKeys: this.#values.size,
       residentBytes: 1000,
+      isQuarantined: false,
     }));
   }
 
