@@ -134,6 +134,8 @@ export class WriteMark {
   index: LogIndex = 0;
   /** Given at the first submission. */
   strand = 0;
+  /** Later work of the session, while one is under way across partitions; null while none is. */
+  crossing: Work[] | null = null;
 }
 
 /** The cluster-wide, durable script cache. SHA1 as 40 lower-case hex digits. */

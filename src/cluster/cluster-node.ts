@@ -12,8 +12,10 @@ import type { Platform } from '../base/platform.ts';
 import { slotOfKey } from '../base/slots.ts';
 import type { DataCommand } from '../commands/define.ts';
 import { Engine } from '../partition/engine.ts';
-import type { Unblocking } from '../partition/job.ts';
+import { KeyElsewhere } from '../partition/evaluation-view.ts';
+import type { Job, Unblocking } from '../partition/job.ts';
 import { type KeyspaceCounts, KeyspaceStats } from '../partition/keyspace-stats.ts';
+import { participantRows } from '../partition/participant.ts';
 import { RecordReader } from '../partition/record-reader.ts';
 import { Replica, type ReplicaHost } from '../partition/replica.ts';
 import type { MemoryBudget } from '../partition/resident.ts';
@@ -21,7 +23,6 @@ import { Scanner } from '../partition/scanner.ts';
 import { decodeMessage, encodeMessage } from '../raft/codec.ts';
 import type { Message } from '../raft/types.ts';
 import { WireWriter } from '../raft/wire.ts';
-import { crossPartition } from '../resp/errors.ts';
 import { decodeReplies } from '../resp/decode.ts';
 import { EncodedReply, ErrorReply, type Reply, ReplyError } from '../resp/reply.ts';
 import { METADATA_SLOT } from '../storage/data/keys.ts';
@@ -55,6 +56,7 @@ import { Scrub } from './scrub.ts';
 import type { ScrubSettings } from './scrub-rounds.ts';
 import { Snapshots } from './snapshots.ts';
 import { partitionOfSlot, type Topology, type TopologyNode, type TopologyPartition } from './topology.ts';
+import { Transactions } from './transactions.ts';
 
 export interface ClusterNodeOptions {
   readonly platform: Platform;
@@ -108,6 +110,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   readonly #topology: Topology;
   readonly #commands = new Map<string, DataCommand>();
   readonly #router: Router;
+  readonly #transactions: Transactions;
   readonly #forwarder: Forwarder;
   readonly #snapshots: Snapshots;
   readonly #replicaWait: ReplicaWait;
@@ -208,6 +211,28 @@ export class ClusterNode implements Cluster, ReplicaHost {
       lookAt: (atMs) => {
         this.#alarm.at(atMs);
       },
+      submitAcross: (work) => {
+        this.#transactions.submit(work);
+      },
+    });
+    this.#transactions = new Transactions({
+      node: topology.self.id,
+      bootEpoch: options.identity.bootEpoch,
+      clock: platform.clock,
+      timers: platform.timers,
+      random: platform.random,
+      log,
+      keyspaceStats: this.keyspaceStats,
+      commandTimeoutMs: options.commandTimeoutMs,
+      groupOf: (key) => partitionOfSlot(topology.partitions, slotOfKey(key)).id,
+      replicas: () => this.engine.replicas.values(),
+      isConnected: (node, bootEpoch) => this.transport.isUp(node) && this.#bootEpochs.get(node) === bootEpoch,
+      submit: (work) => {
+        this.submit(work);
+      },
+      submitTo: (group, work) => {
+        this.#router.submitTo(this.#router.route(group), work);
+      },
     });
     const wake = (): void => {
       this.#flushSoon();
@@ -285,7 +310,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
       flushedAt: () => this.engine.replicas.get(METADATA_GROUP)?.applier.state.flushedAt[0] ?? 0,
     });
     this.dataCommands = options.dataCommands(this.scripts);
-    for (const row of [...this.dataCommands, ...internalRows]) {
+    for (const row of [...this.dataCommands, ...internalRows, ...participantRows]) {
       this.#commands.set(row.name, row);
       for (const sub of row.subcommands) this.#commands.set(sub.name, sub);
     }
@@ -357,7 +382,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
     if (this.#topology.partitions.length === 1) return slotOfKey;
     return (key) => {
       const slot = slotOfKey(key);
-      if (slot < partition.firstSlot || slot > partition.lastSlot) throw new ReplyError(crossPartition());
+      if (slot < partition.firstSlot || slot > partition.lastSlot) throw new KeyElsewhere();
       return slot;
     };
   }
@@ -386,6 +411,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   async close(): Promise<void> {
     this.#alarm.close();
     this.#replicaWait.close();
+    this.#transactions.close();
     await this.#snapshots.close();
     await Promise.all([this.scrub.close(), this.engine.close()]);
     await this.#quarantine.close();
@@ -475,12 +501,16 @@ export class ClusterNode implements Cluster, ReplicaHost {
   }
 
   submit(work: Work): void {
+    if (work.mark.crossing !== null) {
+      work.mark.crossing.push(work);
+      return;
+    }
     if (this.#topology.partitions.length > 1 && fanOut(work, this)) return;
     this.#router.submit(work);
   }
 
   cancel(work: Work): void {
-    this.#router.cancel(work);
+    if (!this.#transactions.cancel(work)) this.#router.cancel(work);
   }
 
   unblock(work: Work, how: Unblocking): Promise<boolean> {
@@ -623,6 +653,10 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.#router.leaderServes(replica.group, this.node, replica.term);
   }
 
+  transactionOpened(): void {
+    this.#transactions.mayBeOpen();
+  }
+
   appliedTo(replica: Replica): void {
     this.engine.appliedTo(replica);
     if (replica.group !== METADATA_GROUP) return;
@@ -710,6 +744,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.#forwarder.nodeLost(node);
     this.#router.nodeLost(node);
     this.engine.nodeLost(node);
+    this.#transactions.nodeLost(node);
   }
 
   #sendAddress(to: NodeId): void {

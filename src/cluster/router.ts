@@ -14,7 +14,8 @@ import type { Clock } from '../base/platform.ts';
 import { slotOfKey } from '../base/slots.ts';
 import { keyIndices } from '../commands/key-indices.ts';
 import type { Job, JobOwner, Unblocking } from '../partition/job.ts';
-import { clusterDown, crossPartition, tryAgain, uncertain } from '../resp/errors.ts';
+import { clusterDown, KEY_ELSEWHERE, tryAgain, uncertain } from '../resp/errors.ts';
+import { encodeReply } from '../resp/encode.ts';
 import { type ErrorReply, EncodedReply, type Reply, ReplyError } from '../resp/reply.ts';
 import type { Call, Work } from './api.ts';
 import type { DecodedAnswer, DecodedUnblock, DecodedUnblockAnswer } from './request-codec.ts';
@@ -39,6 +40,8 @@ export interface RouterHost {
   /** True if this node leads the group and takes requests. */
   isServingHere(group: GroupId): boolean;
   endOfTurn(callback: () => void): void;
+  /** Has work done whose keys lie in several partitions. */
+  submitAcross(work: Work): void;
   /** Asks for `look` at this monotonic moment (ms), or soon after. */
   lookAt(atMs: number): void;
 }
@@ -88,11 +91,14 @@ export class Router implements JobOwner {
     let route = this.#onlyRoute;
     if (route === null) {
       const found = this.#routeOf(work);
-      if (!(found instanceof Route)) {
+      if (found instanceof Route) route = found;
+      else if (found === 'several') {
+        this.#host.submitAcross(work);
+        return;
+      } else {
         work.complete(found);
         return;
       }
-      route = found;
     }
     this.submitTo(route, work);
   }
@@ -199,14 +205,14 @@ export class Router implements JobOwner {
     }
   }
 
-  #routeOf(work: Work): Route | ErrorReply {
+  #routeOf(work: Work): Route | ErrorReply | 'several' {
     let group: GroupId = -1;
     const calls = work.call === null ? (work.transaction?.calls ?? []) : [work.call];
     try {
       for (const call of calls) {
         for (const key of keysOf(call)) {
           const partition = partitionOfSlot(this.#topology.partitions, slotOfKey(key));
-          if (group !== -1 && group !== partition.id) return crossPartition();
+          if (group !== -1 && group !== partition.id) return 'several';
           group = partition.id;
         }
       }
@@ -216,7 +222,7 @@ export class Router implements JobOwner {
     }
     for (const watched of work.transaction?.watched ?? []) {
       const partition = partitionOfSlot(this.#topology.partitions, slotOfKey(watched.key.toString('latin1')));
-      if (group !== -1 && group !== partition.id) return crossPartition();
+      if (group !== -1 && group !== partition.id) return 'several';
       group = partition.id;
     }
     return this.route(group === -1 ? (this.#topology.partitions[0]?.id ?? 1) : group);
@@ -240,6 +246,10 @@ export class Router implements JobOwner {
     const { work } = job;
     if (this.#blocking.size !== 0) this.#blocking.delete(work);
     if (job.isCancelled) return;
+    if (this.#onlyRoute === null && index === 0 && isElsewhere(reply)) {
+      this.#host.submitAcross(work);
+      return;
+    }
     if (index > 0) {
       work.mark.group = job.route.group;
       work.mark.index = index;
@@ -358,6 +368,14 @@ export class Router implements JobOwner {
       );
     }
   }
+}
+
+const ELSEWHERE = encodeReply(KEY_ELSEWHERE, 2);
+
+/** A script came upon a key of another partition; nothing was applied. */
+function isElsewhere(reply: Reply): boolean {
+  if (reply instanceof EncodedReply) return reply.bytes.length === ELSEWHERE.length && ELSEWHERE.equals(reply.bytes);
+  return reply === KEY_ELSEWHERE;
 }
 
 /** Keys of a call, one character a byte. Throws ReplyError if the arguments are malformed. */

@@ -10,8 +10,8 @@
  * leave once that index has committed.
  */
 import { assert } from '../base/assert.ts';
-import { nextTimestamp } from '../base/hlc.ts';
-import type { LogIndex, Slot, Timestamp } from '../base/ids.ts';
+import { msOfTimestamp, nextTimestamp } from '../base/hlc.ts';
+import type { LogIndex, Slot, Term, Timestamp } from '../base/ids.ts';
 import type { Random } from '../base/platform.ts';
 import {
   type KeyObject,
@@ -21,13 +21,25 @@ import {
   type ScanRequest,
   type View,
 } from '../commands/view.ts';
-import type { ErrorReply, Protocol } from '../resp/reply.ts';
-import { DATABASE_COUNT, SPACE_COUNT, type Space, type Value } from '../values/value.ts';
+import { clockAhead } from '../resp/errors.ts';
+import { type ErrorReply, type Protocol, ReplyError } from '../resp/reply.ts';
+import { DATABASE_COUNT, SPACE_COUNT, type Space, TRANSACTION_SPACE, type Value } from '../values/value.ts';
 import type { Batch } from './batch.ts';
 import { ALL_DATABASES } from './entry-format.ts';
+import {
+  type KeyLock,
+  type KeyLocks,
+  type KeyName,
+  type LockMode,
+  type TransactionPart,
+  transactionName,
+} from './key-locks.ts';
+import { ALL_PARTS_RECHECK_MS, CLOCK_AHEAD_MAX_MS } from './limits.ts';
+import type { OpenDecision } from './open-transactions.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { RecordReader } from './record-reader.ts';
 import { deleteKeyRecords, deleteRecord, putKeyRecords } from './record-writer.ts';
+import type { Intent } from './transaction-codec.ts';
 import { isPresent, type MemoryBudget, type ResidentKey, ResidentTable, type SpaceTable } from './resident.ts';
 
 /** The evaluation must wait until a long value is in memory. */
@@ -51,6 +63,29 @@ export class RangeNotResident extends NotResident {
     this.request = request;
   }
 }
+
+/** The evaluation waits for a key that a transaction across partitions holds, and runs again, inside EXEC and scripts too. */
+export class KeyLocked extends NotResident {
+  override readonly kind = 'lock';
+  readonly space: Space;
+  readonly key: string;
+  /** Partition time in ms at which it looks again although nobody let the key go. */
+  readonly recheckMs: number;
+  constructor(space: Space, key: string, recheckMs = Number.POSITIVE_INFINITY) {
+    super();
+    this.space = space;
+    this.key = key;
+    this.recheckMs = recheckMs;
+  }
+}
+
+/** The evaluation came upon a key that lies in another partition: it must be done by a coordinator. */
+export class KeyElsewhere extends NotResident {
+  override readonly kind = 'elsewhere';
+}
+
+/** What concerns all keys waits under this name until no transaction is prepared here. */
+const ALL_PARTS: KeyName = { space: TRANSACTION_SPACE, key: '*' };
 
 /** The evaluation waits for a key to change. */
 export class WaitForKey {
@@ -82,6 +117,18 @@ export interface EvaluationContext {
   readonly batch: Batch;
   readonly reader: RecordReader;
   readonly random: Random;
+  readonly locks: KeyLocks;
+  /** Commits that some participant may not know of, by the name of the transaction. */
+  readonly decisions: Map<string, OpenDecision>;
+  readonly term: Term;
+  /** Hash tag of the records that transactions leave in this partition: they lie at its beginning. */
+  readonly transactionTag: string;
+  /** A transaction has let a key go. */
+  keyReleased(name: KeyName): void;
+  /** A part was prepared or a commit decided: whoever settles what coordinators leave shall know. */
+  transactionOpened(): void;
+  /** An unprepared part is to be dropped then (partition time, ms). */
+  leaseEndsAt(untilMs: number): void;
   slotOf(key: string): Slot;
   waiterCount(space: Space, key: string): number;
   /** A page that was read for this evaluation, brought up to date; undefined if it must be read first. */
@@ -136,6 +183,10 @@ export class EvaluationView implements View {
   isNoTouch = false;
   countsLookups = false;
   scriptMs = 0;
+  /** On whose behalf keys are read and changed; null for everything but a transaction across partitions. */
+  part: TransactionPart | null = null;
+  /** The answer may leave at once: whoever gets it asks again before it relies on it. */
+  isUnconfirmed = false;
   /** Look-ups of this evaluation that counted: found, not found. */
   hits = 0;
   misses = 0;
@@ -167,7 +218,7 @@ export class EvaluationView implements View {
     this.#context = context;
     this.#batch = context.batch;
     this.random = context.random;
-    this.residents = new ResidentTable(budget);
+    this.residents = new ResidentTable(budget, context.locks);
   }
 
   /** Forgets all speculation and starts from what is applied. */
@@ -199,6 +250,8 @@ export class EvaluationView implements View {
     this.isNoTouch = false;
     this.countsLookups = false;
     this.scriptMs = 0;
+    this.part = null;
+    this.isUnconfirmed = false;
     this.hits = 0;
     this.misses = 0;
     this.observedIndex = 0;
@@ -301,6 +354,7 @@ export class EvaluationView implements View {
 
   /** Counts and scans depend on every change so far. */
   #observeAll(): void {
+    this.#passAllParts();
     this.#observe(this.#batch.index === 0 ? 0 : this.#batch.index - 1);
     if (this.#batch.position > 0) this.#observe(this.#batch.index);
   }
@@ -353,7 +407,9 @@ export class EvaluationView implements View {
       if (!this.remove(space, key)) this.#touchAbsent(space, key);
       return;
     }
-    const resident = this.#resident(space, key) ?? this.residents.add(space, key);
+    const present = this.#resident(space, key);
+    if (!this.#context.locks.isEmpty) this.#passToChange(space, key, present);
+    const resident = present ?? this.residents.add(space, key);
     const timestamp = this.timestamp;
     this.#remember(resident);
     const old = resident.value;
@@ -384,6 +440,7 @@ export class EvaluationView implements View {
   remove(space: Space, key: string): boolean {
     const resident = this.#resident(space, key);
     if (resident?.value === undefined) return false;
+    if (resident.lock !== null) this.#pass(resident.lock, true);
     const wasLive = resident.expiresAtMs === 0 || resident.expiresAtMs > this.nowMs;
     this.#delete(resident);
     return wasLive;
@@ -391,13 +448,17 @@ export class EvaluationView implements View {
 
   /** The key came and went within one moment: nothing to write, but whoever watches it shall know. */
   #touchAbsent(space: Space, key: string): void {
-    const resident = this.residents.get(space, key) ?? this.residents.add(space, key);
+    const present = this.residents.get(space, key);
+    if (!this.#context.locks.isEmpty) this.#passToChange(space, key, present);
+    const resident = present ?? this.residents.add(space, key);
     this.#remember(resident);
     resident.version = this.timestamp;
     this.residents.charge(resident);
   }
 
   flush(space: Space | 'all'): void {
+    this.#passAllParts();
+    for (const part of [...this.#context.locks.parts]) this.close(part);
     const timestamp = this.timestamp;
     this.#batch.flush(space === 'all' ? ALL_DATABASES : space, timestamp);
     this.#context.spaceFlushed();
@@ -448,6 +509,105 @@ export class EvaluationView implements View {
   }
 
   // -------------------------------------------------------------------------------------------------------------
+  // Transactions across partitions
+
+  get locks(): KeyLocks {
+    return this.#context.locks;
+  }
+
+  get decisions(): Map<string, OpenDecision> {
+    return this.#context.decisions;
+  }
+
+  get term(): Term {
+    return this.#context.term;
+  }
+
+  get transactionTag(): string {
+    return this.#context.transactionTag;
+  }
+
+  /** Takes a free key for a part. Not undone if the evaluation throws later: the part keeps it until it is closed. */
+  lock(part: TransactionPart, name: KeyName, mode: LockMode): void {
+    const lock = this.#context.locks.take(part, name, mode);
+    const resident = this.residents.get(name.space, name.key);
+    if (resident !== undefined) resident.lock = lock;
+  }
+
+  /** From now on the part is a promise. */
+  prepare(part: TransactionPart, intent: Intent): void {
+    this.#context.locks.prepare(part, intent, this.nowMs);
+    this.#context.transactionOpened();
+  }
+
+  /** A commit that its participants are to be told of. */
+  decided(decision: OpenDecision): void {
+    this.#context.decisions.set(transactionName(decision.id), decision);
+    this.#context.transactionOpened();
+  }
+
+  /** An unprepared part holds its keys for `leaseMs` from now on. */
+  lease(part: TransactionPart, leaseMs: number): void {
+    part.untilMs = this.nowMs + leaseMs;
+    this.#context.leaseEndsAt(part.untilMs);
+  }
+
+  /** Lets go what the part holds. The last act of an evaluation: it is not undone. */
+  close(part: TransactionPart): void {
+    const { locks } = this.#context;
+    for (const lock of locks.close(part)) {
+      const resident = this.residents.get(lock.space, lock.key);
+      if (resident !== undefined) resident.lock = lock.isHeld ? lock : null;
+      this.#context.keyReleased(lock);
+    }
+    this.#context.keyReleased(ALL_PARTS);
+  }
+
+  /** A new part must not come in front of what waits until none is prepared: null, or how to wait. */
+  obstacleOfNewPart(): KeyLocked | null {
+    if (this.#context.waiterCount(ALL_PARTS.space, ALL_PARTS.key) === 0) return null;
+    return new KeyLocked(TRANSACTION_SPACE, '', this.nowMs + ALL_PARTS_RECHECK_MS);
+  }
+
+  /** What is prepared may have been acknowledged: counts, scans and flushes must not miss it. */
+  #passAllParts(): void {
+    if (this.#context.locks.preparedCount > 0) throw new KeyLocked(ALL_PARTS.space, ALL_PARTS.key);
+  }
+
+  /**
+   * From now on every commit timestamp is greater than this one, which came from another partition. Throws ReplyError if it is
+   * so far ahead of the time here that a clock must be wrong.
+   */
+  advance(timestamp: Timestamp): void {
+    if (timestamp <= this.#lastTimestamp) return;
+    assert(this.#timestamp === 0, 'the clock is advanced before a timestamp is taken');
+    const aheadMs = msOfTimestamp(timestamp) - this.nowMs;
+    if (aheadMs > CLOCK_AHEAD_MAX_MS) throw new ReplyError(clockAhead(aheadMs));
+    this.#lastTimestamp = timestamp;
+  }
+
+  /** What this evaluation changes was committed at `timestamp`, elsewhere: later than the present version of each key concerned. */
+  commitAt(timestamp: Timestamp): void {
+    assert(this.#timestamp === 0, 'an evaluation has one timestamp');
+    this.#timestamp = timestamp;
+    if (timestamp > this.#lastTimestamp) this.#lastTimestamp = timestamp;
+  }
+
+  #pass(lock: KeyLock, isWrite: boolean): void {
+    if (!lock.admits(this.part, isWrite)) throw new KeyLocked(lock.space, lock.key);
+  }
+
+  #passToRead(space: Space, key: string): void {
+    const lock = this.#context.locks.find(space, key);
+    if (lock !== undefined) this.#pass(lock, false);
+  }
+
+  #passToChange(space: Space, key: string, resident: ResidentKey | undefined): void {
+    const lock = resident === undefined ? this.#context.locks.find(space, key) : resident.lock;
+    if (lock !== null && lock !== undefined) this.#pass(lock, true);
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
   // Waiting
 
   waitFor(space: Space, key: string, deadlineMs: number): never {
@@ -463,7 +623,11 @@ export class EvaluationView implements View {
   /** The resident key if the partition holds the key, loading it if need be; expired ones included. */
   #resident(space: Space, key: string): ResidentKey | undefined {
     const resident = this.residents.get(space, key);
-    if (resident === undefined) return this.#load(space, key);
+    if (resident === undefined) {
+      if (!this.#context.locks.isEmpty) this.#passToRead(space, key);
+      return this.#load(space, key);
+    }
+    if (resident.lock !== null) this.#pass(resident.lock, false);
     if (resident.changedIndex > this.observedIndex) this.observedIndex = resident.changedIndex;
     return resident;
   }
@@ -472,6 +636,7 @@ export class EvaluationView implements View {
     const resident = this.#resident(space, key);
     if (resident === undefined || resident.expiresAtMs === 0 || resident.value === undefined) return resident;
     if (resident.expiresAtMs > this.nowMs) return resident;
+    if (resident.lock !== null) this.#pass(resident.lock, true);
     this.expired.push({ space, key });
     this.#delete(resident);
     return undefined;

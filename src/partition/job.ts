@@ -68,6 +68,8 @@ export class Job implements RequestId {
   appliedAt: LogIndex = 0;
   /** Evaluations that ended in waiting for a key. */
   waits = 0;
+  /** Evaluations that ended in waiting for a transaction. */
+  lockWaits = 0;
   /** Partition time of the first evaluation, at whichever leader that was; 0 before the first one here. */
   firstRunMs = 0;
   /** Evaluations that ended in loading. */

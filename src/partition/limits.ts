@@ -42,3 +42,15 @@ export const LOAD_ROUNDS_MAX = 1_000;
 export const SCAN_CURSORS_MAX = 4_096;
 /** The ledger of repeated requests is kept this long after the last repetition, in ms. */
 export const LEDGER_KEPT_MS = 30_000;
+
+/**
+ * How far, in ms, a commit timestamp from another partition may be ahead of the time here. Timestamps only order commits, so
+ * running ahead costs nothing; beyond this a clock is wrong, and every partition that took part would have to follow it.
+ */
+export const CLOCK_AHEAD_MAX_MS = 60_000;
+/** Pause after which a new transaction looks again whether something that concerns all keys still waits, in ms. */
+export const ALL_PARTS_RECHECK_MS = 20;
+/** Time for which a part that was never prepared holds its keys if its coordinator does not say more, in ms: at most. */
+export const LOCK_LEASE_MAX_MS = 60_000;
+/** How long an abort that nobody asked for is remembered beyond the time after which its transaction cannot commit, in ms. */
+export const ABORT_KEPT_MS = 60_000;

@@ -1,7 +1,7 @@
 /**
  * What a partition is besides its records: counters that change with each entry and are stored in the same atomic batch.
  *
- *   u8  format = 3
+ *   u8  format = 4
  *   u64 time of the last entry, ms | u64 greatest commit timestamp | u32 rolling hash
  *   u32 bytes, configuration (raft/conf-codec.ts)
  *   u8  spaces, then each: u64 live keys | u64 flushed at (records not newer than this are dead)
@@ -19,7 +19,7 @@ import type { ConfState } from '../raft/types.ts';
 import { DATABASE_COUNT, SPACE_COUNT } from '../values/value.ts';
 import { ALL_DATABASES, type DecodedEntry, EXPIRING_COUNTER } from './entry-format.ts';
 
-const STATE_FORMAT = 3;
+const STATE_FORMAT = 4;
 
 export interface PartitionState {
   readonly timeMs: number;

@@ -160,6 +160,12 @@ export function startAfter(recordKey: Uint8Array): Uint8Array {
   return afterRecord(recordKey);
 }
 
+/** The key whose own record this is; undefined for a page. */
+export function keyNameOf(record: RawRecord): string | undefined {
+  const { key, kind } = decodeRecordKey(record.key);
+  return kind === 'key' ? key : undefined;
+}
+
 export function keyRecordOf(record: RawRecord): ScannedRecord {
   const { slot, space, key, kind } = decodeRecordKey(record.key);
   const { timestamp, payload } = openRecord(record.key, record.sealed);

@@ -12,7 +12,7 @@
  */
 import { assert, mustExist } from '../base/assert.ts';
 import { msOfTimestamp } from '../base/hlc.ts';
-import type { GroupId, LogIndex, NodeId, Term } from '../base/ids.ts';
+import { type GroupId, type LogIndex, type NodeId, SLOT_COUNT, type Term } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import type { Clock, Random, Timers } from '../base/platform.ts';
 import type { RaftCore } from '../raft/core.ts';
@@ -22,10 +22,17 @@ import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
 import { Applier } from './applier.ts';
 import { ReplicaDamaged } from './damage.ts';
 import type { RecordedAnswer } from './entry-format.ts';
+import type { TransactionPart } from './key-locks.ts';
 import type { Job, Unblocking } from './job.ts';
 import type { KeyspaceStats } from './keyspace-stats.ts';
 import { LOG_BYTES_MAX, UNAPPLIED_BYTES_MAX } from './limits.ts';
 import { LogWindow, type LogWindowHost } from './log-window.ts';
+import {
+  NO_TRANSACTIONS,
+  type OpenDecision,
+  readOpenTransactions,
+  type StoredTransactions,
+} from './open-transactions.ts';
 import { encodePartitionState, type PartitionState } from './partition-state.ts';
 import { PartitionTime } from './partition-time.ts';
 import { partitionRange } from './ranges.ts';
@@ -34,6 +41,8 @@ import type { RequestLedger } from './request-ledger.ts';
 import type { MemoryBudget } from './resident.ts';
 import type { Scanner } from './scanner.ts';
 import { Tenure, type TenureHost } from './tenure.ts';
+import { TRANSACTION_SPACE } from '../values/value.ts';
+import { tagOfSlot } from '../base/slots.ts';
 
 /** An entry of a leader that has nothing to say. */
 const NO_DATA = new Uint8Array(0);
@@ -68,6 +77,8 @@ export interface ReplicaHost {
   rebuilt(replica: Replica): void;
   /** LevelDB holds more of the replica's entries. */
   appliedTo(replica: Replica): void;
+  /** A transaction is prepared or decided here, and may have to be settled. */
+  transactionOpened(): void;
 }
 
 export interface ReplicaOptions {
@@ -100,6 +111,7 @@ export class Replica implements TenureHost, LogWindowHost {
   readonly commandTimeoutMs: number;
   readonly applier: Applier;
   readonly requestWindowMs: number;
+  readonly transactionTag: string;
   readonly #window: LogWindow;
   readonly #host: ReplicaHost;
   readonly #options: ReplicaOptions;
@@ -112,6 +124,8 @@ export class Replica implements TenureHost, LogWindowHost {
   #term: Term;
   #leaseUntilMs = 0;
   #isTransferring = false;
+  /** The records of open transactions are being read, before this replica serves. */
+  #isTakingUp = false;
   /** This start began without a memory, and nobody has given it back yet. */
   #isAmnesiac: boolean;
   /** Why its data is not used until it was rebuilt; null while it is well. */
@@ -133,6 +147,8 @@ export class Replica implements TenureHost, LogWindowHost {
     this.slots = options.slots;
     this.commandTimeoutMs = options.commandTimeoutMs;
     this.requestWindowMs = options.requestWindowMs;
+    const { first } = options.slots;
+    this.transactionTag = first < SLOT_COUNT ? tagOfSlot(first) : '';
     this.time = new PartitionTime(host.clock);
     this.time.logged(options.applied.state.timeMs);
     this.time.logged(msOfTimestamp(options.applied.state.lastTimestamp));
@@ -237,6 +253,10 @@ export class Replica implements TenureHost, LogWindowHost {
     this.#host.lookAt(atMs);
   }
 
+  transactionOpened(): void {
+    this.#host.transactionOpened();
+  }
+
   fillLedger(ledger: RequestLedger): void {
     this.#window.fillLedger(ledger);
   }
@@ -300,6 +320,24 @@ export class Replica implements TenureHost, LogWindowHost {
   cancel(job: Job): void {
     job.isCancelled = true;
     this.#activeTenure()?.cancel(job);
+  }
+
+  // Transactions across partitions
+
+  /** Prepared parts that wait for a decision; none where this replica does not lead. */
+  get preparedParts(): readonly TransactionPart[] {
+    const locks = this.#activeTenure()?.locks;
+    return locks === undefined || locks.preparedCount === 0 ? [] : [...locks.parts].filter((part) => part.isPrepared);
+  }
+
+  /** Commits that were decided here and are not known everywhere. */
+  get openDecisions(): readonly OpenDecision[] {
+    return [...(this.#activeTenure()?.decisions.values() ?? [])];
+  }
+
+  /** Drops unprepared parts of lost coordinators. */
+  dropParts(isLost: (part: TransactionPart) => boolean): void {
+    this.#activeTenure()?.dropParts(isLost);
   }
 
   /** Ends the wait of a job for a key; false if it waits for none here. */
@@ -473,12 +511,37 @@ export class Replica implements TenureHost, LogWindowHost {
   }
 
   #maybeServe(): void {
-    if (this.#damage !== null) return;
-    if (this.#role !== 'leader' || this.#isServing || this.applier.index < this.#ownTermIndex) return;
+    if (!this.#mayServe || this.#isTakingUp) return;
+    if ((this.applier.state.keyCounts[TRANSACTION_SPACE] ?? 0) === 0) {
+      this.#serve(NO_TRANSACTIONS);
+      return;
+    }
+    // Nothing is proposed before the tenure begins, so what is read stays true.
+    const term = this.#term;
+    this.#isTakingUp = true;
+    readOpenTransactions(this.#host.data, this.reader, this.slots.first).then(
+      (open) => {
+        this.#isTakingUp = false;
+        if (this.#mayServe && this.#term === term) this.#serve(open);
+        else this.#maybeServe();
+      },
+      (error: unknown) => {
+        this.#isTakingUp = false;
+        this.reader.fail(error);
+      },
+    );
+  }
+
+  get #mayServe(): boolean {
+    if (this.#damage !== null || this.#isServing) return false;
+    if (this.#role !== 'leader' || this.applier.index < this.#ownTermIndex) return false;
     // The core may have stepped down since its last Ready.
-    if (this.core.role !== 'leader' || this.core.term !== this.#term) return;
+    return this.core.role === 'leader' && this.core.term === this.#term;
+  }
+
+  #serve(open: StoredTransactions): void {
     this.time.anchor();
-    this.#tenure = new Tenure(this, this.applier.state);
+    this.#tenure = new Tenure(this, this.applier.state, open);
     this.#isServing = true;
     this.#host.log.info('serves as leader', { group: this.group, term: this.core.term });
     this.#host.servingChanged(this, true);

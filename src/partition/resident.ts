@@ -14,6 +14,7 @@ import type { LogIndex, Timestamp } from '../base/ids.ts';
 import type { KeyObject } from '../commands/view.ts';
 import { residentBytes } from '../values/memory.ts';
 import { SPACE_COUNT, type Space, type Value } from '../values/value.ts';
+import type { KeyLock, KeyLocks } from './key-locks.ts';
 
 export class ResidentKey {
   readonly space: Space;
@@ -35,6 +36,8 @@ export class ResidentKey {
   scheduledAtMs = 0;
   /** Requests that wait for other keys and will need this one: it stays in memory (pins.ts). */
   pinCount = 0;
+  /** Who holds the key, as in KeyLocks; null if nobody does. */
+  lock: KeyLock | null = null;
   /** True once dropped from the table: whoever still holds a reference must look the key up again. */
   isDropped = false;
 
@@ -73,13 +76,15 @@ class SpaceTable {
 export class ResidentTable {
   readonly #spaces: SpaceTable[] = [];
   readonly #budget: MemoryBudget;
+  readonly #locks: KeyLocks;
   /** Greatest version of an absent key that was forgotten: what an absent key that is not here may have had. */
   #forgottenVersion: Timestamp = 0;
   #handSpace = 0;
   #hand: IterableIterator<ResidentKey> | null = null;
 
-  constructor(budget: MemoryBudget) {
+  constructor(budget: MemoryBudget, locks: KeyLocks) {
     this.#budget = budget;
+    this.#locks = locks;
     for (let space = 0; space < SPACE_COUNT; space++) this.#spaces.push(new SpaceTable());
   }
 
@@ -98,6 +103,7 @@ export class ResidentTable {
   /** Adds an absent, uncharged key. The caller sets its fields, then calls `charge`. */
   add(space: Space, key: string): ResidentKey {
     const resident = new ResidentKey(space, key);
+    if (!this.#locks.isEmpty) resident.lock = this.#locks.find(space, key) ?? null;
     this.#spaceOf(space).keys.set(key, resident);
     return resident;
   }

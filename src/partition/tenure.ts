@@ -18,7 +18,7 @@ import type { Clock, Random } from '../base/platform.ts';
 import { Args } from '../commands/args.ts';
 import { NotResident, type ScanPage, type ScanRequest } from '../commands/view.ts';
 import { encodeReply } from '../resp/encode.ts';
-import { INTERNAL_ERROR, tryAgain, UNBLOCKED, uncertain } from '../resp/errors.ts';
+import { INTERNAL_ERROR, KEY_ELSEWHERE, tryAgain, UNBLOCKED, uncertain } from '../resp/errors.ts';
 import type { ErrorReply } from '../resp/reply.ts';
 import { EncodedReply, type Reply, ReplyError } from '../resp/reply.ts';
 import type { DataStore, RecordRange } from '../storage/data/types.ts';
@@ -28,6 +28,8 @@ import { ReplicaDamaged } from './damage.ts';
 import {
   type EvaluationContext,
   EvaluationView,
+  KeyElsewhere,
+  KeyLocked,
   KeyNotResident,
   RangeNotResident,
   RequestAborted,
@@ -37,6 +39,7 @@ import { ExpiryHeap } from './expiry-heap.ts';
 import type { KeyspaceStats } from './keyspace-stats.ts';
 import type { Job, JobCall, Unblocking } from './job.ts';
 import { JobScans } from './job-scans.ts';
+import { KeyLocks, type KeyName, type TransactionPart, transactionName } from './key-locks.ts';
 import {
   BATCH_BYTES_MAX,
   EVICTION_STEPS_PER_TURN,
@@ -50,6 +53,7 @@ import {
   SLICE_MS,
   UNCOMMITTED_BYTES_MAX,
 } from './limits.ts';
+import type { OpenDecision, StoredTransactions } from './open-transactions.ts';
 import { Parked } from './parked.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { PartitionTime } from './partition-time.ts';
@@ -78,6 +82,9 @@ export interface TenureHost {
   readonly budget: MemoryBudget;
   readonly keyspaceStats: KeyspaceStats;
   readonly log: Logger;
+  readonly transactionTag: string;
+  /** A transaction was prepared or decided, or what earlier leaders promised was taken up. */
+  transactionOpened(): void;
   readonly term: Term;
   /** True if this node alone is the majority: leadership needs no confirmation. */
   readonly isSoleVoter: boolean;
@@ -109,6 +116,8 @@ export class Tenure implements EvaluationContext, SweepTarget {
   readonly reader: RecordReader;
   readonly random: Random;
   readonly reads = new ReadRounds();
+  readonly locks = new KeyLocks();
+  readonly decisions = new Map<string, OpenDecision>();
   readonly #host: TenureHost;
   readonly #view: EvaluationView;
   readonly #args = new Args();
@@ -123,7 +132,9 @@ export class Tenure implements EvaluationContext, SweepTarget {
   #ledgerUsedMs = 0;
   readonly #loading = new Set<Job>();
   readonly #pins = new Pins();
-  readonly #toWake: ResidentKey[] = [];
+  readonly #toWake: KeyName[] = [];
+  /** Keys whose time came while a transaction held them. */
+  #heldExpired: ResidentKey[] = [];
   #isWaking = false;
   /** Requests of a turn that has taken long enough, in order: nothing is evaluated before them. */
   #deferred: Job[] = [];
@@ -136,7 +147,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
   #isLooking = false;
   #isOver = false;
 
-  constructor(host: TenureHost, state: PartitionState) {
+  constructor(host: TenureHost, state: PartitionState, open: StoredTransactions) {
     this.#host = host;
     this.reader = host.reader;
     this.random = host.random;
@@ -145,6 +156,22 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.#scans = new JobScans(host, this.#view);
     this.#sweeper = new Sweeper(host.data, host.range, { target: this, nowMs: host.clock.monotonicMs() });
     this.lookAt(this.#sweeper.nextMs);
+    this.#takeUp(open);
+  }
+
+  /** What earlier leaders promised to transactions holds here too. */
+  #takeUp({ intents, decisions }: StoredTransactions): void {
+    const nowMs = this.#host.time.now();
+    for (const intent of intents) {
+      const part = this.locks.open(intent.id, nowMs);
+      for (const write of intent.writes) this.locks.take(part, write, 'write');
+      for (const check of intent.checks) this.locks.take(part, check, 'read');
+      this.locks.prepare(part, intent, nowMs);
+    }
+    for (const decision of decisions) {
+      this.decisions.set(transactionName(decision.id), { ...decision, sinceMs: nowMs });
+    }
+    if (intents.length + decisions.length > 0) this.#host.transactionOpened();
   }
 
   get residentKeys(): number {
@@ -261,7 +288,9 @@ export class Tenure implements EvaluationContext, SweepTarget {
     job.observedIndex = view.observedIndex;
     if (!view.hasChanged) {
       this.#finish(job);
-      this.#answerRead(job, reply);
+      if (view.isUnconfirmed) job.owner.complete(job, reply, 0);
+      else this.#answerRead(job, reply);
+      this.#wakeWaiters();
       return;
     }
     job.reply = reply;
@@ -333,11 +362,11 @@ export class Tenure implements EvaluationContext, SweepTarget {
     view.commit();
     this.#host.wake();
     if (this.batch.sizeBytes > BATCH_BYTES_MAX) this.closeBatch();
-    if (this.#toWake.length !== 0) this.#wakeWaiters();
+    this.#wakeWaiters();
   }
 
   #finish(job: Job): void {
-    if (job.waits === 0 && job.loads === 0) return;
+    if (job.waits === 0 && job.loads === 0 && job.lockWaits === 0) return;
     this.#parked.unpark(job);
     this.#loading.delete(job);
     this.#pins.release(job);
@@ -393,7 +422,13 @@ export class Tenure implements EvaluationContext, SweepTarget {
       this.#deleteExpired(job);
       this.#answerRead(job, thrown.reply);
     } else if (thrown instanceof WaitForKey) {
-      this.#park(job, thrown);
+      job.waits++;
+      this.#park(job, thrown, thrown.deadlineMs);
+    } else if (thrown instanceof KeyLocked) {
+      this.#awaitKey(job, thrown);
+    } else if (thrown instanceof KeyElsewhere) {
+      this.#finish(job);
+      this.#answerError(job, KEY_ELSEWHERE);
     } else if (thrown instanceof KeyNotResident || thrown instanceof RangeNotResident) {
       this.#load(job, thrown);
     } else if (thrown instanceof AssertionFailure || thrown instanceof NotResident) {
@@ -419,18 +454,32 @@ export class Tenure implements EvaluationContext, SweepTarget {
     if (this.#view.hasChanged) this.#keepChanges();
   }
 
-  #park(job: Job, wait: WaitForKey): void {
+  /** A transaction across partitions holds a key: the job waits for it in the key's queue, until its own deadline. */
+  #awaitKey(job: Job, wait: KeyLocked): void {
+    const leftMs = job.deadlineMs - this.#host.clock.monotonicMs();
+    if (leftMs <= 0) {
+      this.#finish(job);
+      this.#answerError(job, refusalOf(job, 'a transaction holds its keys'));
+      this.#wakeWaiters();
+      return;
+    }
+    job.lockWaits++;
+    this.#park(job, wait, Math.min(wait.recheckMs, this.#host.time.now() + Math.ceil(leftMs)));
+  }
+
+  /** `deadlineMs`: partition time at which it is evaluated again even if nothing happens. */
+  #park(job: Job, { space, key }: KeyName, deadlineMs: number): void {
     if (job.isCancelled) {
       this.#finish(job);
       return;
     }
-    if (job.waits === 0 && this.#parked.count >= PARKED_REQUESTS_MAX) {
+    if (!this.#parked.isParked(job) && this.#parked.count >= PARKED_REQUESTS_MAX) {
+      this.#finish(job);
       this.#answerError(job, refusalOf(job, 'too many requests are waiting'));
       return;
     }
-    job.waits++;
-    this.#parked.park(job, wait.space, wait.key, wait.deadlineMs);
-    this.lookAt(this.#monotonicMsOf(wait.deadlineMs));
+    this.#parked.park(job, space, key, deadlineMs);
+    this.lookAt(this.#monotonicMsOf(deadlineMs));
     this.#parked.hold(job.strand);
   }
 
@@ -483,6 +532,30 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   // -------------------------------------------------------------------------------------------------------------
   // EvaluationContext
+
+  get term(): Term {
+    return this.#host.term;
+  }
+
+  get transactionTag(): string {
+    return this.#host.transactionTag;
+  }
+
+  keyReleased({ space, key }: KeyName): void {
+    if (this.#parked.waiterCount !== 0 && this.#parked.hasWaiters(space, key)) this.#toWake.push({ space, key });
+    if (this.#heldExpired.length === 0) return;
+    const held = this.#heldExpired;
+    this.#heldExpired = [];
+    for (const resident of held) if (!resident.isDropped && resident.expiresAtMs !== 0) this.scheduleExpiry(resident);
+  }
+
+  transactionOpened(): void {
+    this.#host.transactionOpened();
+  }
+
+  leaseEndsAt(untilMs: number): void {
+    this.lookAt(this.#monotonicMsOf(untilMs));
+  }
 
   slotOf(key: string): number {
     return this.#host.slotOf(key);
@@ -594,6 +667,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.#endWaits();
     if (this.#isOver) return Number.POSITIVE_INFINITY;
     if (this.#expiry.nextMs <= this.#host.time.now()) this.#expireKeys();
+    this.#endLeases();
     this.#maybeEvict(this.#host.appliedIndex);
     this.#expiry.compact(this.residentKeys);
     const monotonicMs = this.#host.clock.monotonicMs();
@@ -612,6 +686,19 @@ export class Tenure implements EvaluationContext, SweepTarget {
       // An earlier one may have woken this one.
       if (this.#parked.isParked(job)) this.#evaluate(job);
     }
+  }
+
+  /** A coordinator that has gone, or has forgotten: what it did not prepare is free again. */
+  dropParts(isLost: (part: TransactionPart) => boolean): void {
+    for (const part of [...this.locks.parts]) if (!part.isPrepared && isLost(part)) this.#view.close(part);
+    this.#wakeWaiters();
+  }
+
+  #endLeases(): void {
+    if (this.locks.partCount === this.locks.preparedCount) return;
+    const nowMs = this.#host.time.now();
+    this.dropParts((part) => part.untilMs <= nowMs);
+    for (const part of this.locks.parts) if (!part.isPrepared) this.leaseEndsAt(part.untilMs);
   }
 
   #maybeForgetLedger(monotonicMs: number): void {
@@ -637,7 +724,8 @@ export class Tenure implements EvaluationContext, SweepTarget {
     for (let count = 0; count < EXPIRY_KEYS_PER_CYCLE_MAX; count++) {
       const resident = this.#expiry.takeDue(this.#nowMs);
       if (resident === undefined) break;
-      this.#view.peek(resident.space, resident.key);
+      if (resident.lock?.admits(null, true) === false) this.#heldExpired.push(resident);
+      else this.#view.peek(resident.space, resident.key);
     }
     if (this.#view.hasChanged) this.#keepChanges();
   }
@@ -674,6 +762,8 @@ export class Tenure implements EvaluationContext, SweepTarget {
     try {
       this.#view.peek(space, key);
     } catch (thrown) {
+      // A transaction holds it: it is in memory, and comes up again when it is free.
+      if (thrown instanceof KeyLocked) return;
       if (!(thrown instanceof KeyNotResident)) throw thrown;
       // A long value: once in memory it is in the expiry heap.
       this.#loadKey(thrown, null).catch((error: unknown) => this.reader.fail(error));
@@ -703,7 +793,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
   // Waiting for keys
 
   #wakeWaiters(): void {
-    if (this.#isWaking) return;
+    if (this.#isWaking || this.#toWake.length === 0) return;
     this.#isWaking = true;
     for (let next = this.#toWake.shift(); next !== undefined; next = this.#toWake.shift()) {
       for (const job of this.#parked.jobsOf(next.space, next.key)) {
@@ -753,6 +843,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.batch.reset();
     this.#loading.clear();
     this.#scans.clear();
+    this.#heldExpired = [];
     this.#expiry.clear();
     this.#toWake.length = 0;
     this.#view.residents.clear();

@@ -269,13 +269,28 @@ export const WAITAOF_LOCAL = error('ERR WAITAOF cannot be used when numlocal is 
 // ---------------------------------------------------------------------------------------------------------------
 // Kahuna's own
 
+/** What concerns all keys of a database, together with keys of several partitions. */
+export const notAcrossPartitions = (): ErrorReply =>
+  error(
+    'ERR KEYS, SCAN, RANDOMKEY, DBSIZE and FLUSH commands cannot be part of a transaction or script over several ' +
+      'partitions; nothing was applied. Call them by themselves',
+  );
+/** Of a transaction across partitions. */
+export const clockAhead = (aheadMs: number): ErrorReply =>
+  error(
+    `TRYAGAIN the clocks of two partitions are ${aheadMs} ms apart; nothing was applied. Set the clocks of the nodes right`,
+  );
 export const SCRIPTS_FULL = error('OOM the cluster holds as many scripts as it may; SCRIPT FLUSH forgets them');
-/** Keys of several partitions in one request. */
+/** A command that concerns all partitions, where that is not possible. */
 export const crossPartition = (): ErrorReply =>
   error(
-    'CROSSSLOT Keys in request lie in several partitions; nothing was applied. Give them one {hash tag}, or run the ' +
-      'cluster with one partition',
+    'CROSSSLOT The command concerns several partitions and cannot be done in one step; nothing was applied. Run the cluster ' +
+      'with one partition for it',
   );
+/** A leader's answer to a request that turned out to need a key of another partition; clients do not get to see it. */
+export const KEY_ELSEWHERE = error('CROSSSLOT A key lies in another partition; nothing was applied');
+export const transactionTooLarge = (bytesMax: number): ErrorReply =>
+  error(`ERR a transaction over several partitions may write at most ${bytesMax} bytes; nothing was applied`);
 /** A command broke; its evaluation was undone, and the cause is in the node's log. */
 export const INTERNAL_ERROR = error('ERR internal error; nothing was applied. The log of the node tells the cause');
 export const FENCED = error('FENCED A newer fencing token was granted; nothing was applied');

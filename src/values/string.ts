@@ -11,7 +11,7 @@
  * last has PAGE_BYTES bytes; nobody changes a page once it is in a value. Pages of zeros may be one shared page.
  */
 import { assert } from '../base/assert.ts';
-import type { StringValue } from './value.ts';
+import type { StringValue, Value } from './value.ts';
 
 export const STRING_INLINE_BYTES_MAX = 16_384;
 /** Part of the stored format: a page record holds this many bytes. Equal to the inline limit, so one page is never paged. */
@@ -41,6 +41,10 @@ export function pageCountOf(byteLength: number): number {
 /** Bytes of page `index` of a string of `byteLength` bytes. */
 export function pageSizeOf(byteLength: number, index: number): number {
   return Math.min(PAGE_BYTES, byteLength - index * PAGE_BYTES);
+}
+
+export function isStringValue(value: Value): value is StringValue {
+  return typeof value === 'string' || value instanceof PagedString;
 }
 
 export function byteLength(value: StringValue): number {

@@ -26,11 +26,13 @@ export const VALUE_TYPES = {
 export type ValueType = keyof typeof VALUE_TYPES;
 
 /**
- * Keys live in spaces: the sixteen databases of SELECT, and one space each for the names of locks and sequences, so
- * that they never collide. The number is part of each stored key: append-only.
+ * Keys live in spaces: the sixteen databases of SELECT, and one space each for the names of locks and sequences, and
+ * for the records of transactions under way, so that they never collide. The number is part of each stored key: append-only.
  */
 export const DATABASE_COUNT = 16;
 export const LOCK_SPACE = 16;
 export const SEQUENCE_SPACE = 17;
-export const SPACE_COUNT = 18;
+/** Prepared parts and decisions of transactions that span partitions (partition/txn-codec.ts); no command reaches it. */
+export const TRANSACTION_SPACE = 18;
+export const SPACE_COUNT = 19;
 export type Space = number;

@@ -68,6 +68,7 @@ class World {
       },
       sendUnblock: (to, { counter, how }) => this.unblocked.push(`${to} ${counter} ${how}`),
       isServingHere: () => this.isServingHere,
+      submitAcross: () => assert.fail('there is one partition'),
       endOfTurn: (callback) => this.#due.push(callback),
       lookAt: (atMs) => {
         this.#lookAtMs = Math.min(this.#lookAtMs, atMs);
@@ -342,10 +343,10 @@ describe('router', () => {
     assert.equal(await asked, false);
   });
 
-  it('refuses keys of several partitions', () => {
+  it('has keys of several partitions coordinated', () => {
     const members = [{ name: 'a', host: 'a', port: 1 }];
     const topology = buildTopology({ members, selfName: 'a', partitions: 4, replicationFactor: 1 });
-    const replies: string[] = [];
+    const across: Work[] = [];
     const router = new Router(topology, {
       clock: { monotonicMs: () => 0, wallMs: () => 0 },
       node: SELF,
@@ -358,19 +359,21 @@ describe('router', () => {
       unblockHere: () => false,
       sendUnblock: () => undefined,
       isServingHere: () => true,
+      submitAcross: (work) => across.push(work),
       endOfTurn: () => undefined,
       lookAt: () => undefined,
     });
     const argv = ['MGET', 'a', 'b', 'c'].map((word) => Buffer.from(word));
-    router.submit({
+    const work: Work = {
       call: { command: row('MGET'), argv, database: 0 },
       transaction: null,
       protocol: 2,
       isNoTouch: false,
       deadlineMs: 100,
       mark: new WriteMark(),
-      complete: (reply) => replies.push(told(reply)),
-    });
-    assert.deepEqual(replies, ['CROSSSLOT']);
+      complete: () => assert.fail('it is not answered yet'),
+    };
+    router.submit(work);
+    assert.deepEqual(across, [work]);
   });
 });

@@ -3,6 +3,8 @@
  * After each, the view shows what the maps hold; the entries replayed into the data store show it too, with everything
  * evicted in between.
  */
+import { KeyLocks } from '../../src/partition/key-locks.ts';
+import type { OpenDecision } from '../../src/partition/open-transactions.ts';
 import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
 import type { LogIndex } from '../../src/base/ids.ts';
@@ -52,6 +54,10 @@ class Bench implements EvaluationContext {
   readonly batch = new Batch();
   readonly reader: RecordReader;
   readonly random = new SeededRandom(1);
+  readonly locks = new KeyLocks();
+  readonly decisions = new Map<string, OpenDecision>();
+  readonly term = 1;
+  readonly transactionTag = '0';
   readonly view: EvaluationView;
   readonly budget = new MemoryBudget(0);
   readonly #data: DataStore;
@@ -67,6 +73,15 @@ class Bench implements EvaluationContext {
     this.view.reset(this.#state);
   }
 
+  keyReleased(): void {
+    // Nobody waits here.
+  }
+  transactionOpened(): void {
+    // Nobody settles anything here.
+  }
+  leaseEndsAt(): void {
+    // Nobody drops parts here.
+  }
   slotOf(key: string): number {
     return slotOfKey(key);
   }

@@ -3,6 +3,8 @@
  * closed, committed and applied, when reads are confirmed, and what time it is.
  */
 import type { LogIndex } from '../../src/base/ids.ts';
+import { NO_TRANSACTIONS } from '../../src/partition/open-transactions.ts';
+import { tagOfSlot } from '../../src/base/slots.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import type { Timers } from '../../src/base/platform.ts';
 import { slotOfKey } from '../../src/base/slots.ts';
@@ -65,6 +67,10 @@ export class TestLeader implements TenureHost {
   readonly time: PartitionTime;
   readonly log = silentLogger;
   readonly term = 1;
+  readonly transactionTag = tagOfSlot(SLOTS.first);
+  transactionOpened(): void {
+    // Nobody settles anything here.
+  }
   readonly budget = new MemoryBudget(0);
   readonly keyspaceStats = new KeyspaceStats();
   readonly range = partitionRange(SLOTS);
@@ -148,7 +154,7 @@ export class TestLeader implements TenureHost {
         confStateAfter: () => state.confState,
       },
     });
-    this.tenure = new Tenure(this, state);
+    this.tenure = new Tenure(this, state, NO_TRANSACTIONS);
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -277,7 +283,7 @@ export class TestLeader implements TenureHost {
   begin(): readonly Job[] {
     const jobs = this.tenure.end();
     this.time.logged(this.applier.state.timeMs);
-    this.tenure = new Tenure(this, this.applier.state);
+    this.tenure = new Tenure(this, this.applier.state, NO_TRANSACTIONS);
     return jobs;
   }
 

@@ -39,14 +39,15 @@ describe('partition state', () => {
     assert.equal(
       hex,
       [
-        `03050403020100000009080706000000000d0c0b0a`,
+        `04050403020100000009080706000000000d0c0b0a`,
         '1d000000',
         Buffer.from(encodeConfState(MEMBERS)).toString('hex'),
-        '12',
+        '13',
         `0700000000000000${zeros(8)}`,
         `${zeros(8)}9900000000000000`,
         zeros(15 * 16),
         `0900000000000000${zeros(8)}`,
+        zeros(16),
         '10',
         zeros(15 * 8),
         '0300000000000000',

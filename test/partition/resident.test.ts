@@ -1,4 +1,5 @@
 /** Resident keys: what may leave memory, in which order, and what it counts. */
+import { KeyLocks } from '../../src/partition/key-locks.ts';
 import { strict as assert } from 'node:assert';
 import { MemoryBudget, type ResidentKey, ResidentTable } from '../../src/partition/resident.ts';
 
@@ -16,7 +17,7 @@ function names(table: ResidentTable): string[] {
 describe('resident keys', () => {
   it('leave memory until the budget is met, those that were not used first', () => {
     const budget = new MemoryBudget(0);
-    const table = new ResidentTable(budget);
+    const table = new ResidentTable(budget, new KeyLocks());
     for (let i = 0; i < 10; i++) add(table, `k${i}`, { isReferenced: i % 2 === 0 });
     budget.limitBytes = budget.usedBytes / 2;
     assert.equal(table.evict(0, 1_000), 5);
@@ -26,7 +27,7 @@ describe('resident keys', () => {
 
   it('stay while their last change is not in LevelDB, absent ones too', () => {
     const budget = new MemoryBudget(0);
-    const table = new ResidentTable(budget);
+    const table = new ResidentTable(budget, new KeyLocks());
     add(table, 'applied', { changedIndex: 5 });
     add(table, 'pending', { changedIndex: 6 });
     add(table, 'deleted', { changedIndex: 6, value: undefined });
@@ -38,7 +39,7 @@ describe('resident keys', () => {
 
   it('are looked at no more than twice, however much too much there is', () => {
     const budget = new MemoryBudget(1);
-    const table = new ResidentTable(budget);
+    const table = new ResidentTable(budget, new KeyLocks());
     let looks = 0;
     for (let i = 0; i < 10; i++) {
       const resident = add(table, `k${i}`);
@@ -55,8 +56,8 @@ describe('resident keys', () => {
 
   it('count what they hold, whatever comes and goes', () => {
     const budget = new MemoryBudget(0);
-    const table = new ResidentTable(budget);
-    const other = new ResidentTable(budget);
+    const table = new ResidentTable(budget, new KeyLocks());
+    const other = new ResidentTable(budget, new KeyLocks());
     add(other, 'other');
     const rest = budget.usedBytes;
     const one = add(table, 'one');
@@ -78,7 +79,7 @@ describe('resident keys', () => {
   });
 
   it('tell how new an absence may be that was forgotten', () => {
-    const table = new ResidentTable(new MemoryBudget(0));
+    const table = new ResidentTable(new MemoryBudget(0), new KeyLocks());
     assert.equal(table.forgottenVersion, 0);
     table.drop(add(table, 'present', { version: 9 }));
     assert.equal(table.forgottenVersion, 0);

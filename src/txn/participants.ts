@@ -1,0 +1,55 @@
+/** What coordination needs of the cluster around it; the cluster implements it. */
+import type { GroupId, LogIndex, NodeId } from '../base/ids.ts';
+import type { Logger } from '../base/log.ts';
+import type { Clock, Random } from '../base/platform.ts';
+import type { DataCommand } from '../commands/define.ts';
+import type { JobCall, JobTransaction } from '../partition/job.ts';
+import type { KeyspaceStats } from '../partition/keyspace-stats.ts';
+import type { Protocol, Reply } from '../resp/reply.ts';
+
+/** How one step goes to a partition. */
+export interface StepOptions {
+  /** Monotonic ms. */
+  readonly deadlineMs: number;
+  /** Steps with the same mark are evaluated in the order in which they were given, as far as they go to one partition. */
+  readonly mark: Mark;
+}
+
+/** Of a session or of a transaction: what the router keeps order by. Its last write, once one was acknowledged. */
+export interface Mark {
+  group: GroupId;
+  index: LogIndex;
+}
+
+export interface Participants {
+  readonly node: NodeId;
+  readonly bootEpoch: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly keyspaceStats: KeyspaceStats;
+  readonly commandTimeoutMs: number;
+  groupOf(key: string): GroupId;
+  newMark(): Mark;
+  /** Resolves after so many ms, or soon after. */
+  delay(ms: number): Promise<void>;
+  /** Decisions wait to be forgotten: `Coordinator.forgetSettled` is to be called within a second or so. */
+  settledLater(): void;
+  /**
+   * Has a step done by whoever leads the group, and done once if it writes, whatever happens to leaders meanwhile. Never rejects;
+   * the answer may be an error: TRYAGAIN and CLUSTERDOWN if it was not and will not be done, UNCERTAIN if that is not known.
+   */
+  step(group: GroupId, command: DataCommand, payload: Buffer, options: StepOptions): Promise<Reply>;
+}
+
+/** A request whose keys lie in several partitions. */
+export interface Request {
+  readonly call: JobCall | null;
+  readonly transaction: JobTransaction | null;
+  readonly protocol: Protocol;
+  readonly isNoTouch: boolean;
+  /** Monotonic ms. */
+  readonly deadlineMs: number;
+  /** Of the session: what it asked for before is done before. */
+  readonly mark: Mark;
+}

@@ -1,0 +1,273 @@
+/**
+ * What an evaluation over several partitions sees and changes: objects that were fetched from their leaders, and on top of
+ * them what the transaction has changed so far. The second implementation of View; commands cannot tell.
+ *
+ * A key that was not fetched ends the evaluation with NotFetched; the coordinator fetches it and evaluates again. Changes are
+ * final objects, so that participants only store them.
+ *
+ * Time. Each partition has its own; `nowMs` is the latest of those concerned, so that nothing expires earlier than was promised.
+ * Whether a key has expired is for its own partition to say, which it did when it handed the object out: otherwise a transaction
+ * could miss a key that the next read shows.
+ */
+import { assert, mustExist } from '../base/assert.ts';
+import { nextTimestamp } from '../base/hlc.ts';
+import type { Timestamp } from '../base/ids.ts';
+import type { Random } from '../base/platform.ts';
+import {
+  type KeyObject,
+  NotResident,
+  type Savepoint,
+  type ScanPage,
+  type ScanRequest,
+  type View,
+} from '../commands/view.ts';
+import { RequestAborted, WaitForKey } from '../partition/evaluation-view.ts';
+import type { KeyName } from '../partition/key-locks.ts';
+import type { FetchedObject, KeyWrite } from '../partition/transaction-codec.ts';
+import { notAcrossPartitions } from '../resp/errors.ts';
+import { type ErrorReply, type Protocol, ReplyError } from '../resp/reply.ts';
+import { residentBytes } from '../values/memory.ts';
+import type { Space, Value } from '../values/value.ts';
+import type { WholeObject } from '../values/whole.ts';
+
+/** The evaluation needs a key that was not fetched. */
+export class NotFetched extends NotResident {
+  override readonly kind = 'fetch';
+  readonly space: Space;
+  readonly key: string;
+  constructor(space: Space, key: string) {
+    super();
+    this.space = space;
+    this.key = key;
+  }
+}
+
+interface Change extends KeyName {
+  readonly name: string;
+  /** What the transaction had made of the key before; undefined if nothing. */
+  readonly before: { readonly object: WholeObject | null } | undefined;
+}
+
+class Mark {
+  readonly opaque = 'savepoint' as const;
+  readonly changeCount: number;
+  constructor(changeCount: number) {
+    this.changeCount = changeCount;
+  }
+}
+
+export class TransactionView implements View {
+  readonly random: Random;
+  protocol: Protocol = 2;
+  countsLookups = false;
+  hits = 0;
+  misses = 0;
+  scriptMs = 0;
+  readonly mayWait = false;
+  readonly waits = 0;
+  readonly #fetched = new Map<string, KeyName & FetchedObject>();
+  readonly #written = new Map<string, { readonly object: WholeObject | null }>();
+  readonly #changes: Change[] = [];
+  /** Keys whose fetched object this evaluation has looked at. */
+  readonly #read = new Set<string>();
+  /** One of the keys concerned: whoever asks for the time before anything was fetched gets that of its partition. */
+  readonly #clockKey: KeyName;
+  #nowMs = 0;
+  #timestamp: Timestamp = 0;
+
+  constructor(random: Random, clockKey: KeyName) {
+    this.random = random;
+    this.#clockKey = clockKey;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // For the coordinator
+
+  /** An object as its leader holds it. */
+  fetched(name: KeyName, object: FetchedObject): void {
+    this.#fetched.set(nameOf(name.space, name.key), { ...name, ...object });
+  }
+
+  /** The time of the partitions that objects come from, ms. */
+  heard(nowMs: number): void {
+    this.#nowMs = Math.max(this.#nowMs, nowMs);
+  }
+
+  /** A new evaluation, from the beginning: nothing is changed. */
+  begin(protocol: Protocol): void {
+    this.protocol = protocol;
+    this.countsLookups = false;
+    this.hits = 0;
+    this.misses = 0;
+    this.scriptMs = 0;
+    this.#written.clear();
+    this.#changes.length = 0;
+    this.#read.clear();
+    this.#timestamp = 0;
+  }
+
+  get hasChanged(): boolean {
+    return this.#written.size > 0;
+  }
+
+  /** What the keys shall hold, in the order in which they were first changed. */
+  writes(): readonly KeyWrite[] {
+    const names = new Map(this.#changes.map(({ name, space, key }) => [name, { space, key }]));
+    const writes: KeyWrite[] = [];
+    for (const [name, { object }] of this.#written) {
+      const { space, key } = mustExist(names.get(name), 'what was written was changed');
+      if (object !== null || this.#fetched.get(name)?.object !== null) writes.push({ space, key, object });
+    }
+    return writes;
+  }
+
+  /** Keys that the evaluation has looked at, with what they were. */
+  reads(): readonly (KeyName & { readonly version: Timestamp })[] {
+    return [...this.#read].map((name) => {
+      const { space, key, version } = mustExist(this.#fetched.get(name), 'what was read was fetched');
+      return { space, key, version };
+    });
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // View
+
+  get timestamp(): Timestamp {
+    if (this.#timestamp === 0) {
+      let last = 0;
+      for (const { version } of this.#fetched.values()) if (version > last) last = version;
+      this.#timestamp = nextTimestamp(last, this.nowMs);
+    }
+    return this.#timestamp;
+  }
+
+  get nowMs(): number {
+    if (this.#nowMs === 0) throw new NotFetched(this.#clockKey.space, this.#clockKey.key);
+    return this.#nowMs;
+  }
+
+  get firstRunMs(): number {
+    return this.nowMs;
+  }
+
+  find(space: Space, key: string): KeyObject | undefined {
+    const found = this.#live(space, key);
+    if (this.countsLookups) {
+      if (found === undefined) this.misses++;
+      else this.hits++;
+    }
+    return found;
+  }
+
+  peek(space: Space, key: string): KeyObject | undefined {
+    return this.find(space, key);
+  }
+
+  touch(space: Space, key: string): boolean {
+    return this.find(space, key) !== undefined;
+  }
+
+  version(space: Space, key: string): Timestamp {
+    return this.#written.has(nameOf(space, key)) ? this.timestamp : this.#object(space, key).version;
+  }
+
+  put(space: Space, key: string, value: Value, expiresAtMs: number): void {
+    const isOver = expiresAtMs !== 0 && expiresAtMs <= this.nowMs;
+    this.#change(space, key, isOver ? null : { value, expiresAtMs });
+  }
+
+  remove(space: Space, key: string): boolean {
+    if (this.#live(space, key) === undefined) return false;
+    this.#change(space, key, null);
+    return true;
+  }
+
+  randomKey(): never {
+    return refuse();
+  }
+
+  keyCount(): never {
+    return refuse();
+  }
+
+  expiring(): never {
+    return refuse();
+  }
+
+  scan(_request: ScanRequest): ScanPage {
+    return refuse();
+  }
+
+  flush(): never {
+    return refuse();
+  }
+
+  savepoint(): Savepoint {
+    return new Mark(this.#changes.length);
+  }
+
+  rollback(savepoint: Savepoint): void {
+    assert(savepoint instanceof Mark, 'a savepoint comes from the view that made it');
+    while (this.#changes.length > savepoint.changeCount) {
+      const { name, before } = mustExist(this.#changes.pop(), 'a change is left');
+      if (before === undefined) this.#written.delete(name);
+      else this.#written.set(name, before);
+    }
+  }
+
+  abort(reply: ErrorReply): never {
+    throw new RequestAborted(reply);
+  }
+
+  waitFor(space: Space, key: string, deadlineMs: number): never {
+    throw new WaitForKey(space, key, deadlineMs);
+  }
+
+  waiterCount(): number {
+    return 0;
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+
+  #live(space: Space, key: string): KeyObject | undefined {
+    const name = nameOf(space, key);
+    const written = this.#written.get(name);
+    if (written !== undefined) return this.#shown(key, written.object, this.timestamp);
+    const { object, version } = this.#object(space, key);
+    return this.#shown(key, object, version);
+  }
+
+  #object(space: Space, key: string): FetchedObject {
+    const name = nameOf(space, key);
+    const fetched = this.#fetched.get(name);
+    if (fetched === undefined) throw new NotFetched(space, key);
+    this.#read.add(name);
+    return fetched;
+  }
+
+  #shown(key: string, object: WholeObject | null, version: Timestamp): KeyObject | undefined {
+    if (object === null) return undefined;
+    const { value, expiresAtMs } = object;
+    return {
+      value,
+      expiresAtMs,
+      version,
+      memoryBytes: residentBytes(key, value),
+      accessedAtSeconds: Math.floor(this.nowMs / 1_000),
+    };
+  }
+
+  #change(space: Space, key: string, object: WholeObject | null): void {
+    const name = nameOf(space, key);
+    this.#changes.push({ space, key, name, before: this.#written.get(name) });
+    this.#written.set(name, { object });
+  }
+}
+
+function refuse(): never {
+  throw new ReplyError(notAcrossPartitions());
+}
+
+function nameOf(space: Space, key: string): string {
+  return `${space}:${key}`;
+}
