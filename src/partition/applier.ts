@@ -9,7 +9,7 @@
  */
 import { assert } from '../base/assert.ts';
 import type { GroupId, LogIndex, Term } from '../base/ids.ts';
-import type { TimerHandle, Timers } from '../base/platform.ts';
+import type { Clock, TimerHandle, Timers } from '../base/platform.ts';
 import { type ConfState, ENTRY_TYPES, type Entry } from '../raft/types.ts';
 import type { DataStore, RecordChange } from '../storage/data/types.ts';
 import { decodeEntry } from './entry-format.ts';
@@ -46,11 +46,15 @@ export class Applier {
   /** End of the batch under way; of the last one if none is. */
   #handedIndex: LogIndex;
   #resumeCount = 0;
+  readonly #clock: Clock;
   readonly #timers: Timers;
-  /** Set while the pause after a batch lasts. */
+  /** Monotonic ms at which the pause after the last batch ends. */
+  #pauseEndMs = Number.NEGATIVE_INFINITY;
+  /** Set while entries wait for the end of the pause. */
   #pause: TimerHandle | null = null;
 
   constructor(fields: {
+    readonly clock: Clock;
     readonly timers: Timers;
     readonly group: GroupId;
     readonly data: DataStore;
@@ -59,6 +63,7 @@ export class Applier {
     readonly term: Term;
     readonly state: PartitionState;
   }) {
+    this.#clock = fields.clock;
     this.#timers = fields.timers;
     this.#group = fields.group;
     this.#data = fields.data;
@@ -116,7 +121,7 @@ export class Applier {
     if (this.#isSuspended) return;
     this.#queue.push(entry);
     this.#queuedBytes += entry.data.length;
-    if (this.#pause === null || this.#queuedBytes >= APPLY_EARLY_BYTES) this.#pump();
+    if (!this.#isApplying) this.#pumpSoon();
   }
 
   /** Stops after the batch under way; resolves when LevelDB is left alone. What is queued is forgotten. May be repeated. */
@@ -183,9 +188,9 @@ export class Applier {
         return;
       }
       if (this.#stop?.index === index) this.#reachStop();
+      this.#pauseEndMs = this.#clock.monotonicMs() + APPLY_PAUSE_MS;
       this.#events.applied(index);
-      if (this.#queuedBytes >= APPLY_EARLY_BYTES) this.#pump();
-      else this.#startPause();
+      if (this.#queue.length > 0) this.#pumpSoon();
     });
   }
 
@@ -195,9 +200,14 @@ export class Applier {
     stop?.reached(true);
   }
 
-  #startPause(): void {
-    this.#endPause();
-    this.#pause = this.#timers.after(APPLY_PAUSE_MS, () => {
+  /** Now, if the pause is over or much waits; else when it is over. */
+  #pumpSoon(): void {
+    const leftMs = this.#pauseEndMs - this.#clock.monotonicMs();
+    if (leftMs <= 0 || this.#queuedBytes >= APPLY_EARLY_BYTES) {
+      this.#pump();
+      return;
+    }
+    this.#pause ??= this.#timers.after(leftMs, () => {
       this.#pause = null;
       this.#pump();
     });

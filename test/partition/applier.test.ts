@@ -4,7 +4,7 @@ import type { LogIndex } from '../../src/base/ids.ts';
 import type { Timers } from '../../src/base/platform.ts';
 import { Applier } from '../../src/partition/applier.ts';
 import { Batch } from '../../src/partition/batch.ts';
-import { APPLY_BATCH_BYTES_MAX } from '../../src/partition/limits.ts';
+import { APPLY_BATCH_BYTES_MAX, APPLY_EARLY_BYTES, APPLY_PAUSE_MS } from '../../src/partition/limits.ts';
 import { decodePartitionState, emptyPartitionState } from '../../src/partition/partition-state.ts';
 import { ENTRY_TYPES, type Entry } from '../../src/raft/types.ts';
 import type { AppliedState, DataStore, RecordChange } from '../../src/storage/data/types.ts';
@@ -23,6 +23,7 @@ class Bench {
   readonly told: LogIndex[] = [];
   readonly due: (() => void)[] = [];
   readonly applier: Applier;
+  nowMs = 0;
 
   constructor() {
     const timers: Timers = {
@@ -39,6 +40,7 @@ class Bench {
     } as unknown as DataStore;
     this.applier = new Applier({
       group: 1,
+      clock: { monotonicMs: () => this.nowMs, wallMs: () => 0 },
       timers,
       data,
       index: 0,
@@ -55,13 +57,25 @@ class Bench {
     for (const entry of entries) this.applier.enqueue(entry);
   }
 
-  /** The batch under way completes; timers that it set come due. */
+  /** The batch under way completes, and the pause after it ends. */
   complete(): Applied {
+    const batch = this.end();
+    this.pass(APPLY_PAUSE_MS);
+    return batch;
+  }
+
+  /** The batch under way completes. */
+  end(): Applied {
     const batch = this.batches.shift();
     if (batch === undefined) throw new Error('nothing is under way');
     batch.done();
-    for (const callback of this.due.splice(0)) callback();
     return batch;
+  }
+
+  /** Timers that are set come due. */
+  pass(ms: number): void {
+    this.nowMs += ms;
+    for (const callback of this.due.splice(0)) callback();
   }
 }
 
@@ -131,6 +145,26 @@ describe('applier', () => {
   it('refuses entries that do not follow one another', () => {
     const bench = new Bench();
     assert.throws(() => bench.enqueue(entry(2)), /out of order/);
+  });
+
+  it('applies what comes alone at once and without a timer, and lets collect what follows soon', () => {
+    const bench = new Bench();
+    bench.enqueue(entry(1));
+    assert.equal(bench.batches.length, 1);
+    bench.enqueue(entry(2));
+    bench.end();
+    bench.enqueue(entry(3));
+    assert.equal(bench.batches.length, 0, 'the pause');
+    assert.equal(bench.due.length, 1);
+    bench.pass(APPLY_PAUSE_MS);
+    assert.equal(bench.end().applied.index, 3);
+    assert.equal(bench.due.length, 0, 'nothing waits');
+    bench.nowMs += APPLY_PAUSE_MS;
+    bench.enqueue(entry(4));
+    assert.equal(bench.end().applied.index, 4);
+    bench.enqueue(entry(5, APPLY_EARLY_BYTES));
+    assert.equal(bench.end().applied.index, 5, 'much does not wait');
+    assert.deepEqual(bench.told, [1, 3, 4, 5]);
   });
 
   it('stands still after the batch under way, forgets what waited, and goes on from where it is put', async () => {

@@ -142,6 +142,7 @@ export class TestLeader implements TenureHost {
     const state = emptyPartitionState({ voters: [1, 2, 3], votersOutgoing: [], learners: [], learnersNext: [] });
     this.applier = new Applier({
       group: GROUP,
+      clock: this.clock,
       timers,
       data,
       index: 0,

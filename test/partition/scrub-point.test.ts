@@ -28,6 +28,7 @@ function entry(index: number): Entry {
 
 function replicaOn(data: DataStore, time: VirtualTime) {
   const applier = new Applier({
+    clock: time,
     timers: time,
     group: 1,
     data,
