@@ -736,6 +736,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.#sendAddress(node);
     this.#founding.linkUp(node);
     for (const replica of this.engine.replicas.values()) if (replica.isServing) this.#sendServing(node, replica);
+    this.engine.nodeFound(node);
     this.#flushSoon();
   }
 

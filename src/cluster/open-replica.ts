@@ -49,6 +49,8 @@ export interface OpenGroupOptions {
 const APPEND_BYTES_MAX = 1024 * 1024;
 const INFLIGHT_MESSAGES_MAX = 64;
 const INFLIGHT_BYTES_MAX = 16 * 1024 * 1024;
+/** Heartbeats of a group in which nothing is under way, in one election time-out: two may come late. */
+const IDLE_HEARTBEATS_PER_ELECTION = 3;
 
 export function openGroup(options: OpenGroupOptions): StoredGroup {
   const { group, raftLog, data, installed } = options;
@@ -159,6 +161,7 @@ function makeCore(
     id: options.node,
     electionTicks: options.electionTicks,
     heartbeatTicks: 1,
+    idleHeartbeatTicks: Math.max(1, Math.floor(options.electionTicks / IDLE_HEARTBEATS_PER_ELECTION)),
     appendBytesMax: APPEND_BYTES_MAX,
     inflightMessagesMax: INFLIGHT_MESSAGES_MAX,
     inflightBytesMax: INFLIGHT_BYTES_MAX,

@@ -127,6 +127,10 @@ export class Engine {
     this.replicas.get(group)?.step(message);
   }
 
+  nodeFound(node: NodeId): void {
+    for (const replica of this.replicas.values()) replica.nodeFound(node);
+  }
+
   nodeLost(node: NodeId): void {
     for (const replica of this.replicas.values()) replica.nodeLost(node);
   }

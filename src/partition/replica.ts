@@ -156,6 +156,7 @@ export class Replica implements TenureHost, LogWindowHost {
     this.#isAmnesiac = options.core.isAmnesiac;
     this.#handedIndex = options.applied.index;
     this.applier = new Applier({
+      clock: host.clock,
       timers: host.timers,
       group: options.group,
       data: host.data,
@@ -397,6 +398,12 @@ export class Replica implements TenureHost, LogWindowHost {
       this.core.forgetLeader();
     }
     this.#host.wake(this);
+  }
+
+  /** There is a new connection to a node. */
+  nodeFound(node: NodeId): void {
+    this.core.reportReachable(node);
+    this.#wakeIfDue();
   }
 
   /** Every voter is as new as this one (see RaftCore.found). */

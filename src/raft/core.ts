@@ -250,6 +250,12 @@ export class RaftCore extends RaftView {
     reportUnreachable(this.state, node);
   }
 
+  /** There is a new connection to this node: a leader says at once that it lives, before it is missed. */
+  reportReachable(node: NodeId): void {
+    const s = this.state;
+    if (s.role === 'leader' && s.tracker.get(node) !== undefined) s.isHeartbeatDue = true;
+  }
+
   /** Leader: the stream of the snapshot that was sent to `node` has ended. Must be called for each one, in the end. */
   reportSnapshot(node: NodeId, isDelivered: boolean): void {
     reportSnapshot(this.state, node, isDelivered);
@@ -386,6 +392,11 @@ function checkConfig(config: RaftConfig): void {
   assert(
     config.heartbeatTicks >= 1 && config.heartbeatTicks < config.electionTicks,
     `heartbeatTicks ${config.heartbeatTicks}`,
+  );
+  const { idleHeartbeatTicks = config.heartbeatTicks } = config;
+  assert(
+    idleHeartbeatTicks >= config.heartbeatTicks && idleHeartbeatTicks < config.electionTicks,
+    `idleHeartbeatTicks ${idleHeartbeatTicks}`,
   );
   assert(config.inflightMessagesMax >= 1, `inflightMessagesMax ${config.inflightMessagesMax}`);
 }

@@ -33,6 +33,7 @@ export function pump(s: RaftState): void {
   if (isRoundStarting || s.isPumpDue) for (const peer of s.tracker.peers) pumpPeer(s, peer, isRoundStarting);
   s.isHeartbeatDue = false;
   s.isPumpDue = false;
+  s.isNoticeDue = false;
   if (isRoundStarting) releaseReads(s);
 }
 
@@ -47,9 +48,7 @@ function pumpPeer(s: RaftState, peer: Progress, isRoundStarting: boolean): void 
     sendAppend(s, peer, s.log.slice(peer.next, s.config.appendBytesMax));
   }
   if (isRoundStarting) sendHeartbeat(s, peer, s.reads.round);
-  else if (s.config.holdsCommitNotices !== true && Math.min(peer.match, s.log.commit) > peer.sentCommit) {
-    sendHeartbeat(s, peer, 0);
-  }
+  else if (!s.holdsCommitNotices && Math.min(peer.match, s.log.commit) > peer.sentCommit) sendHeartbeat(s, peer, 0);
 }
 
 function sendAppend(s: RaftState, peer: Progress, entries: readonly Entry[]): void {
@@ -207,10 +206,31 @@ export function tickLeader(s: RaftState): void {
     }
   }
   s.heartbeatElapsed++;
+  s.appendElapsed++;
   if (s.heartbeatElapsed < s.config.heartbeatTicks) return;
+  if (isQuiet(s)) {
+    tellCommit(s);
+    return;
+  }
   s.heartbeatElapsed = 0;
   s.isHeartbeatDue = true;
   for (const peer of s.tracker.peers) peer.suspectIfStuck();
+}
+
+/**
+ * A settled group needs fewer heartbeats, and none while it is used: whoever holds the last entry has heard of the leader since
+ * that was appended, and the leader of it. Both sides still hear of each other several times in an election time.
+ */
+function isQuiet(s: RaftState): boolean {
+  const { heartbeatTicks, idleHeartbeatTicks = heartbeatTicks } = s.config;
+  return Math.min(s.heartbeatElapsed, s.appendElapsed) < idleHeartbeatTicks && s.isSettled;
+}
+
+/** Instead of a heartbeat: says what is committed to those who do not know, and wants no answer. */
+function tellCommit(s: RaftState): void {
+  if (!s.tracker.peers.some((peer) => peer.sentCommit < s.log.commit)) return;
+  s.isPumpDue = true;
+  s.isNoticeDue = true;
 }
 
 /** The driver could not deliver to this member: what is in flight is probably lost. */

@@ -23,6 +23,7 @@ export function becomeFollower(s: RaftState, term: Term, leader: NodeId): void {
     s.transferTarget = 0;
     s.isHeartbeatDue = false;
     s.isPumpDue = false;
+    s.isNoticeDue = false;
   }
   if (term > s.term) {
     s.term = term;

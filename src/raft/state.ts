@@ -55,6 +55,8 @@ export class RaftState {
   /** Drawn anew for each wait, in [electionTicks, 2 × electionTicks), or less after forgetLeader. */
   electionTimeout = 0;
   heartbeatElapsed = 0;
+  /** Leader: ticks since it appended an entry. Whoever holds that entry has heard of this leader since. */
+  appendElapsed = 0;
 
   /** Candidates: the answers so far, the own one included once it counts. */
   readonly votes = new Map<NodeId, boolean>();
@@ -75,6 +77,8 @@ export class RaftState {
   isHeartbeatDue = false;
   /** Something happened that may let appends or commit notices leave. */
   isPumpDue = false;
+  /** Whoever does not know the commit index is to be told, even if notices are held. */
+  isNoticeDue = false;
 
   // Follower only.
   readonly forwarded: ForwardedReads;
@@ -146,6 +150,19 @@ export class RaftState {
     return durableTerm === this.term && durableVote === this.vote;
   }
 
+  /** Leader: a commit is told with the next append or heartbeat, not by a message of its own. */
+  get holdsCommitNotices(): boolean {
+    return this.config.holdsCommitNotices === true && !this.isNoticeDue;
+  }
+
+  /** Leader: every member holds the whole log and has its memory, all of it is committed, and nothing is under way. */
+  get isSettled(): boolean {
+    const { log, reads } = this;
+    if (this.role !== 'leader' || log.commit < log.lastIndex || this.transferTarget !== 0 || !reads.isEmpty)
+      return false;
+    return this.tracker.peers.every((peer) => peer.match === log.lastIndex && peer.amnesia === 0);
+  }
+
   resetElectionTimer(): void {
     const { electionTicks, randomU32 } = this.config;
     this.electionElapsed = 0;
@@ -172,6 +189,7 @@ export class RaftState {
     if (this.role !== 'leader') violated(`a ${this.role} appends an entry of its own`);
     const entry: Entry = { term: this.term, index: this.log.lastIndex + 1, type, data };
     this.log.push(entry);
+    this.appendElapsed = 0;
     this.uncommittedBytes += entryBytes(entry);
     this.isPumpDue = true;
     if (type === ENTRY_TYPES.confChange) this.adoptConfEntry(entry);

@@ -142,6 +142,11 @@ export interface RaftConfig {
   readonly electionTicks: number;
   /** Ticks between heartbeats; less than electionTicks. */
   readonly heartbeatTicks: number;
+  /**
+   * Ticks between heartbeats while every member holds the whole log, all of it is committed, and nothing is under way.
+   * heartbeatTicks ≤ this < electionTicks; heartbeatTicks if absent. A third of electionTicks leaves room for two that come late.
+   */
+  readonly idleHeartbeatTicks?: number;
   /** Entry bytes in one append message; one entry always fits. */
   readonly appendBytesMax: number;
   /** Append messages in flight to one follower. */

@@ -130,14 +130,10 @@ export class RaftView {
     return this.hasCommittedOwnTerm && !this.state.isLeaseBroken;
   }
 
-  /**
-   * Leader: everybody holds the whole log and was told that it is committed, and nothing is under way. A driver that
-   * watches its peers by other means may stop the ticks of such a group, on all of its nodes, until something comes up.
-   */
+  /** Leader: everybody holds the whole log and was told that it is committed, and nothing is under way. */
   get isIdle(): boolean {
-    const { role, log, tracker, reads, transferTarget } = this.state;
-    if (role !== 'leader' || log.commit < log.lastIndex || transferTarget !== 0 || !reads.isEmpty) return false;
-    return tracker.peers.every((peer) => peer.match === log.lastIndex && peer.sentCommit === log.lastIndex);
+    const { isSettled, log, tracker } = this.state;
+    return isSettled && tracker.peers.every((peer) => peer.sentCommit === log.lastIndex);
   }
 
   /** Leader: the other members; empty otherwise. The objects change as the leader learns; keep none of them. */

@@ -29,6 +29,7 @@ const encoder = new TextEncoder();
 const SETTINGS = [
   'electionTicks',
   'heartbeatTicks',
+  'idleHeartbeatTicks',
   'appendBytesMax',
   'inflightMessagesMax',
   'inflightBytesMax',
@@ -39,13 +40,14 @@ type Setting = (typeof SETTINGS)[number];
 
 export const VERBS: Readonly<Record<string, Verb>> = {
   group: {
-    arguments: 'voters=1,2,3 [learners=4] [blank=5] [setting=value …]: a new group with empty logs',
+    arguments:
+      'voters=1,2,3 [learners=4] [blank=5] [held] [setting=value …]: a new group with empty logs; held: commit notices are',
     run: (group, words) => {
       group.nodes.clear();
       group.network = [];
       const settings: Partial<Record<Setting, number>> = {};
       for (const name of SETTINGS) if (words.options.has(name)) settings[name] = option(words, name, 0);
-      group.config = { ...DEFAULT_CONFIG, ...settings };
+      group.config = { ...DEFAULT_CONFIG, ...settings, holdsCommitNotices: words.plain.includes('held') };
       const confState = confOf(words);
       const base = { index: 0, term: 0, confState };
       for (const id of [...confState.voters, ...confState.learners]) group.boot(id, new SimDisk(base));
@@ -142,6 +144,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   unreachable: {
     arguments: 'id peer',
     run: (group, words) => group.node(number(words, 0)).core.reportUnreachable(number(words, 1)),
+  },
+  reachable: {
+    arguments: 'id peer: there is a new connection',
+    run: (group, words) => group.node(number(words, 0)).core.reportReachable(number(words, 1)),
   },
   report: {
     arguments: 'id peer delivered|failed: the end of a snapshot stream',

@@ -294,6 +294,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       Object.defineProperty(s, 'holdsStill', { get: () => false });
     }, leased),
     seedsMax: 400,
+    firstSeed: 600,
   },
   {
     name: 'what was lost is never sent again',

@@ -86,6 +86,7 @@ export function drawProfile(seed: number): Profile {
       inflightBytesMax: random.pick([1, 200, 65_536]),
       uncommittedBytesMax: random.pick([200, 65_536]),
       ...(isLeased ? { voteDelayTicks: electionTicks } : {}),
+      ...drawNotices(seed, electionTicks),
     },
     faultTime: random.between(1000, 3000),
     lossChance: isQuiet ? 0 : random.pick([0, 0, 0.02, 0.1, 0.3]),
@@ -103,6 +104,16 @@ export function drawProfile(seed: number): Profile {
     proposeGap: random.pick([3, 10, 40]),
     readGap: random.pick([15, 60]),
     isLeased,
+  };
+}
+
+/** Half of the groups tell commits late, and half let heartbeats be rare while nothing is under way, as a node's do. */
+function drawNotices(seed: number, electionTicks: number): Partial<RaftConfig> {
+  const random = new SimRandom(seed, 2);
+  const idleHeartbeatTicks = Math.max(2, Math.floor(electionTicks / 3));
+  return {
+    holdsCommitNotices: random.chance(0.5),
+    ...(random.chance(0.5) ? { idleHeartbeatTicks } : {}),
   };
 }
 
