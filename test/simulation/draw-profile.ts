@@ -86,7 +86,7 @@ function drawMixed(seed: number, draw: Draw): Profile {
   return {
     seed,
     nodeCount,
-    partitions: draw.pick('partitions', [1, 1, 1, 4]),
+    partitions: draw.pick('partitions', [1, 1, 4, 8]),
     replicationFactor,
     readConsistency: draw.pick('reads', ['quorum', 'quorum', 'lease']),
     electionTimeoutMs,

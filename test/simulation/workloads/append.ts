@@ -1,7 +1,7 @@
 /**
  * Clients that append to lists and read them, several at a time: by MULTI, by a script, by single commands. A list is a
  * string of elements of one size, so APPEND answers the position. Keys of one tag lie in one partition; with several
- * partitions the tags spread, and real time binds them together.
+ * partitions the tags spread, and half of the transactions take keys of several.
  */
 import { type AppendStep, type AppendTransaction, checkAppends } from '../checkers/append.ts';
 import { Actor, actors, mustRead, type Operation, type Workload } from '../workload.ts';
@@ -52,7 +52,7 @@ export class AppendWorkload implements Workload {
         else this.#note(plans, await actor.call(...scriptOf(plans)));
         actor.maybeReconnect();
       } else if (only.id === null && actor.random.chance(0.5)) {
-        const keys = this.#keysOf(actor.random.pick(TAGS));
+        const keys = actor.random.chance(0.5) ? this.#keysOf(actor.random.pick(TAGS)) : this.#allKeys();
         const reads = keys.map((key) => ({ key, id: null }));
         this.#note(reads, await actor.call('MGET', ...keys));
       } else {
@@ -67,8 +67,9 @@ export class AppendWorkload implements Workload {
   }
 
   #draw(actor: Actor): readonly Plan[] {
-    const tag = actor.random.pick(TAGS);
+    const only = actor.random.chance(0.5) ? actor.random.pick(TAGS) : null;
     return Array.from({ length: 1 + actor.random.below(STEPS_MAX) }, () => {
+      const tag = only ?? actor.random.pick(TAGS);
       const name = `${tag}${actor.random.below(KEYS_PER_TAG)}`;
       const list = this.#list(name);
       if (actor.random.chance(0.5)) return { key: `${name}:${list.generation}`, id: null };
@@ -92,6 +93,10 @@ export class AppendWorkload implements Workload {
 
   #keysOf(tag: string): readonly string[] {
     return Array.from({ length: KEYS_PER_TAG }, (_, i) => `${tag}${i}:${this.#list(`${tag}${i}`).generation}`);
+  }
+
+  #allKeys(): readonly string[] {
+    return TAGS.flatMap((tag) => this.#keysOf(tag));
   }
 
   #note(plans: readonly Plan[], { client, startMs, endMs, outcome }: Operation): void {

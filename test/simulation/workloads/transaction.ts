@@ -1,19 +1,27 @@
 /**
- * Clients that move amounts between accounts of one slot, by MULTI, by WATCH and by a script, and add them up: the total never changes,
- * whatever happens, and a watched account that moved lets nothing of EXEC happen.
+ * Clients that move amounts between accounts anywhere, by MULTI, by WATCH and by scripts, and add them up: the total never changes,
+ * whatever happens, and a watched account that moved lets nothing of EXEC happen. With several partitions the accounts lie in
+ * different ones.
  */
 import { type BankMove, type BankRead, checkBank } from '../checkers/bank.ts';
 import { Actor, mustRead, type Operation, type Workload } from '../workload.ts';
 import type { Request, Stage } from './stage.ts';
 
-const ACCOUNTS = ['{bank}a', '{bank}b', '{bank}c'];
-const TOTAL_KEY = '{bank}transfers';
+const ACCOUNTS = ['bank:a', 'bank:b', 'bank:c', 'bank:d', 'bank:e'];
+const TOTAL_KEY = 'bank:transfers';
 
-const MOVE = `
-if tonumber(redis.call('GET', KEYS[1]) or 0) < -500 then return false end
-redis.call('DECRBY', KEYS[1], ARGV[1])
-redis.call('INCRBY', KEYS[2], ARGV[1])
-return {redis.call('INCR', KEYS[3])}`;
+/** `keys`: the table in which the script finds the accounts; `amount`: where it finds the amount. */
+function moveScript(keys: 'KEYS' | 'ARGV', amount: string): string {
+  return `
+if tonumber(redis.call('GET', ${keys}[1]) or 0) < -500 then return false end
+redis.call('DECRBY', ${keys}[1], ${amount})
+redis.call('INCRBY', ${keys}[2], ${amount})
+return {redis.call('INCR', ${keys}[3])}`;
+}
+
+const MOVE = moveScript('KEYS', 'ARGV[1]');
+/** It declares no key. */
+const MOVE_UNDECLARED = moveScript('ARGV', 'ARGV[4]');
 
 export class TransactionWorkload implements Workload {
   readonly name = 'transaction';
@@ -57,7 +65,8 @@ export class TransactionWorkload implements Workload {
 
   /** Sets absolute values that it has read: only right if nobody moved them since. */
   async #watched(actor: Actor): Promise<void> {
-    const [from, to] = [ACCOUNTS[0] as string, ACCOUNTS[1] as string];
+    const from = actor.random.pick(ACCOUNTS);
+    const to = actor.random.pick(ACCOUNTS.filter((account) => account !== from));
     const amount = 1 + actor.random.below(9);
     const read = await actor.client.pipeline([
       ['WATCH', from, to],
@@ -86,7 +95,9 @@ export class TransactionWorkload implements Workload {
   /** By a script, which refuses what would take an account below its limit. */
   async #script(actor: Actor): Promise<void> {
     const [from, to] = [actor.random.pick(ACCOUNTS), actor.random.pick(ACCOUNTS)];
-    this.#note(await actor.call('EVAL', MOVE, 3, from, to, TOTAL_KEY, 1 + actor.random.below(9)));
+    const amount = 1 + actor.random.below(9);
+    if (actor.random.chance(0.5)) this.#note(await actor.call('EVAL', MOVE, 3, from, to, TOTAL_KEY, amount));
+    else this.#note(await actor.call('EVAL', MOVE_UNDECLARED, 0, from, to, TOTAL_KEY, amount));
   }
 
   /** Nil, of EXEC and of the script, means that nothing was moved. */
@@ -97,7 +108,9 @@ export class TransactionWorkload implements Workload {
   }
 
   async #total(actor: Actor): Promise<void> {
-    this.#read(await actor.call('MGET', ...ACCOUNTS, TOTAL_KEY));
+    const keys = [...ACCOUNTS, TOTAL_KEY];
+    if (actor.random.chance(0.5)) this.#read(await actor.call('MGET', ...keys));
+    else this.#read(await actor.exec(keys.map((key) => ['GET', key])));
   }
 
   #read({ outcome, ...span }: Operation): void {
