@@ -163,7 +163,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
   #takeUp({ intents, decisions }: StoredTransactions): void {
     const nowMs = this.#host.time.now();
     for (const intent of intents) {
-      const part = this.locks.open(intent.id, nowMs);
+      const part = this.locks.open(intent.id, 0);
       for (const write of intent.writes) this.locks.take(part, write, 'write');
       for (const check of intent.checks) this.locks.take(part, check, 'read');
       this.locks.prepare(part, intent, nowMs);

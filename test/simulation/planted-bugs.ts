@@ -7,9 +7,15 @@ import type { PlantedBug } from './planted/bug.ts';
 import { PARTITION_BUGS } from './planted/partition.ts';
 import { RAFT_BUGS } from './planted/raft.ts';
 import { STORAGE_BUGS } from './planted/storage.ts';
+import { TRANSACTION_BUGS } from './planted/transactions.ts';
 import { type Report, runSeed } from './run.ts';
 
-export const plantedBugs: readonly PlantedBug[] = [...PARTITION_BUGS, ...RAFT_BUGS, ...STORAGE_BUGS];
+export const plantedBugs: readonly PlantedBug[] = [
+  ...PARTITION_BUGS,
+  ...RAFT_BUGS,
+  ...STORAGE_BUGS,
+  ...TRANSACTION_BUGS,
+];
 
 /** Runs seeds with the bug until one breaks a rule; undefined if none of so many does. */
 export async function hunt({ plant, options, firstSeed }: PlantedBug, seedsMax: number): Promise<Report | undefined> {
