@@ -317,10 +317,17 @@ export class ReplyBuffer {
 
 /** One reply by itself; for tests, tools, and replies that are encoded once and sent many times. */
 export function encodeReply(reply: Reply, protocol: Protocol): Buffer {
-  const output = new ReplyBuffer();
-  output.write(reply, protocol);
-  return output.takeBuffer();
+  try {
+    shared.write(reply, protocol);
+    return shared.takeBuffer();
+  } catch (error) {
+    shared.take();
+    throw error;
+  }
 }
+
+/** For replies one by one; empty between two calls. */
+const shared = new ReplyBuffer();
 
 /** Writes the characters as bytes; the room must have been reserved. Returns their number. */
 function latin1Write(target: Buffer, text: string, at: number): number {
