@@ -271,18 +271,19 @@ export class MemoryDisk implements Disk {
         const previous = file.slice(position, position + chunk.length);
         const previousSize = file.size;
         file.write(chunk, position);
-        const cut = (): void => {
-          const kept = this.#random.below(Math.ceil(chunk.length / SECTOR_BYTES) + 1) * SECTOR_BYTES;
-          if (kept < chunk.length)
-            file.undo(position + kept, previous.subarray(kept), Math.max(previousSize, position + kept));
+        const pending: Pending = {
+          onKill: () => {
+            const kept = this.#random.below(Math.ceil(chunk.length / SECTOR_BYTES) + 1) * SECTOR_BYTES;
+            if (kept < chunk.length)
+              file.undo(position + kept, previous.subarray(kept), Math.max(previousSize, position + kept));
+          },
         };
-        const report = (error: Error | null): void => {
+        this.#begin('writeAndSync', path, pending, (error) => {
           isWriting = false;
           if (error === null) file.syncRange(position, chunk.length);
           else file.abandonRange(position, chunk.length);
           done(error);
-        };
-        this.#begin('writeAndSync', path, { onKill: cut }, report);
+        });
       },
       close: () => {
         isClosed = true;

@@ -221,7 +221,7 @@ export class MemoryConnection implements Connection {
   /** On the link or delivered to a paused receiver, not yet taken. */
   #flightBytes = 0;
   /** Arrived here and not yet handed to the handler. */
-  readonly #inbox: Uint8Array[] = [];
+  readonly #inbox: Buffer[] = [];
   #corks = 0;
   #isPaused = false;
   #isDelivering = false;
@@ -342,17 +342,23 @@ export class MemoryConnection implements Connection {
     }
   }
 
-  #takePiece(bytes: number): Uint8Array {
-    const piece = new Uint8Array(bytes);
+  /** A copy: it is handed to the other end, and spoilt afterwards. */
+  #takePiece(bytes: number): Buffer {
+    const piece = Buffer.allocUnsafe(bytes);
     let filled = 0;
     while (filled < bytes) {
       const [chunk] = this.#outbox;
       if (chunk === undefined) throw new Error('the outbox holds less than it counts');
-      const part = chunk.subarray(0, bytes - filled);
-      piece.set(part, filled);
-      filled += part.length;
-      if (part.length === chunk.length) this.#outbox.shift();
-      else this.#outbox[0] = chunk.subarray(part.length);
+      const left = bytes - filled;
+      if (chunk.length <= left) {
+        piece.set(chunk, filled);
+        filled += chunk.length;
+        this.#outbox.shift();
+      } else {
+        piece.set(chunk.subarray(0, left), filled);
+        filled = bytes;
+        this.#outbox[0] = chunk.subarray(left);
+      }
     }
     this.#outboxBytes -= bytes;
     return piece;
@@ -368,7 +374,7 @@ export class MemoryConnection implements Connection {
     });
   }
 
-  #arrive(piece: Uint8Array): void {
+  #arrive(piece: Buffer): void {
     if (this.#isClosed) return;
     this.#inbox.push(piece);
     this.#deliver();
@@ -392,9 +398,8 @@ export class MemoryConnection implements Connection {
     while (!this.#isClosed && !this.#isPaused && this.#handler !== null) {
       const piece = this.#inbox.shift();
       if (piece === undefined) break;
-      const chunk = Buffer.from(piece);
-      this.#handler.onData(chunk);
-      chunk.fill(GARBAGE);
+      this.#handler.onData(piece);
+      piece.fill(GARBAGE);
       this.#theOther.#taken(piece.length);
     }
     this.#isDelivering = false;

@@ -243,11 +243,11 @@ export class SimBoot implements Platform {
     this.timers = {
       after: (delayMs, callback): TimerHandle => {
         if (!this.isAlive || delayMs === Number.POSITIVE_INFINITY) return { cancel: () => undefined };
-        return this.#after(delayMs / machine.clockRate, callback);
+        return new BootTimer(this, delayMs / machine.clockRate, callback);
       },
       endOfTurn: (callback) => {
         this.#dueAtEnd.push(callback);
-        if (this.#dueAtEnd.length === 1) scheduler.after(machine.options.turnMs(), () => this.enter(this.#endTurn));
+        if (this.#dueAtEnd.length === 1) scheduler.after(machine.options.turnMs(), this.#enterEndTurn);
       },
     };
     this.process = {
@@ -309,20 +309,9 @@ export class SimBoot implements Platform {
     return mortal(this, this.machine.device.open());
   }
 
-  #after(delayMs: number, callback: () => void): TimerHandle {
-    let isCancelled = false;
-    const handle = this.machine.options.scheduler.after(delayMs, () => {
-      this.enter(() => {
-        if (!isCancelled) callback();
-      });
-    });
-    return {
-      cancel: () => {
-        isCancelled = true;
-        handle.cancel();
-      },
-    };
-  }
+  readonly #enterEndTurn = (): void => {
+    this.enter(this.#endTurn);
+  };
 
   readonly #endTurn = (): void => {
     const due = this.#dueAtEnd;
@@ -337,6 +326,28 @@ export class SimBoot implements Platform {
       this.machine.options.onEnded(this.machine, end);
     }
     throw end;
+  }
+}
+
+/** A timer of a process: comes when the process goes on, if it stands still, unless it was cancelled by then. */
+class BootTimer implements TimerHandle {
+  readonly #boot: SimBoot;
+  readonly #handle: TimerHandle;
+  #callback: (() => void) | null;
+
+  constructor(boot: SimBoot, delayMs: number, callback: () => void) {
+    this.#boot = boot;
+    this.#callback = callback;
+    this.#handle = boot.machine.options.scheduler.after(delayMs, () => this.#boot.enter(this.#run));
+  }
+
+  readonly #run = (): void => {
+    this.#callback?.();
+  };
+
+  cancel(): void {
+    this.#callback = null;
+    this.#handle.cancel();
   }
 }
 

@@ -8,11 +8,21 @@
  */
 import type { TimerHandle, Timers } from '../../src/base/platform.ts';
 
-interface Event {
+class Event implements TimerHandle {
   readonly atMs: number;
   readonly sequence: number;
   /** Null once it ran or was cancelled. */
   callback: (() => void) | null;
+
+  constructor(atMs: number, sequence: number, callback: () => void) {
+    this.atMs = atMs;
+    this.sequence = sequence;
+    this.callback = callback;
+  }
+
+  cancel(): void {
+    this.callback = null;
+  }
 }
 
 const EVENTS_PER_ROUND = 5_000;
@@ -31,13 +41,9 @@ export class SimScheduler implements Timers {
   }
 
   after(delayMs: number, callback: () => void): TimerHandle {
-    const event: Event = { atMs: this.#nowMs + Math.max(0, delayMs), sequence: this.#sequence++, callback };
+    const event = new Event(this.#nowMs + Math.max(0, delayMs), this.#sequence++, callback);
     this.#push(event);
-    return {
-      cancel: () => {
-        event.callback = null;
-      },
-    };
+    return event;
   }
 
   endOfTurn(callback: () => void): void {
