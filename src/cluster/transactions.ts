@@ -16,6 +16,7 @@ import { decodeReplies } from '../resp/decode.ts';
 import { uncertain } from '../resp/errors.ts';
 import { EncodedReply, type Reply } from '../resp/reply.ts';
 import { Coordinator } from '../txn/coordinator.ts';
+import { Steps } from '../txn/steps.ts';
 import { SETTLED_KEPT_MS } from '../txn/limits.ts';
 import type { Participants, StepOptions } from '../txn/participants.ts';
 import { type LedPartition, Recovery } from '../txn/recovery.ts';
@@ -53,6 +54,7 @@ export class Transactions implements Participants {
   readonly keyspaceStats: KeyspaceStats;
   readonly commandTimeoutMs: number;
   readonly #host: TransactionsHost;
+  readonly #steps: Steps;
   readonly #coordinator: Coordinator;
   readonly #recovery: Recovery;
   #isForgetting = false;
@@ -68,7 +70,8 @@ export class Transactions implements Participants {
     this.log = host.log;
     this.keyspaceStats = host.keyspaceStats;
     this.commandTimeoutMs = host.commandTimeoutMs;
-    this.#coordinator = new Coordinator(this);
+    this.#steps = new Steps(this);
+    this.#coordinator = new Coordinator(this, this.#steps);
     this.#recovery = new Recovery(this, (id) => this.#isLost(id));
   }
 
@@ -132,7 +135,7 @@ export class Transactions implements Participants {
     this.#isForgetting = true;
     this.#host.timers.after(SETTLED_KEPT_MS, () => {
       this.#isForgetting = false;
-      if (!this.#isClosed) this.#coordinator.forgetSettled();
+      if (!this.#isClosed) this.#steps.forgetSettled();
     });
   }
 

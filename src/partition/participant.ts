@@ -45,7 +45,7 @@ import {
 
 const REFUSED = encodeOutcome({ isDone: false, timestamp: 0 });
 
-/** Takes keys for a transaction and answers with what they hold, unconfirmed. */
+/** Takes keys for a transaction and answers with what they hold, unconfirmed unless it asks for more. */
 export const lockRow = row('%TXLOCK', 'readonly', (view, payload) => {
   const request = decodeLock(payload);
   const { locks } = view;
@@ -68,17 +68,25 @@ export const lockRow = row('%TXLOCK', 'readonly', (view, payload) => {
       return encodeFetched(notGranted(view));
     }
   }
-  return encodeFetched(fetch(view, request.keys));
+  return encodeFetched(fetch(view, request.keys, request.isConfirmed));
 });
 
 /** Reads keys without locks, unconfirmed: `%TXCHECK` confirms. */
-export const readRow = row('%TXREAD', 'readonly', (view, payload) => encodeFetched(fetch(view, decodeKeys(payload))));
+export const readRow = row('%TXREAD', 'readonly', (view, payload) =>
+  encodeFetched(fetch(view, decodeKeys(payload), false)),
+);
+
+/** Reads keys without locks: what they hold has committed. */
+export const readCommittedRow = row('%TXGET', 'readonly', (view, payload) =>
+  encodeFetched(fetch(view, decodeKeys(payload), true)),
+);
 
 /** Answers 1 if what was read is still so, and committed; else 0. */
 export const checkRow = row('%TXCHECK', 'readonly', (view, payload) => {
   const { term, checks } = decodeChecks(payload);
   const isUnchanged =
-    term === view.term && checks.every((check) => view.version(check.space, check.key) === check.version);
+    (term === 0 || term === view.term) &&
+    checks.every((check) => view.version(check.space, check.key) === check.version);
   return isUnchanged ? 1 : 0;
 });
 
@@ -164,6 +172,7 @@ export const forgetRow = row('%TXFORGET', 'write', (view, payload) => {
 export const participantRows: readonly DataCommand[] = [
   lockRow,
   readRow,
+  readCommittedRow,
   checkRow,
   releaseRow,
   prepareRow,
@@ -195,9 +204,9 @@ function row(
   });
 }
 
-function fetch(view: EvaluationView, keys: readonly KeyName[]): Fetched {
+function fetch(view: EvaluationView, keys: readonly KeyName[], isConfirmed: boolean): Fetched {
   const objects = keys.map((name) => fetchOne(view, name));
-  view.isUnconfirmed = true;
+  view.isUnconfirmed = !isConfirmed;
   return { isGranted: true, term: view.term, nowMs: view.nowMs, objects };
 }
 

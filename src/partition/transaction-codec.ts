@@ -3,10 +3,10 @@
  *
  *   id        u32 node | u64 boot epoch | u64 counter
  *   key       u8 space | varint bytes, key
- *   lock      id | u8 flags (1 = wait for keys that others hold) | u32 lease ms | varint n, each: key | u8 mode (0 read, 1 write)
+ *   lock      id | u8 flags (1 = wait for keys that others hold, 2 = answer when what they hold is committed) | u32 lease ms | varint n, each: key | u8 mode (0 read, 1 write)
  *   objects   u8 granted | u64 term | u64 partition time, ms | varint n, each: u64 version | u8 present, 1: object (values/whole.ts)
- *   check     u64 term | varint n, each: key | u64 version
- *   intent    id | u32 anchor group | u64 term, 0 if nothing was read | u64 time after which it is not decided any more, ms of the
+ *   check     u64 term, 0 if what was read had committed | varint n, each: key | u64 version
+ *   intent    id | u32 anchor group | u64 term, 0 if nothing was read that had not committed | u64 time after which it is not decided any more, ms of the
  *             anchor | varint n checks, each: key | u64 version | varint n writes, each: key | u8 present, 1: object
  *   commit    u64 least timestamp | varint n, each u32 group | varint n, each id of a decision that all know | intent
  *   outcome   u8 (0 = refused, 1 = done) | u64 timestamp
@@ -37,6 +37,8 @@ export interface LockRequest {
   readonly id: TransactionId;
   /** False: answer at once that a key is taken, and hold none. */
   readonly waits: boolean;
+  /** True: a client will see what the keys hold before the transaction ends. */
+  readonly isConfirmed: boolean;
   readonly leaseMs: number;
   readonly keys: readonly (KeyName & { readonly mode: LockMode })[];
 }
@@ -58,7 +60,7 @@ export interface Fetched {
 export interface Intent {
   readonly id: TransactionId;
   readonly anchor: GroupId;
-  /** Of the leader that handed out what was read; 0 if nothing was. */
+  /** Of the leader that handed out what was read before it had committed; 0 if nothing was: versions of commits are unique. */
   readonly term: Term;
   /** Time of the anchor after which it decides for no commit any more. */
   readonly decideByMs: number;
@@ -86,6 +88,7 @@ export interface Decision {
 }
 
 const FLAG_WAITS = 1;
+const FLAG_CONFIRMED = 2;
 
 // ---------------------------------------------------------------------------------------------------------------
 // Requests
@@ -93,7 +96,7 @@ const FLAG_WAITS = 1;
 export function encodeLock(request: LockRequest): Buffer {
   const writer = new ByteWriter(128);
   writeId(writer, request.id);
-  writer.u8(request.waits ? FLAG_WAITS : 0);
+  writer.u8((request.waits ? FLAG_WAITS : 0) | (request.isConfirmed ? FLAG_CONFIRMED : 0));
   writer.u32(request.leaseMs);
   writer.varint(request.keys.length);
   for (const key of request.keys) {
@@ -106,14 +109,15 @@ export function encodeLock(request: LockRequest): Buffer {
 export function decodeLock(bytes: Uint8Array): LockRequest {
   const reader = new ByteReader(bytes);
   const id = readId(reader);
-  const flags = oneOf(reader.u8(), FLAG_WAITS, 'flags');
+  const flags = oneOf(reader.u8(), FLAG_WAITS | FLAG_CONFIRMED, 'flags');
   const leaseMs = reader.u32();
   const keys = list(reader, () => {
     const name = readKey(reader);
     return { ...name, mode: oneOf(reader.u8(), 1, 'lock mode') === 1 ? ('write' as const) : ('read' as const) };
   });
   reader.expectEnd();
-  return { id, waits: flags === FLAG_WAITS, leaseMs, keys };
+  const isConfirmed = (flags & FLAG_CONFIRMED) !== 0;
+  return { id, waits: (flags & FLAG_WAITS) !== 0, isConfirmed, leaseMs, keys };
 }
 
 export function encodeKeys(keys: readonly KeyName[]): Buffer {

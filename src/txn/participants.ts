@@ -33,7 +33,7 @@ export interface Participants {
   newMark(): Mark;
   /** Resolves after so many ms, or soon after. */
   delay(ms: number): Promise<void>;
-  /** Decisions wait to be forgotten: `Coordinator.forgetSettled` is to be called within a second or so. */
+  /** Decisions wait to be forgotten: `Steps.forgetSettled` is to be called within a second or so. */
   settledLater(): void;
   /**
    * Has a step done by whoever leads the group, and done once if it writes, whatever happens to leaders meanwhile. Never rejects;

@@ -1,0 +1,93 @@
+/** What a coordinator knows of one attempt of a transaction. */
+import { assert, mustExist } from '../base/assert.ts';
+import type { GroupId, Term } from '../base/ids.ts';
+import type { KeyName, TransactionId } from '../partition/key-locks.ts';
+import type { Fetched } from '../partition/transaction-codec.ts';
+import type { Mark } from './participants.ts';
+import type { TransactionView } from './transaction-view.ts';
+
+/** What is known of one partition. */
+export interface Part {
+  /** Of the leader that handed out what had not committed; 0 if none did. */
+  term: Term;
+  /** Partition time when it last answered, ms; 0 = it has not. */
+  nowMs: number;
+  isLocked: boolean;
+}
+
+export class Attempt {
+  readonly id: TransactionId;
+  readonly view: TransactionView;
+  /** Of the session: what it asked for before comes before. */
+  readonly sessionMark: Mark;
+  /** Its own steps are done in order, but not behind those of the session. */
+  readonly mark: Mark;
+  readonly parts = new Map<GroupId, Part>();
+  /** Monotonic ms. */
+  deadlineMs: number;
+  /** What leaders hand out has committed: a client may see it before the end. */
+  readonly isConfirmed: boolean;
+
+  constructor(fields: {
+    readonly id: TransactionId;
+    readonly view: TransactionView;
+    readonly sessionMark: Mark;
+    readonly mark: Mark;
+    readonly deadlineMs: number;
+    readonly isConfirmed: boolean;
+  }) {
+    this.id = fields.id;
+    this.view = fields.view;
+    this.sessionMark = fields.sessionMark;
+    this.mark = fields.mark;
+    this.deadlineMs = fields.deadlineMs;
+    this.isConfirmed = fields.isConfirmed;
+  }
+
+  part(group: GroupId): Part {
+    const present = this.parts.get(group);
+    if (present !== undefined) return present;
+    const part = { term: 0, nowMs: 0, isLocked: false };
+    this.parts.set(group, part);
+    return part;
+  }
+
+  /** Notes what a leader handed out. False if what it handed out before came from another leader. */
+  take(group: GroupId, names: readonly KeyName[], fetched: Fetched): boolean {
+    const part = this.part(group);
+    if (!this.isConfirmed) {
+      if (part.term !== 0 && part.term !== fetched.term) return false;
+      part.term = fetched.term;
+    }
+    part.nowMs = fetched.nowMs;
+    this.view.heard(fetched.nowMs);
+    assert(fetched.objects.length === names.length, 'a leader answers for each key');
+    names.forEach((name, i) => {
+      this.view.fetched(name, mustExist(fetched.objects[i], 'a leader answers for each key'));
+    });
+    return true;
+  }
+}
+
+/** Keys without repetition, in order of mention. */
+export class KeySet {
+  readonly names: KeyName[] = [];
+  readonly #known = new Set<string>();
+
+  constructor(names: readonly KeyName[]) {
+    for (const name of names) this.add(name);
+  }
+
+  add({ space, key }: KeyName): void {
+    const id = `${space}:${key}`;
+    if (this.#known.has(id)) return;
+    this.#known.add(id);
+    this.names.push({ space, key });
+  }
+}
+
+/** The order in which everybody locks the keys of a partition. */
+export function byKey(a: KeyName, b: KeyName): number {
+  if (a.space !== b.space) return a.space - b.space;
+  return a.key < b.key ? -1 : Number(a.key > b.key);
+}
