@@ -220,6 +220,22 @@ export class MemoryDevice {
     this.#replace(key, () => Uint8Array.from(value));
   }
 
+  /**
+   * Takes away the last batches, synced or not, of those that lie in no table: a write-ahead file that cannot be read on. Returns
+   * how many are gone; the device is not open.
+   */
+  loseTail(): number {
+    assert.equal(this.#store, null, 'the device is open');
+    const total = this.#files.reduce((sum, file) => sum + file.batches.length, 0);
+    let keep = total === 0 ? 0 : this.#random.u32() % total;
+    for (const file of this.#files) {
+      file.batches.length = Math.min(file.batches.length, keep);
+      file.durableCount = Math.min(file.durableCount, file.batches.length);
+      keep -= file.batches.length;
+    }
+    return total - this.#files.reduce((sum, file) => sum + file.batches.length, 0);
+  }
+
   /** Takes a key away, unnoticed by the store. */
   loseKey(key: Uint8Array): void {
     this.#replace(key, () => null);

@@ -33,6 +33,7 @@ export class SimClient implements StageClient {
     this.name = name;
     this.#world = world;
     this.#pinned = pinned;
+    world.clientHosts.add(name);
   }
 
   /** Sends requests in one go. */

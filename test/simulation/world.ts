@@ -70,6 +70,8 @@ export class World {
   isHealed = false;
   /** Clients start nothing new. */
   isStopping = false;
+  /** Where clients sit, each on a host of its own. */
+  readonly clientHosts = new Set<string>();
   /** Nodes that stay away even when the others are healed. */
   readonly absent = new Set<SimMachine>();
   readonly #expectations = new Expectations();

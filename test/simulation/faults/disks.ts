@@ -227,6 +227,34 @@ export const DISK_FAULTS = [
     },
   },
   {
+    // A power failure after which the store has lost what it had synced. Its log knows better: it is replayed, or its replicas are
+    // put into quarantine.
+    name: 'loseSynced',
+    endsProcesses: true,
+    damages: true,
+    strike: (strike) => {
+      const { world } = strike;
+      const machine = strike.random.chance(0.5) ? strike.leader() : strike.any();
+      if (machine.boot === null || !world.mayBeDamaged(machine)) return;
+      world.powerOff(machine);
+      const lost = machine.device.loseTail();
+      world.trace(`${machine.name}: its store has lost ${lost} batches`);
+      if (lost > 0) strike.did();
+      world.expectEnd(machine, {
+        reasons: ['dataDamaged', 'wrongDirectory'],
+        mayRefuse: true,
+        isDamage: true,
+        onEnd: () => {
+          world.mark('damage refused');
+          world.rebuild(machine);
+        },
+      });
+      strike.later(0, 1_500, () => {
+        if (machine.boot === null) world.start(machine);
+      });
+    },
+  },
+  {
     // As soon as a snapshot is whole, and before it is installed.
     name: 'flipStage',
     endsProcesses: true,

@@ -1,4 +1,4 @@
-/** Links that are cut, slow, or end. Clients reach every node all the time: a cut lies between nodes. */
+/** Links that are cut, slow, or end: between nodes, or, where the name says so, between clients and nodes. */
 import type { SimMachine } from '../../doubles/sim-platform.ts';
 import { between, type Fault, type Path, type Strike } from './fault.ts';
 
@@ -17,6 +17,13 @@ function shuffled(strike: Strike, machines: readonly SimMachine[]): SimMachine[]
     left.splice(left.indexOf(machine), 1);
     return machine;
   });
+}
+
+/** One node, or the leader, and about half of the clients. */
+function someClients(strike: Strike): { readonly node: string; readonly clients: readonly string[] } {
+  const machine = strike.random.chance(0.5) ? strike.leader() : strike.any();
+  const clients = [...strike.world.clientHosts].filter(() => strike.random.chance(0.5));
+  return { node: machine.name, clients };
 }
 
 export const NETWORK_FAULTS = [
@@ -107,6 +114,29 @@ export const NETWORK_FAULTS = [
     strike: (strike) => {
       const ended = strike.world.network.reset(strike.any().name, strike.any().name);
       if (ended > 0) strike.did();
+    },
+  },
+  {
+    // A node that some clients do not reach, or that does not reach them: nobody is told.
+    name: 'cutClients',
+    strike: (strike) => {
+      const { node, clients } = someClients(strike);
+      const ways = strike.random.pick(['there', 'back', 'both'] as const);
+      cut(
+        strike,
+        clients.flatMap((client): readonly Path[] => [
+          ...(ways === 'back' ? [] : [[client, node] as const]),
+          ...(ways === 'there' ? [] : [[node, client] as const]),
+        ]),
+      );
+    },
+  },
+  {
+    name: 'resetClients',
+    strike: (strike) => {
+      const { node, clients } = someClients(strike);
+      const ended = clients.map((client) => strike.world.network.reset(client, node));
+      if (ended.some((count) => count > 0)) strike.did();
     },
   },
   {
