@@ -6,6 +6,7 @@ import type { DataCommand } from '../commands/define.ts';
 import type { Unblocking } from '../partition/job.ts';
 import type { KeyspaceCounts, KeyspaceStats } from '../partition/keyspace-stats.ts';
 import type { Protocol, Reply } from '../resp/reply.ts';
+import type { TransactionOptions, TransactionStatus } from '../txn/interactive.ts';
 
 /** One command to be evaluated at a leader. The buffers belong to the call: the server does not reuse them. */
 export interface Call {
@@ -108,6 +109,8 @@ export interface Cluster {
   readonly scrub: { readonly report: ScrubReport };
 
   submit(work: Work): void;
+  /** A transaction that the session with this mark conducts command by command. */
+  beginTransaction(options: TransactionOptions, mark: WriteMark): OpenTransaction;
   /** The work's client is gone: parked work is dropped, work under way is completed into the void. */
   cancel(work: Work): void;
   /**
@@ -136,6 +139,17 @@ export class WriteMark {
   strand = 0;
   /** Later work of the session, while one is under way across partitions; null while none is. */
   crossing: Work[] | null = null;
+}
+
+/** See txn/interactive.ts. Promises of one call are awaited before the next; `rollback` may come at any time. */
+export interface OpenTransaction {
+  /** Name of the transaction in logs and in KAHUNA.TX STATUS. */
+  readonly name: string;
+  run(call: Call, protocol: Protocol): Promise<Reply>;
+  /** Commit timestamp, or an error. */
+  commit(): Promise<Reply>;
+  rollback(): void;
+  status(): TransactionStatus;
 }
 
 /** The cluster-wide, durable script cache. SHA1 as 40 lower-case hex digits. */

@@ -13,7 +13,7 @@ import { slotOfKey } from '../base/slots.ts';
 import type { DataCommand } from '../commands/define.ts';
 import { Engine } from '../partition/engine.ts';
 import { KeyElsewhere } from '../partition/evaluation-view.ts';
-import type { Job, Unblocking } from '../partition/job.ts';
+import type { Unblocking } from '../partition/job.ts';
 import { type KeyspaceCounts, KeyspaceStats } from '../partition/keyspace-stats.ts';
 import { participantRows } from '../partition/participant.ts';
 import { RecordReader } from '../partition/record-reader.ts';
@@ -30,7 +30,16 @@ import type { DataStore } from '../storage/data/types.ts';
 import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
 import type { Identity } from '../transport/handshake.ts';
 import { Transport } from '../transport/transport.ts';
-import type { Cluster, NodeDescription, PartitionDescription, ReplicaStatus, ScriptCatalog, Work } from './api.ts';
+import type { TransactionOptions } from '../txn/interactive.ts';
+import type {
+  Cluster,
+  NodeDescription,
+  OpenTransaction,
+  PartitionDescription,
+  ReplicaStatus,
+  ScriptCatalog,
+  Work,
+} from './api.ts';
 import { WriteMark } from './api.ts';
 import { AppliedBarrier } from './applied-barrier.ts';
 import { fanOut } from './fan-out.ts';
@@ -507,6 +516,10 @@ export class ClusterNode implements Cluster, ReplicaHost {
     }
     if (this.#topology.partitions.length > 1 && fanOut(work, this)) return;
     this.#router.submit(work);
+  }
+
+  beginTransaction(options: TransactionOptions, mark: WriteMark): OpenTransaction {
+    return this.#transactions.begin(options, mark);
   }
 
   cancel(work: Work): void {

@@ -7,7 +7,7 @@
 import { assert } from '../base/assert.ts';
 import type { GroupId, NodeId } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
-import type { Clock, Random, Timers } from '../base/platform.ts';
+import type { Clock, Random, TimerHandle, Timers } from '../base/platform.ts';
 import type { DataCommand } from '../commands/define.ts';
 import type { TransactionId } from '../partition/key-locks.ts';
 import type { KeyspaceStats } from '../partition/keyspace-stats.ts';
@@ -17,6 +17,7 @@ import { uncertain } from '../resp/errors.ts';
 import { EncodedReply, type Reply } from '../resp/reply.ts';
 import { Coordinator } from '../txn/coordinator.ts';
 import { Steps } from '../txn/steps.ts';
+import { InteractiveTransaction, type TransactionOptions } from '../txn/interactive.ts';
 import { SETTLED_KEPT_MS } from '../txn/limits.ts';
 import type { Participants, StepOptions } from '../txn/participants.ts';
 import { type LedPartition, Recovery } from '../txn/recovery.ts';
@@ -106,6 +107,11 @@ export class Transactions implements Participants {
     for (const next of waiting) this.#host.submit(next);
   }
 
+  /** A transaction that a session conducts. */
+  begin(options: TransactionOptions, mark: WriteMark): InteractiveTransaction {
+    return new InteractiveTransaction(this, this.#steps, { options, mark });
+  }
+
   /** Takes work out that waits behind a transaction of its session; false if it does not. */
   cancel(work: Work): boolean {
     const { crossing } = work.mark;
@@ -126,8 +132,8 @@ export class Transactions implements Participants {
     return new WriteMark();
   }
 
-  delay(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#host.timers.after(ms, resolve));
+  after(ms: number, callback: () => void): TimerHandle {
+    return this.#host.timers.after(ms, callback);
   }
 
   settledLater(): void {

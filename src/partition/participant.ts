@@ -14,9 +14,11 @@
  * - The commit timestamp is greater than those of all preparations, and than every earlier one of each key concerned.
  */
 import { assert } from '../base/assert.ts';
+import { KahunaError } from '../base/errors.ts';
 import { type DataCommand, defineCommand } from '../commands/define.ts';
 import type { View } from '../commands/view.ts';
-import type { Reply } from '../resp/reply.ts';
+import { stepMalformed } from '../resp/errors.ts';
+import { type Reply, ReplyError } from '../resp/reply.ts';
 import { isStringValue, stringFromBytes, toBytes } from '../values/string.ts';
 import { TRANSACTION_SPACE } from '../values/value.ts';
 import { EvaluationView, KeyLocked } from './evaluation-view.ts';
@@ -46,8 +48,7 @@ import {
 const REFUSED = encodeOutcome({ isDone: false, timestamp: 0 });
 
 /** Takes keys for a transaction and answers with what they hold, unconfirmed unless it asks for more. */
-export const lockRow = row('%TXLOCK', 'readonly', (view, payload) => {
-  const request = decodeLock(payload);
+export const lockRow = row('%TXLOCK', 'readonly', decodeLock, (view, request) => {
   const { locks } = view;
   let part = locks.part(request.id);
   if (part === undefined) {
@@ -72,18 +73,15 @@ export const lockRow = row('%TXLOCK', 'readonly', (view, payload) => {
 });
 
 /** Reads keys without locks, unconfirmed: `%TXCHECK` confirms. */
-export const readRow = row('%TXREAD', 'readonly', (view, payload) =>
-  encodeFetched(fetch(view, decodeKeys(payload), false)),
-);
+export const readRow = row('%TXREAD', 'readonly', decodeKeys, (view, keys) => encodeFetched(fetch(view, keys, false)));
 
 /** Reads keys without locks: what they hold has committed. */
-export const readCommittedRow = row('%TXGET', 'readonly', (view, payload) =>
-  encodeFetched(fetch(view, decodeKeys(payload), true)),
+export const readCommittedRow = row('%TXGET', 'readonly', decodeKeys, (view, keys) =>
+  encodeFetched(fetch(view, keys, true)),
 );
 
 /** Answers 1 if what was read is still so, and committed; else 0. */
-export const checkRow = row('%TXCHECK', 'readonly', (view, payload) => {
-  const { term, checks } = decodeChecks(payload);
+export const checkRow = row('%TXCHECK', 'readonly', decodeChecks, (view, { term, checks }) => {
   const isUnchanged =
     (term === 0 || term === view.term) &&
     checks.every((check) => view.version(check.space, check.key) === check.version);
@@ -91,8 +89,8 @@ export const checkRow = row('%TXCHECK', 'readonly', (view, payload) => {
 });
 
 /** Lets go what an unprepared part holds. */
-export const releaseRow = row('%TXRELEASE', 'readonly', (view, payload) => {
-  for (const id of decodeIds(payload)) {
+export const releaseRow = row('%TXRELEASE', 'readonly', decodeIds, (view, ids) => {
+  for (const id of ids) {
     const part = view.locks.part(id);
     if (part !== undefined && !part.isPrepared) view.close(part);
   }
@@ -101,8 +99,7 @@ export const releaseRow = row('%TXRELEASE', 'readonly', (view, payload) => {
 });
 
 /** Makes a part durable: what it locks, and what it will change. */
-export const prepareRow = row('%TXPREPARE', 'write', (view, payload) => {
-  const intent = decodeIntent(payload);
+export const prepareRow = row('%TXPREPARE', 'write', decodeIntent, (view, intent) => {
   // Its coordinator asks once, and a repetition gets the answer that is in the log: this is neither.
   if (view.locks.part(intent.id)?.isPrepared === true) return REFUSED;
   const part = admit(view, intent);
@@ -116,8 +113,7 @@ export const prepareRow = row('%TXPREPARE', 'write', (view, payload) => {
 });
 
 /** At the anchor: decides, and makes the anchor's own changes in the same entry. */
-export const commitRow = row('%TXCOMMIT', 'write', (view, payload) => {
-  const request = decodeCommit(payload);
+export const commitRow = row('%TXCOMMIT', 'write', decodeCommit, (view, request) => {
   const { intent, participants } = request;
   const known = decisionOf(view, intent.id);
   if (known !== null) return encodeOutcome({ isDone: known.timestamp !== 0, timestamp: known.timestamp });
@@ -138,8 +134,7 @@ export const commitRow = row('%TXCOMMIT', 'write', (view, payload) => {
 });
 
 /** Carries a decision out. Says nothing new if that has happened already. */
-export const resolveRow = row('%TXRESOLVE', 'write', (view, payload) => {
-  const { id, timestamp } = decodeResolve(payload);
+export const resolveRow = row('%TXRESOLVE', 'write', decodeResolve, (view, { id, timestamp }) => {
   const part = view.locks.part(id);
   if (part === undefined) return 1;
   if (part.intent !== null) {
@@ -153,8 +148,7 @@ export const resolveRow = row('%TXRESOLVE', 'write', (view, payload) => {
 });
 
 /** At the anchor: how the transaction was decided. One that was not is aborted now, for good. */
-export const statusRow = row('%TXSTATUS', 'write', (view, payload) => {
-  const { id, decideByMs } = decodeStatus(payload);
+export const statusRow = row('%TXSTATUS', 'write', decodeStatus, (view, { id, decideByMs }) => {
   const known = decisionOf(view, id);
   if (known !== null) return encodeOutcome({ isDone: known.timestamp !== 0, timestamp: known.timestamp });
   const abort = stringFromBytes(encodeDecision({ timestamp: 0, participants: [] }));
@@ -164,8 +158,8 @@ export const statusRow = row('%TXSTATUS', 'write', (view, payload) => {
 });
 
 /** At the anchor: every participant has carried these decisions out. */
-export const forgetRow = row('%TXFORGET', 'write', (view, payload) => {
-  for (const id of decodeIds(payload)) forget(view, id);
+export const forgetRow = row('%TXFORGET', 'write', decodeIds, (view, ids) => {
+  for (const id of ids) forget(view, id);
   return 1;
 });
 
@@ -184,10 +178,12 @@ export const participantRows: readonly DataCommand[] = [
 
 // ---------------------------------------------------------------------------------------------------------------
 
-function row(
+/** A payload that cannot be read is answered with an error: what a node of another mind sends must not stop this one. */
+function row<T>(
   name: string,
   flag: 'readonly' | 'write',
-  run: (view: EvaluationView, payload: Buffer) => Reply,
+  decode: (payload: Uint8Array) => T,
+  run: (view: EvaluationView, request: T) => Reply,
 ): DataCommand {
   return defineCommand({
     name,
@@ -199,9 +195,18 @@ function row(
     args: [{ name: 'payload', type: 'string' }],
     run: (view: View, args): Reply => {
       assert(view instanceof EvaluationView, 'steps of transactions are evaluated at the leader of a partition');
-      return run(view, args.bytes());
+      return run(view, decoded(decode, args.bytes()));
     },
   });
+}
+
+function decoded<T>(decode: (payload: Uint8Array) => T, payload: Uint8Array): T {
+  try {
+    return decode(payload);
+  } catch (error) {
+    if (error instanceof KahunaError) throw new ReplyError(stepMalformed(error.message));
+    throw error;
+  }
 }
 
 function fetch(view: EvaluationView, keys: readonly KeyName[], isConfirmed: boolean): Fetched {

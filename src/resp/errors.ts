@@ -272,8 +272,8 @@ export const WAITAOF_LOCAL = error('ERR WAITAOF cannot be used when numlocal is 
 /** What concerns all keys of a database, together with keys of several partitions. */
 export const notAcrossPartitions = (): ErrorReply =>
   error(
-    'ERR KEYS, SCAN, RANDOMKEY, DBSIZE and FLUSH commands cannot be part of a transaction or script over several ' +
-      'partitions; nothing was applied. Call them by themselves',
+    'ERR KEYS, SCAN, RANDOMKEY, DBSIZE and FLUSH commands cannot be part of a KAHUNA.TX, nor of a transaction or script over ' +
+      'several partitions; nothing was applied. Call them by themselves',
   );
 /** Of a transaction across partitions. */
 export const clockAhead = (aheadMs: number): ErrorReply =>
@@ -315,6 +315,16 @@ export const idempotencyWindowFull = (idsMax: number): ErrorReply =>
     `ERR The sequence keeps ${idsMax} idempotency ids of the last hour and has no room for more; nothing was allocated`,
   );
 export const NO_TRANSACTION = error('NOTX No transaction on this connection');
+export const TRANSACTION_OPEN = error(
+  'ERR A transaction is open on this connection; KAHUNA.TX COMMIT or ROLLBACK ends it',
+);
+export const TRANSACTION_UNWATCHED = error('ERR KAHUNA.TX BEGIN with watched keys; UNWATCH them first');
+export const badTransactionTimeout = (mostMs: number): ErrorReply =>
+  error(`ERR TIMEOUT must be 1 to ${mostMs} milliseconds`);
+export const TRANSACTION_READ_ONLY = error('ERR A READONLY transaction changes nothing');
+export const NOT_IN_TRANSACTION = error(
+  'ERR MULTI, EXEC, DISCARD, WATCH and UNWATCH have no meaning inside KAHUNA.TX; its commands are atomic already',
+);
 export const conflict = (reason: string): ErrorReply => error(`CONFLICT ${reason}`);
 
 // ---------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import {
   NOT_ALLOWED_IN_MULTI,
   NO_AUTH,
   NO_SCRIPT,
+  NOT_IN_TRANSACTION,
   unknownCommand,
   unknownSubcommand,
   wrongArity,
@@ -190,9 +191,34 @@ export class Dispatcher {
       session.answer(session.transaction?.queue(entry, argv, session.requestBytes) ?? QUEUED);
       return false;
     }
+    if ((gate & GATE.open) !== 0 && !this.#passesTransaction(session, entry, argv)) return false;
     // A session command is shown after it ran, as in Redis: SELECT with the new database, EXEC behind its commands.
     if ((gate & SERVER_GATE.monitored) !== 0 && entry.data !== null) this.#feedMonitors(session, entry, argv);
     return true;
+  }
+
+  /** Inside KAHUNA.TX; false if the command was taken care of: data commands run in it, those that would nest in it are refused. */
+  #passesTransaction(session: Session, entry: CommandEntry, argv: readonly Buffer[]): boolean {
+    if (entry.data === null) {
+      if (!NESTING.has(entry.fullName)) return true;
+      this.#reject(session, entry, NOT_IN_TRANSACTION);
+      return false;
+    }
+    session.commandCount++;
+    this.feedMonitors(session, entry, argv);
+    this.#await(session, entry, argv, this.#runInTransaction(session, entry, argv));
+    return false;
+  }
+
+  async #runInTransaction(session: Session, entry: CommandEntry, argv: readonly Buffer[]): Promise<Reply> {
+    const { openTransaction, database, protocol } = session;
+    const command = mustExist(entry.data, 'a data command runs in a transaction');
+    if ((entry.bits & (ENTRY.scriptBody | ENTRY.scriptDigest)) !== 0 && !isScriptKnown(this.#context, entry, argv)) {
+      const refusal = scriptRefusal(this.#context, entry, argv);
+      if (refusal !== null) return refusal;
+      if (!(await ensureScript(this.#context, entry, argv))) return NO_SCRIPT;
+    }
+    return openTransaction?.run({ command, argv, database }, protocol) ?? null;
   }
 
   #isPaused(session: Session, entry: CommandEntry): boolean {
@@ -303,6 +329,8 @@ export class Dispatcher {
   }
 }
 
+/** Commands that begin or end what KAHUNA.TX is itself. */
+const NESTING: ReadonlySet<string> = new Set(['multi', 'exec', 'discard', 'watch', 'unwatch']);
 const SPECIAL_DATA = ENTRY.blocking | ENTRY.scriptBody | ENTRY.scriptDigest;
 
 function runnerOf(entry: CommandEntry): SessionCommand {

@@ -78,6 +78,10 @@ export const HOUSEKEEPING_INTERVAL_MS = 1000;
 /** A connection that is being closed may take this long to take its last replies. Milliseconds. */
 export const LINGER_MS = 5000;
 
+/** Time after which an interactive transaction is rolled back, if it does not say, and the longest that it may ask for. Milliseconds. */
+export const TRANSACTION_TIMEOUT_DEFAULT_MS = 10_000;
+export const TRANSACTION_TIMEOUT_MAX_MS = 300_000;
+
 /** Admin HTTP: request head in bytes, time for it to arrive in ms, connections at once. */
 export const HTTP_HEAD_BYTES_MAX = 8 * 1024;
 export const HTTP_HEAD_MS_MAX = 10_000;

@@ -15,7 +15,7 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Connection, ConnectionHandler, TimerHandle } from '../base/platform.ts';
-import { type Call, type WatchedKey, type Work, WriteMark } from '../cluster/api.ts';
+import { type Call, type OpenTransaction, type WatchedKey, type Work, WriteMark } from '../cluster/api.ts';
 import type { ReplyBuffer } from '../resp/encode.ts';
 import { decodeReplies } from '../resp/decode.ts';
 import { EncodedReply, ErrorReply } from '../resp/reply.ts';
@@ -52,7 +52,7 @@ export const STALL = {
 } as const;
 
 /** What makes a session's commands leave the straight path of the dispatcher; shares the number with SERVER_GATE. */
-export const GATE = { unauthenticated: 1, multi: 2, reply: 4, ending: 8 } as const;
+export const GATE = { unauthenticated: 1, multi: 2, reply: 4, ending: 8, open: 16 } as const;
 
 export class Session implements ConnectionHandler {
   readonly id: number;
@@ -68,6 +68,8 @@ export class Session implements ConnectionHandler {
   libraryVersion = '';
   transaction: Transaction | null = null;
   watched: WatchedKey[] = [];
+  /** KAHUNA.TX: data commands run inside it. */
+  openTransaction: OpenTransaction | null = null;
   /** The last write of the session that was acknowledged; the cluster keeps it. */
   readonly mark = new WriteMark();
   isMonitor = false;
@@ -338,6 +340,11 @@ export class Session implements ConnectionHandler {
     this.gate = transaction === null ? this.gate & ~GATE.multi : this.gate | GATE.multi;
   }
 
+  setOpenTransaction(transaction: OpenTransaction | null): void {
+    this.openTransaction = transaction;
+    this.gate = transaction === null ? this.gate & ~GATE.open : this.gate | GATE.open;
+  }
+
   /** Handles no further request, sends the replies that are owed, then closes. */
   endAfterReplies(): void {
     if (this.#isEnding || this.#isClosed) return;
@@ -558,6 +565,8 @@ export class Session implements ConnectionHandler {
       if (slot instanceof ClusterSlot && !slot.isDone) context.cluster.cancel(slot);
     }
     for (const work of this.#sideWorks) context.cluster.cancel(work);
+    this.openTransaction?.rollback();
+    this.setOpenTransaction(null);
     this.#sideWorks.clear();
     this.#head = null;
     this.#tail = null;

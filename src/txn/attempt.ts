@@ -1,7 +1,7 @@
 /** What a coordinator knows of one attempt of a transaction. */
 import { assert, mustExist } from '../base/assert.ts';
 import type { GroupId, Term } from '../base/ids.ts';
-import type { KeyName, TransactionId } from '../partition/key-locks.ts';
+import { type KeyName, type TransactionId, transactionName } from '../partition/key-locks.ts';
 import type { Fetched } from '../partition/transaction-codec.ts';
 import type { Mark } from './participants.ts';
 import type { TransactionView } from './transaction-view.ts';
@@ -27,6 +27,8 @@ export class Attempt {
   deadlineMs: number;
   /** What leaders hand out has committed: a client may see it before the end. */
   readonly isConfirmed: boolean;
+  /** Monotonic ms up to which leaders keep its locks. */
+  readonly leaseUntilMs: number;
 
   constructor(fields: {
     readonly id: TransactionId;
@@ -35,6 +37,7 @@ export class Attempt {
     readonly mark: Mark;
     readonly deadlineMs: number;
     readonly isConfirmed: boolean;
+    readonly leaseUntilMs: number;
   }) {
     this.id = fields.id;
     this.view = fields.view;
@@ -42,6 +45,11 @@ export class Attempt {
     this.mark = fields.mark;
     this.deadlineMs = fields.deadlineMs;
     this.isConfirmed = fields.isConfirmed;
+    this.leaseUntilMs = fields.leaseUntilMs;
+  }
+
+  get name(): string {
+    return transactionName(this.id);
   }
 
   part(group: GroupId): Part {

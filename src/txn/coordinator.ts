@@ -76,7 +76,8 @@ export class Coordinator {
 
   #pause(tries: number): Promise<void> {
     const most = Math.min(CONFLICT_PAUSE_MAX_MS, tries * CONFLICT_PAUSE_STEP_MS);
-    return this.#participants.delay(this.#participants.random.u32() % (most + 1));
+    const ms = this.#participants.random.u32() % (most + 1);
+    return new Promise((resolve) => this.#participants.after(ms, resolve));
   }
 
   /** Reads alone. */

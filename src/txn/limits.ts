@@ -4,6 +4,8 @@
 export const READ_ROUNDS_MAX = 8;
 /** Objects that a transaction writes, in bytes, together: they travel and lie in one entry of each partition. */
 export const WRITTEN_BYTES_MAX = 64 * 1024 * 1024;
+/** Keys that an interactive transaction may read or write. */
+export const TRANSACTION_KEYS_MAX = 10_000;
 /** Evaluations of one attempt that needed one more key: a script that names them one after the other. */
 export const FETCH_ROUNDS_MAX = 1_000;
 /** Pause before an attempt that follows the second or a later conflict, in ms: at most, and for each earlier one. */

@@ -1,7 +1,7 @@
 /** What coordination needs of the cluster around it; the cluster implements it. */
 import type { GroupId, LogIndex, NodeId } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
-import type { Clock, Random } from '../base/platform.ts';
+import type { Clock, Random, TimerHandle } from '../base/platform.ts';
 import type { DataCommand } from '../commands/define.ts';
 import type { JobCall, JobTransaction } from '../partition/job.ts';
 import type { KeyspaceStats } from '../partition/keyspace-stats.ts';
@@ -31,8 +31,7 @@ export interface Participants {
   readonly commandTimeoutMs: number;
   groupOf(key: string): GroupId;
   newMark(): Mark;
-  /** Resolves after so many ms, or soon after. */
-  delay(ms: number): Promise<void>;
+  after(ms: number, callback: () => void): TimerHandle;
   /** Decisions wait to be forgotten: `Steps.forgetSettled` is to be called within a second or so. */
   settledLater(): void;
   /**

@@ -62,12 +62,18 @@ export class Steps {
 
   begin(
     view: TransactionView,
-    fields: { readonly sessionMark: Mark; readonly deadlineMs: number; readonly isConfirmed: boolean },
+    fields: {
+      readonly sessionMark: Mark;
+      readonly deadlineMs: number;
+      readonly isConfirmed: boolean;
+      readonly leaseUntilMs?: number;
+    },
   ): Attempt {
     this.#counter++;
     const { node, bootEpoch } = this.#participants;
     const id = { node, epoch: bootEpoch, counter: this.#counter };
-    return new Attempt({ ...fields, id, view, mark: this.#participants.newMark() });
+    const leaseUntilMs = fields.leaseUntilMs ?? fields.deadlineMs + this.#participants.commandTimeoutMs;
+    return new Attempt({ ...fields, leaseUntilMs, id, view, mark: this.#participants.newMark() });
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -118,7 +124,7 @@ export class Steps {
     { names, waits }: { readonly names: readonly KeyName[]; readonly waits: boolean },
   ): Promise<boolean> {
     const { id, isConfirmed } = attempt;
-    const leaseMs = Math.max(1, Math.ceil(attempt.deadlineMs - this.#nowMs)) + this.#participants.commandTimeoutMs;
+    const leaseMs = Math.max(1, Math.ceil(attempt.leaseUntilMs - this.#nowMs));
     const keys = names.map((name) => ({ ...name, mode: 'write' as const }));
     const part = attempt.part(group);
     part.isLocked = true;
@@ -271,6 +277,11 @@ export class Steps {
 
   get #laterMs(): number {
     return this.#nowMs + this.#participants.commandTimeoutMs;
+  }
+
+  /** In how many partitions the keys lie. */
+  groupCount(names: readonly KeyName[]): number {
+    return this.#byGroup(names).size;
   }
 
   #byGroup<T extends KeyName>(names: readonly T[]): Map<GroupId, T[]> {

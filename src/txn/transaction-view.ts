@@ -28,7 +28,7 @@ import { notAcrossPartitions } from '../resp/errors.ts';
 import { type ErrorReply, type Protocol, ReplyError } from '../resp/reply.ts';
 import { residentBytes } from '../values/memory.ts';
 import type { Space, Value } from '../values/value.ts';
-import type { WholeObject } from '../values/whole.ts';
+import { type WholeObject, wholeSize } from '../values/whole.ts';
 
 /** The evaluation needs a key that was not fetched. */
 export class NotFetched extends NotResident {
@@ -73,6 +73,9 @@ export class TransactionView implements View {
   /** One of the keys concerned: whoever asks for the time before anything was fetched gets that of its partition. */
   readonly #clockKey: KeyName;
   #nowMs = 0;
+  /** Monotonic ms of the last `goOn`; 0 if time was heard since. */
+  #heardAtMs = 0;
+  #writtenBytes = 0;
   #timestamp: Timestamp = 0;
 
   constructor(random: Random, clockKey: KeyName) {
@@ -88,9 +91,41 @@ export class TransactionView implements View {
     this.#fetched.set(nameOf(name.space, name.key), { ...name, ...object });
   }
 
+  has({ space, key }: KeyName): boolean {
+    return this.#fetched.has(nameOf(space, key));
+  }
+
+  /** Keys that were fetched, with what they were. */
+  checksOf(names: readonly KeyName[]): readonly (KeyName & { readonly version: Timestamp })[] {
+    return names.map(({ space, key }) => {
+      const { version } = mustExist(this.#fetched.get(nameOf(space, key)), 'the key was fetched');
+      return { space, key, version };
+    });
+  }
+
+  /** Keys that were fetched or written, about. */
+  get touchedCount(): number {
+    return Math.max(this.#fetched.size, this.#written.size);
+  }
+
+  /** Of everything that was written, also what was replaced since. */
+  get writtenBytes(): number {
+    return this.#writtenBytes;
+  }
+
   /** The time of the partitions that objects come from, ms. */
   heard(nowMs: number): void {
-    this.#nowMs = Math.max(this.#nowMs, nowMs);
+    if (nowMs > this.#nowMs) this.#nowMs = nowMs;
+    this.#heardAtMs = 0;
+  }
+
+  /** The next command of the same transaction, at this monotonic moment (ms): time has gone on, changes stay. */
+  goOn(protocol: Protocol, monotonicMs: number): void {
+    this.protocol = protocol;
+    this.#timestamp = 0;
+    if (this.#heardAtMs !== 0 && this.#nowMs !== 0)
+      this.#nowMs += Math.max(0, Math.floor(monotonicMs - this.#heardAtMs));
+    this.#heardAtMs = monotonicMs;
   }
 
   /** A new evaluation, from the beginning: nothing is changed. */
@@ -261,6 +296,7 @@ export class TransactionView implements View {
     const name = nameOf(space, key);
     this.#changes.push({ space, key, name, before: this.#written.get(name) });
     this.#written.set(name, { object });
+    this.#writtenBytes += object === null ? 0 : wholeSize(object);
   }
 }
 

@@ -7,6 +7,7 @@ import type {
   Call,
   Cluster,
   NodeDescription,
+  OpenTransaction,
   PartitionDescription,
   ReplicaStatus,
   ScriptCatalog,
@@ -19,6 +20,7 @@ import { createHash } from 'node:crypto';
 import type { DataCommand } from '../../src/commands/define.ts';
 import { encodeReply } from '../../src/resp/encode.ts';
 import { type KeyspaceCounts, KeyspaceStats } from '../../src/partition/keyspace-stats.ts';
+import type { TransactionOptions } from '../../src/txn/interactive.ts';
 import { UNBLOCKED } from '../../src/resp/errors.ts';
 import { EncodedReply, NULL_ARRAY, type Reply, ReplyError } from '../../src/resp/reply.ts';
 
@@ -97,6 +99,30 @@ export class MemoryCluster implements Cluster {
   partitions(): readonly PartitionDescription[] {
     return this.partitionList;
   }
+
+  /** What transactions were begun with. */
+  readonly begun: TransactionOptions[] = [];
+
+  /** Runs its commands at once, and commits nothing. */
+  beginTransaction(options: TransactionOptions, mark: WriteMark): OpenTransaction {
+    this.begun.push(options);
+    let state: 'open' | 'expired' = 'open';
+    return {
+      name: '1.2.3',
+      run: (call, protocol) =>
+        new Promise((complete) => {
+          this.submit({ call, transaction: null, protocol, isNoTouch: false, deadlineMs: 0, mark, complete });
+        }),
+      commit: () => Promise.resolve(4096),
+      rollback: () => {
+        state = 'expired';
+        this.rolledBack++;
+      },
+      status: () => ({ ...options, name: '1.2.3', state, leftMs: options.timeoutMs, reads: 1, writes: 2 }),
+    };
+  }
+
+  rolledBack = 0;
 
   partitionOfSlot(slot: Slot): PartitionDescription {
     const found = this.partitionList.find(({ firstSlot, lastSlot }) => slot >= firstSlot && slot <= lastSlot);

@@ -220,6 +220,18 @@ export class MemoryDevice {
     this.#replace(key, () => Uint8Array.from(value));
   }
 
+  /** Adds a key as if it had always been there, durably. */
+  add(key: Uint8Array, value: Uint8Array): void {
+    for (const map of [this.#tables, ...(this.#store === null ? [] : [this.#store.map])]) {
+      map.set(nameOf(key), Uint8Array.from(value));
+    }
+  }
+
+  has(key: Uint8Array): boolean {
+    const map = this.#store === null ? this.#whole() : this.#store.map;
+    return map.get(nameOf(key)) !== undefined;
+  }
+
   /**
    * Takes away the last batches, synced or not, of those that lie in no table: a write-ahead file that cannot be read on. Returns
    * how many are gone; the device is not open.

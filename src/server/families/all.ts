@@ -10,6 +10,7 @@ import { diagnosticsCommands } from './diagnostics.ts';
 import { infoCommands } from './info.ts';
 import { introspectionCommands } from './introspection.ts';
 import { kahunaClusterCommands } from './kahuna-cluster.ts';
+import { kahunaTxCommands } from './kahuna-tx.ts';
 import { replicationCommands } from './replication.ts';
 import { scriptingCommands } from './scripting.ts';
 import { serverCommands } from './server.ts';
@@ -26,6 +27,7 @@ export const sessionCommands: readonly (SessionCommand | CommandSpec)[] = [
   ...infoCommands,
   ...introspectionCommands,
   ...kahunaClusterCommands,
+  ...kahunaTxCommands,
   ...replicationCommands,
   ...scriptingCommands,
   ...serverCommands,

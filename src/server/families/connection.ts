@@ -218,6 +218,8 @@ const reset = sessionCommand({
     const { context } = session;
     session.setTransaction(null);
     session.watched = [];
+    session.openTransaction?.rollback();
+    session.setOpenTransaction(null);
     session.setReplyMode('on');
     session.database = 0;
     session.protocol = 2;

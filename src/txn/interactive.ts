@@ -1,0 +1,231 @@
+/**
+ * Transactions that a client conducts command by command (KAHUNA.TX).
+ *
+ * Commands run at once, on a view that lasts: objects that were read, and on top of them what the transaction has written, which
+ * nobody else sees before the commit.
+ *
+ * Optimistic: nothing is locked before the commit. Whenever something more is read, all that was read before is compared again where it
+ * lives, after the new was read; so everything that the client has seen was true at one moment, the present one, or the transaction
+ * ends with CONFLICT then and there. The commit compares once more, under the locks of two-phase commit. If it was in the way
+ * of others only for that moment, it queues up for the locks and tries again; what was read must still be so.
+ *
+ * Pessimistic: whatever is read or written is locked first, and stays so to the end. Two transactions that wait for each other end
+ * by time: a lock is waited for no longer than a command may take.
+ *
+ * Either way reads are validated at the commit, absent keys too, also if nothing was written: strictness rests on no clock and on no
+ * lock in anybody's memory. So a change of leader is no matter, unless it lost a lock and somebody used that: CONFLICT.
+ */
+import type { Timestamp } from '../base/ids.ts';
+import type { TimerHandle } from '../base/platform.ts';
+import type { JobCall } from '../partition/job.ts';
+import type { KeyName } from '../partition/key-locks.ts';
+import { conflict, genericError, TRANSACTION_READ_ONLY } from '../resp/errors.ts';
+import { ErrorReply, type Protocol, type Reply, ReplyError } from '../resp/reply.ts';
+import { type Attempt, KeySet } from './attempt.ts';
+import { declaredKeys, evaluate } from './evaluate.ts';
+import { FETCH_ROUNDS_MAX, TRANSACTION_KEYS_MAX, WRITTEN_BYTES_MAX } from './limits.ts';
+import type { Mark, Participants } from './participants.ts';
+import { CONFLICT, type Steps } from './steps.ts';
+import { TransactionView } from './transaction-view.ts';
+
+export interface TransactionOptions {
+  readonly mode: 'optimistic' | 'pessimistic';
+  readonly isReadOnly: boolean;
+  /** After so many ms the server rolls back. */
+  readonly timeoutMs: number;
+}
+
+export interface TransactionStatus extends TransactionOptions {
+  readonly name: string;
+  /** 'conflict' and 'expired': nothing of it will be; COMMIT and ROLLBACK end it. */
+  readonly state: 'open' | 'conflict' | 'expired';
+  readonly leftMs: number;
+  readonly reads: number;
+  readonly writes: number;
+}
+
+const EXPIRED = conflict('the transaction has passed its deadline and was rolled back; begin a new one');
+const ANY_KEY: KeyName = { space: 0, key: '' };
+
+export class InteractiveTransaction {
+  readonly #participants: Participants;
+  readonly #steps: Steps;
+  readonly #options: TransactionOptions;
+  readonly #view: TransactionView;
+  readonly #attempt: Attempt;
+  readonly #deadlineMs: number;
+  readonly #timer: TimerHandle;
+  /** Why it can only be rolled back; null while it is open. */
+  #failure: ErrorReply | null = null;
+  #isOver = false;
+
+  constructor(
+    participants: Participants,
+    steps: Steps,
+    { options, mark }: { options: TransactionOptions; mark: Mark },
+  ) {
+    this.#participants = participants;
+    this.#steps = steps;
+    this.#options = options;
+    this.#deadlineMs = participants.clock.monotonicMs() + options.timeoutMs;
+    this.#view = new TransactionView(participants.random, ANY_KEY);
+    this.#view.begin(2);
+    this.#attempt = steps.begin(this.#view, {
+      sessionMark: mark,
+      deadlineMs: this.#deadlineMs,
+      isConfirmed: true,
+      leaseUntilMs: this.#deadlineMs + participants.commandTimeoutMs,
+    });
+    this.#timer = participants.after(options.timeoutMs, () => {
+      if (this.#failure === null) this.#fail(EXPIRED);
+    });
+  }
+
+  get name(): string {
+    return this.#attempt.name;
+  }
+
+  /** One command. Its error undoes the command alone; CONFLICT and FENCED end the transaction. */
+  async run(call: JobCall, protocol: Protocol): Promise<Reply> {
+    if (this.#failure !== null) return this.#failure;
+    if (this.#options.isReadOnly && !call.command.flags.includes('readonly')) return TRANSACTION_READ_ONLY;
+    try {
+      return await this.#run(call, protocol);
+    } catch (thrown) {
+      if (thrown instanceof ReplyError) return this.#fail(explained(thrown.reply));
+      throw thrown;
+    }
+  }
+
+  async #run(call: JobCall, protocol: Protocol): Promise<Reply> {
+    const view = this.#view;
+    for (let rounds = 0; rounds < FETCH_ROUNDS_MAX; rounds++) {
+      this.#startStep();
+      view.goOn(protocol, this.#participants.clock.monotonicMs());
+      const evaluation = evaluate({ call, transaction: null }, view, this.#participants.log);
+      if (!('missing' in evaluation)) {
+        if (evaluation.isAborted === true && evaluation.reply instanceof ErrorReply)
+          return this.#fail(evaluation.reply);
+        return this.#checked(evaluation.reply);
+      }
+      const names = new KeySet(declaredKeys({ call, transaction: null }).filter((name) => !view.has(name)));
+      if (evaluation.missing.space !== ANY_KEY.space || evaluation.missing.key !== '' || names.names.length === 0) {
+        names.add(evaluation.missing);
+      }
+      if (!(await this.#fetch(names.names))) return this.#fail(CHANGED);
+      // Meanwhile its time may have passed, or its client gone.
+      if (this.#failure !== null) return this.#failure;
+    }
+    return this.#fail(
+      conflict('the command needs too many keys that it does not name; the transaction was rolled back'),
+    );
+  }
+
+  /** False if something that was read before has changed. */
+  async #fetch(names: readonly KeyName[]): Promise<boolean> {
+    if (this.#options.mode === 'pessimistic') return this.#steps.lockInOrder(this.#attempt, names);
+    const earlier = this.#view.reads();
+    await this.#steps.read(this.#attempt, names);
+    const fetched = this.#view.checksOf(names);
+    const isOne = earlier.length === 0 && this.#steps.groupCount(names) === 1;
+    return isOne || this.#steps.confirm(this.#attempt, [...earlier, ...fetched]);
+  }
+
+  #checked(reply: Reply): Reply {
+    const { touchedCount, writtenBytes } = this.#view;
+    if (touchedCount <= TRANSACTION_KEYS_MAX && writtenBytes <= WRITTEN_BYTES_MAX) return reply;
+    return this.#fail(
+      genericError(
+        `a transaction may touch at most ${TRANSACTION_KEYS_MAX} keys and write ${WRITTEN_BYTES_MAX} bytes; it was rolled back`,
+      ),
+    );
+  }
+
+  /** The commit timestamp, or the error that tells why nothing was applied. It is over then, either way. */
+  async commit(): Promise<Reply> {
+    if (this.#failure !== null) {
+      this.#end();
+      return this.#failure;
+    }
+    this.#timer.cancel();
+    this.#startStep();
+    try {
+      return await this.#commit();
+    } catch (thrown) {
+      if (!(thrown instanceof ReplyError)) throw thrown;
+      return thrown.reply;
+    } finally {
+      this.#end();
+    }
+  }
+
+  async #commit(): Promise<Reply> {
+    const reads = this.#view.reads();
+    const writes = this.#view.writes();
+    if (writes.length === 0) {
+      if (reads.length > 0 && !(await this.#steps.confirm(this.#attempt, reads))) return CHANGED;
+      return reads.reduce<Timestamp>((latest, { version }) => Math.max(latest, version), 0);
+    }
+    const first = await this.#steps.commit(this.#attempt, { reads, writes });
+    if (first !== CONFLICT) return first;
+    if (this.#options.mode === 'pessimistic') return CHANGED;
+    // Somebody held a key for a moment, or has changed it: behind them we shall see.
+    const view = new TransactionView(this.#participants.random, ANY_KEY);
+    const { sessionMark, deadlineMs } = this.#attempt;
+    const attempt = this.#steps.begin(view, { sessionMark, deadlineMs, isConfirmed: true });
+    const isLocked = await this.#steps.lockInOrder(attempt, new KeySet([...reads, ...writes]).names);
+    const now = view.checksOf(reads);
+    if (!isLocked || reads.some(({ version }, i) => now[i]?.version !== version)) {
+      this.#steps.release(attempt);
+      return CHANGED;
+    }
+    const second = await this.#steps.commit(attempt, { reads, writes });
+    return second === CONFLICT ? CHANGED : second;
+  }
+
+  /** Nothing of it happens. */
+  rollback(): void {
+    this.#end();
+  }
+
+  status(): TransactionStatus {
+    return {
+      ...this.#options,
+      name: this.name,
+      state: this.#failure === null ? 'open' : this.#failure === EXPIRED ? 'expired' : 'conflict',
+      leftMs: Math.max(0, Math.ceil(this.#deadlineMs - this.#participants.clock.monotonicMs())),
+      reads: this.#view.reads().length,
+      writes: this.#view.writes().length,
+    };
+  }
+
+  #startStep(): void {
+    const { clock, commandTimeoutMs } = this.#participants;
+    this.#attempt.deadlineMs = Math.min(this.#deadlineMs, clock.monotonicMs() + commandTimeoutMs);
+  }
+
+  #fail(failure: ErrorReply): ErrorReply {
+    this.#failure ??= failure;
+    this.#timer.cancel();
+    this.#steps.release(this.#attempt);
+    return this.#failure;
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#failure ??= EXPIRED;
+    this.#timer.cancel();
+    this.#steps.release(this.#attempt);
+  }
+}
+
+const CHANGED = conflict('something that the transaction has read was changed; nothing was applied. Begin a new one');
+
+/** What a step was refused with, as the end of the transaction. */
+function explained(error: ErrorReply): ErrorReply {
+  if (!error.text.startsWith('TRYAGAIN')) return error;
+  return conflict(
+    'a key could not be had in time, perhaps because of a deadlock; nothing was applied. Begin a new one',
+  );
+}
