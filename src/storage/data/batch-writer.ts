@@ -4,8 +4,8 @@
  * A failed write has an unknown outcome, so it ends the process. And the store may finish batches in another order than they
  * were handed over while several are under way. That is harmless for records, of which each belongs to one group with one
  * batch at a time, but not for the record about the history: an older one must not overwrite a newer one, and no batch that
- * relies on it (changes without copies, deletions of versions) may become visible before it. So batches that carry it go one
- * at a time, and while it is unsaved every batch carries it.
+ * relies on it (changes without copies, deletions of versions) may become visible before it, or outlive it in a power cut. So
+ * batches that carry it go one at a time, and until it is durable every batch carries it.
  */
 import type { ProcessControl } from '../../base/platform.ts';
 import type { History } from './history.ts';

@@ -2,12 +2,13 @@
  * Collection of the versions that no reader can see any more.
  *
  * A version is visible to some reader at or above the floor unless the version that superseded it is itself at or below the
- * floor. Three sources of work, in this order, each bounded by the caller's number of steps:
+ * floor. Sources of work, in this order, each bounded by the caller's number of steps:
  *
  * 1. Tombstones whose turn has come (below).
  * 2. The queue: each change that replaced a version says so when it is applied; the version goes once the floor has passed
- *    the change. The queue is bounded; what does not fit, and what a restart forgets, is left to
- * 3. the sweep (sweep.ts), which runs only while something may have been forgotten.
+ *    the change. The queue is bounded; what does not fit, and what a restart forgets, is left to the sweep.
+ * 3. Trims (trims.ts): keys of which more versions came than are kept, and keys whose past begins with a write that said so.
+ * 4. The sweep (sweep.ts), which runs only while something may have been forgotten.
  *
  * A tombstone hides the versions under it. If it went while a deletion of those is not durable, a power cut could bring one of
  * them back, and a reader would see a deleted record. So a tombstone is collected in a second stage: it must be at or below the
@@ -27,6 +28,7 @@ import { afterRecord, encodeVersionKey } from './keys.ts';
 import type { KeyValueStore, StoreBatch } from './key-value-store.ts';
 import { openVersion } from './records.ts';
 import { type StepBudget, Sweep, type SweepFindings } from './sweep.ts';
+import { type TrimLimits, TRIM_LIMITS, Trims } from './trims.ts';
 import type { RecordChange } from './types.ts';
 
 /** Replaced versions that are remembered: about 10 MiB with keys of 50 bytes. */
@@ -38,7 +40,7 @@ const CHUNK_COUNT_MAX = 256;
 /** Versions under one tombstone that are looked for, and deleted, at a time. */
 const UNDER_COUNT_MAX = 32;
 
-export interface GarbageLimits {
+export interface GarbageLimits extends Partial<TrimLimits> {
   readonly supersededCountMax: number;
   readonly tombstoneCountMax: number;
 }
@@ -71,6 +73,7 @@ export class Garbage implements SupersededVersions {
   #sweep: Sweep | null = null;
   #sweepUpTo: Timestamp = 0;
   #isFirstDrainingPassDue = true;
+  readonly #trims: Trims;
   /** Batches that deleted versions, and how many of them are durable. It begins unequal: nobody knows what came before. */
   #deletionCount = 1;
   #durableDeletionCount = 0;
@@ -81,10 +84,17 @@ export class Garbage implements SupersededVersions {
   ) {
     this.#store = store;
     this.#limits = limits;
+    this.#trims = new Trims(store, { ...TRIM_LIMITS, ...limits });
+  }
+
+  /** How many older versions of each key are kept; Infinity if there is no bound. */
+  setVersionsMax(versionsMax: number): void {
+    this.#trims.setVersionsMax(versionsMax);
   }
 
   /** Called by the history as a change replaces a version; copies what it keeps. */
   add(change: RecordChange, isExact: boolean): void {
+    this.#trims.superseded(change.key, change.sealed === null);
     if (this.#superseded.length - this.#supersededHead >= this.#limits.supersededCountMax) {
       this.#forget(change.timestamp, change.timestamp);
       return;
@@ -98,11 +108,16 @@ export class Garbage implements SupersededVersions {
     });
   }
 
+  begins(change: RecordChange, isMarked: boolean): void {
+    this.#trims.begins(Buffer.from(change.key), { start: change.timestamp, isMarked });
+  }
+
   /** The store was opened, ranges were replaced, or the mode of the history changed: nothing remembered is sure to hold. */
   reset(history: History): void {
     this.#superseded = [];
     this.#supersededHead = 0;
     this.#tombstones = [];
+    this.#trims.clear();
     this.#sweep = null;
     this.#forgottenFrom = 0;
     this.#forgottenUpTo = history.mode === 'off' ? 0 : Math.max(history.timestampMax, 1);
@@ -122,7 +137,10 @@ export class Garbage implements SupersededVersions {
   async collect(history: History, writer: BatchWriter, stepsMax: number): Promise<boolean> {
     const budget: StepBudget = { left: stepsMax };
     await this.#collectTombstones(writer, budget);
-    if (history.mode === 'on') await this.#collectSuperseded(history.floor, writer, budget);
+    if (history.mode === 'on') {
+      await this.#collectSuperseded(history.floor, writer, budget);
+      await this.#trims.collect(history, budget, (batch) => this.#writeDeletions(writer, batch));
+    }
     if (history.mode !== 'off') await this.#continueSweep(history, writer, budget);
     return budget.left > 0;
   }
@@ -215,7 +233,8 @@ export class Garbage implements SupersededVersions {
       if (!this.#isPassDue(history)) return;
       // While draining, a batch from before the switch may still be on its way with a version.
       if (history.mode === 'draining') await writer.settled();
-      this.#sweep = new Sweep(this.#store, this.#isClean);
+      this.#sweep = new Sweep(this.#store, { beganClean: this.#isClean });
+      this.#trims.sweepBegins();
       this.#sweepUpTo = this.#forgottenUpTo;
       this.#forgottenFrom = 0;
       this.#forgottenUpTo = 0;
@@ -223,10 +242,13 @@ export class Garbage implements SupersededVersions {
     const sweep = this.#sweep;
     while (budget.left > 0) {
       const batch = this.#store.batch();
+      const before = budget.left;
       const found = await sweep.next(history, batch, budget);
+      this.#trims.sweepTook(before - budget.left);
       for (const tombstone of found.tombstones) {
         if (!this.#addToTombstones(tombstone)) sweep.leaves(tombstone.timestamp);
       }
+      for (const key of found.overfull) this.#trims.isOverfull(key);
       if (found.deletedCount > 0) await this.#writeDeletions(writer, batch);
       if (found.isEnd) {
         this.#endPass(history, found);
@@ -237,7 +259,7 @@ export class Garbage implements SupersededVersions {
 
   #isPassDue(history: History): boolean {
     if (history.mode === 'draining') return this.#isFirstDrainingPassDue || this.#isClean;
-    return this.#forgottenUpTo > 0 && history.floor >= this.#forgottenFrom;
+    return this.#trims.isSweepDue() || (this.#forgottenUpTo > 0 && history.floor >= this.#forgottenFrom);
   }
 
   #endPass(history: History, found: SweepFindings): void {

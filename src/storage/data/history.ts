@@ -22,6 +22,9 @@
  * `floor` is the oldest moment that can be read. It only rises, it is part of each batch that deletes a version, and reads
  * below it are refused.
  *
+ * A record may begin its own past later than that: because a write said so (`startsHistory`), or because it has more versions than
+ * are kept of one (trim.ts). versions.ts tells how that is stored.
+ *
  * Rejected: copying the replaced version (see above); a backfill of copies when history is switched on (it reads and writes
  * the whole store).
  */
@@ -30,14 +33,17 @@ import type { Timestamp } from '../../base/ids.ts';
 import { encodeVersionKey, isKeyRecord } from './keys.ts';
 import type { KeyValueStore, StoreBatch } from './key-value-store.ts';
 import { encodeHistory, HISTORY_KEY, type HistoryMode, type StoredHistory } from './metadata.ts';
-import { sealedTimestamp, sealTombstone } from './records.ts';
+import { sealedTimestamp, sealTombstone, startsHistory } from './records.ts';
 import { ReplacedCopies } from './replaced-copies.ts';
 import type { HistoryPolicy, RecordChange } from './types.ts';
+import { historyStart, putHistoryStart } from './versions.ts';
 
 /** Told of each change that has replaced a version. */
 export interface SupersededVersions {
   /** `isExact`: the replaced version is that of `change.replaces`; else it is of that moment or before. */
   add(change: RecordChange, isExact: boolean): void;
+  /** The past of the record begins with this change; `isMarked`: it began later than the store's before. */
+  begins(change: RecordChange, isMarked: boolean): void;
 }
 
 export class History {
@@ -49,9 +55,16 @@ export class History {
   #floor: Timestamp;
   /** Largest commit timestamp that was ever handed to a batch. */
   #timestampMax: Timestamp;
-  /** Counts changes of what is stored about the history; `#savedRevision` is what a completed batch has carried. */
+  #policy: HistoryPolicy = { retentionMs: 0, heldFloor: 0 };
+  /**
+   * Counts changes of what is stored about the history; `#savedRevision` is what a completed batch has carried, and what a power
+   * cut cannot take any more is `#durableRevision`. Until then every batch carries it: one that relies on it may outlive the
+   * one that came before.
+   */
   #revision = 0;
   #savedRevision = 0;
+  #syncingRevision = 0;
+  #durableRevision = 0;
 
   constructor(
     store: KeyValueStore,
@@ -83,8 +96,21 @@ export class History {
     return this.#mode === 'on' ? this.#floor : Math.max(this.#floor, this.#timestampMax);
   }
 
-  /** Returns whether the mode changed. Not while versions are being collected or installed. */
+  /** Older versions that are kept of each key; Infinity if there is no bound. */
+  get versionsMax(): number {
+    return this.#policy.versionsMax === undefined || this.#policy.versionsMax === 0
+      ? Number.POSITIVE_INFINITY
+      : this.#policy.versionsMax;
+  }
+
+  /** Oldest moment of which nothing may go; Infinity if nobody holds any. */
+  get heldFloor(): Timestamp {
+    return this.#policy.heldFloor === 0 ? Number.POSITIVE_INFINITY : this.#policy.heldFloor;
+  }
+
+  /** Returns whether the mode changed. Not while versions are being collected. */
   setPolicy(policy: HistoryPolicy): boolean {
+    this.#policy = policy;
     const isOn = policy.retentionMs > 0 || policy.heldFloor > 0;
     if (isOn === (this.#mode === 'on') || (!isOn && this.#mode === 'off')) return false;
     this.#floor = this.floor;
@@ -111,7 +137,15 @@ export class History {
 
   /** Readers below `floor` are gone. Said on disk only by the batches that delete versions on the strength of it. */
   advanceFloor(floor: Timestamp): void {
-    if (floor > this.#floor) this.#floor = floor;
+    const allowed = Math.min(floor, this.heldFloor);
+    if (allowed > this.#floor) this.#floor = allowed;
+  }
+
+  /** Records up to `timestamp` were installed without copies. */
+  raiseSince(timestamp: Timestamp): void {
+    if (timestamp <= this.#since) return;
+    this.#since = timestamp;
+    this.#revision++;
   }
 
   /** A change or an installed record with this timestamp is on its way into the store. */
@@ -126,9 +160,18 @@ export class History {
     for (const change of changes) {
       if (change.sealed === null) this.#putTombstone(batch, change);
       else if (this.#mode === 'on') batch.put(encodeVersionKey(change.key, change.timestamp), change.sealed);
-      if (this.#mode === 'draining' || change.replaces === 0) continue;
+      if (this.#mode === 'draining') continue;
+      if (change.sealed !== null && startsHistory(change.sealed)) {
+        this.#begin(batch, change);
+        continue;
+      }
+      if (change.replaces === 0) continue;
       assert(change.replaces <= change.timestamp, 'a change replaces what was committed after it');
       this.#copies.addTo(batch, change.key, this.#floor);
+      if (change.isReplacedUnknown === true && isKeyRecord(change.key)) {
+        this.#replaceUnknown(batch, change);
+        continue;
+      }
       const isSecond = change.replaces === change.timestamp;
       const isExact = !isSecond && isKeyRecord(change.key);
       // What was written from the first change of this batch on has its copy in this batch.
@@ -147,15 +190,17 @@ export class History {
   /** Every batch handed over so far is complete, and a sync begins. */
   syncBegins(): void {
     this.#copies.syncBegins();
+    this.#syncingRevision = this.#savedRevision;
   }
 
   syncEnded(): void {
     this.#copies.syncEnded();
+    this.#durableRevision = this.#syncingRevision;
   }
 
-  /** True while no completed batch carries what must be known about the history. */
+  /** True while a power cut could take what must be known about the history. */
   get isUnsaved(): boolean {
-    return this.#revision !== this.#savedRevision;
+    return this.#revision !== this.#durableRevision;
   }
 
   /** Adds the record about the history; returns what to pass to `saved`. Only `BatchWriter` calls this. */
@@ -171,6 +216,24 @@ export class History {
 
   #putTombstone(batch: StoreBatch, change: RecordChange): void {
     batch.put(encodeVersionKey(change.key, change.timestamp), sealTombstone(change.key, change.timestamp));
+  }
+
+  /** A replay meets its own mark, or a later one. */
+  #begin(batch: StoreBatch, change: RecordChange): void {
+    const present = historyStart(this.#store, change.key);
+    if (present >= change.timestamp) return;
+    putHistoryStart(batch, change.key, change.timestamp);
+    this.#superseded.begins(change, present > 0);
+  }
+
+  /** What a flush left under the key, if anything, is replaced. (An earlier change of this batch is left to the sweep.) */
+  #replaceUnknown(batch: StoreBatch, change: RecordChange): void {
+    const sealed = this.#store.getSync(change.key);
+    if (sealed === undefined) return;
+    const replaces = sealedTimestamp(sealed);
+    if (replaces >= change.timestamp) return;
+    this.#keepReplaced(batch, change);
+    this.#superseded.add({ ...change, replaces }, true);
   }
 
   /** Nothing is under the key if the record is new, and something younger in a replay: then its copy is there already. */

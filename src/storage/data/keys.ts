@@ -20,6 +20,9 @@
  * record sort directly under its newest one, youngest first; a half-open range on record keys contains the versions of
  * exactly the records that it contains.
  *
+ * One version of a record is none: HISTORY_START, before all others, says from when on the record's past is kept if that is later
+ * than the store's own floor (versions.ts).
+ *
  * Keys that begin with a byte from 0x80 on are the node's own (metadata.ts).
  *
  * Rejected: a suffix for the newest version as well (each put would copy the key), and versions in a range of their own
@@ -150,6 +153,16 @@ export function isKeyRecord(recordKey: Uint8Array): boolean {
   return recordKey[userKeyEnd(recordKey) + 2] === RECORD_KINDS.key;
 }
 
+/** Bytes of a record key that all records of one user key share. */
+export function keyPrefixLength(recordKey: Uint8Array): number {
+  return userKeyEnd(recordKey) + 2;
+}
+
+/** The range of a user key, from the key of its own record. */
+export function rangeOfKeyRecord(recordKey: Uint8Array): RecordRange {
+  return prefixRange(recordKey.subarray(0, keyPrefixLength(recordKey)));
+}
+
 /** Where the version of a record that was committed at `timestamp` is stored once it may be an older one. */
 export function encodeVersionKey(recordKey: Uint8Array, timestamp: Timestamp): Uint8Array {
   const target = Buffer.allocUnsafe(recordKey.length + VERSION_BYTES);
@@ -157,6 +170,19 @@ export function encodeVersionKey(recordKey: Uint8Array, timestamp: Timestamp): U
   target.writeUInt32BE(U32_MAX - Math.floor(timestamp / TWO_32), recordKey.length);
   target.writeUInt32BE(U32_MAX - (timestamp % TWO_32), recordKey.length + 4);
   return target;
+}
+
+/** Stands where a commit timestamp does; no commit has it. */
+const HISTORY_START: Timestamp = Number.MAX_SAFE_INTEGER;
+
+/** Where it is stored from when on the past of a record is kept. */
+export function encodeHistoryStartKey(recordKey: Uint8Array): Uint8Array {
+  return encodeVersionKey(recordKey, HISTORY_START);
+}
+
+/** Whether the `version` in a stored key is that of `encodeHistoryStartKey`. */
+export function isHistoryStart(version: Timestamp): boolean {
+  return version === HISTORY_START;
 }
 
 /** Commit timestamp in the key of an older version whose record key takes `recordLength` bytes. */

@@ -21,8 +21,8 @@ export interface DataStoreOptions {
   readonly isTailTorn?: boolean;
   /** What the log says is durable, by group: groups that hold no more than that are not suspect. Default: nothing. */
   readonly checkpoints?: ReadonlyMap<GroupId, { readonly index: LogIndex }>;
-  /** Default: no history. */
-  readonly history?: HistoryPolicy;
+  /** Default: no history. Null: as it was, until `setHistory` is called. */
+  readonly history?: HistoryPolicy | null;
   readonly garbageLimits?: GarbageLimits;
 }
 

@@ -6,7 +6,8 @@
  *
  *     crc32      u32   over the record key, then everything that follows here
  *     timestamp  u56   commit timestamp
- *     flags      u8    0: a value; TOMBSTONE: the record was deleted at this timestamp (only as an older version)
+ *     flags      u8    0: a value; TOMBSTONE: the record was deleted at this timestamp (only as an older version);
+ *                      STARTS_HISTORY: a value, and what came before it is not kept for readers of the past
  *     payload    …
  *
  * All numbers are little-endian: timestamp and flags are one u64 whose top byte, which no timestamp uses, holds the flags.
@@ -27,6 +28,7 @@ import type { OpenedRecord } from './types.ts';
 export const SEAL_BYTES = 12;
 const FLAGS_AT = 11;
 const TOMBSTONE = 1;
+const STARTS_HISTORY = 2;
 const TWO_32 = 0x1_0000_0000;
 const EMPTY = new Uint8Array(0);
 
@@ -37,6 +39,24 @@ export function sealRecord(key: Uint8Array, timestamp: Timestamp, payload: Uint8
   putU64(sealed, 4, timestamp);
   putU32(sealed, 0, crc32(sealed.subarray(4), crc32(key)));
   return sealed;
+}
+
+/** In a sealed record whose checksum is not computed yet: readers of the past find nothing before it. */
+export function markHistoryStart(sealed: Uint8Array, sealAt: number): void {
+  sealed[sealAt + FLAGS_AT] = STARTS_HISTORY;
+}
+
+/** As `sealRecord`, for a record that starts its history. */
+export function sealHistoryStart(key: Uint8Array, timestamp: Timestamp, payload: Uint8Array): Uint8Array {
+  const sealed = sealRecord(key, timestamp, payload);
+  markHistoryStart(sealed, 0);
+  putU32(sealed, 0, crc32(sealed.subarray(4), crc32(key)));
+  return sealed;
+}
+
+/** Whether what came before a sealed record is not kept; unchecked. */
+export function startsHistory(sealed: Uint8Array): boolean {
+  return sealed[FLAGS_AT] === STARTS_HISTORY;
 }
 
 /** What takes the place of a record among the older versions from the moment of its deletion on. */
@@ -85,7 +105,7 @@ export function openVersion(key: Uint8Array, sealed: Uint8Array): OpenedRecord |
     throw damagedRecord(key, 'its checksum does not fit');
   const flags = sealed[FLAGS_AT];
   if (flags === TOMBSTONE && sealed.length === SEAL_BYTES) return undefined;
-  if (flags !== 0) throw damagedRecord(key, `its flags are ${String(flags)}`);
+  if (flags !== 0 && flags !== STARTS_HISTORY) throw damagedRecord(key, `its flags are ${String(flags)}`);
   return { timestamp: sealedTimestamp(sealed), payload: sealed.subarray(SEAL_BYTES) };
 }
 

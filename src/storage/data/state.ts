@@ -48,6 +48,7 @@ import type {
   HistoryPolicy,
   InstallSource,
   OpenedRecord,
+  PastRecord,
   RecordChange,
   RecordRange,
   RecoveredState,
@@ -55,7 +56,7 @@ import type {
   ScrubLimits,
   SnapshotInstall,
 } from './types.ts';
-import { readVersion } from './versions.ts';
+import { type PastView, readVersion, readVersions } from './versions.ts';
 
 /**
  * Checks whose directory it is, cleans what a crash left behind, and notes the machine's boot. Ends the process with
@@ -101,6 +102,8 @@ class KeyValueDataStore implements DataStore {
   #replacementCount = 0;
   #collecting: Promise<unknown> | null = null;
   #pendingPolicy: HistoryPolicy | null = null;
+  /** Ends when the last switch of the history is durable. */
+  #saving: Promise<void> = Promise.resolve();
   #lastSync: Promise<void> = Promise.resolve();
   #nextSync: Promise<void> | null = null;
   #isClosed = false;
@@ -116,7 +119,7 @@ class KeyValueDataStore implements DataStore {
     this.#history = new History(options.store, recovered.history, this.#garbage);
     this.#writer = new BatchWriter(this.#history, options.process);
     this.#garbage.reset(this.#history);
-    this.setHistory(options.history ?? { retentionMs: 0, heldFloor: 0 });
+    if (options.history !== null) this.setHistory(options.history ?? { retentionMs: 0, heldFloor: 0 });
   }
 
   get(key: Uint8Array): OpenedRecord | undefined {
@@ -173,12 +176,13 @@ class KeyValueDataStore implements DataStore {
     await this.#beginReplacement(group, { isInstall: true, ranges });
     state.index = 0;
     state.suspectUpTo = 0;
+    const keepsVersions = this.#history.mode === 'on';
     return new RangeInstall(
       {
         store: this.#store,
-        keepsVersions: this.#history.mode === 'on',
+        keepsVersions,
         write: (batch) => this.#writer.writeAsync(batch),
-        finish: (applied, timestampMax) => this.#finishInstall(group, { applied, timestampMax, source }),
+        finish: (applied, timestampMax) => this.#finishInstall(group, { applied, timestampMax, source, keepsVersions }),
         abandon: () => this.#abandonInstall(state, ranges),
       },
       ranges,
@@ -209,23 +213,59 @@ class KeyValueDataStore implements DataStore {
     return (this.#groups.get(group)?.suspectUpTo ?? 0) === 0;
   }
 
-  async getAt(snapshot: DataSnapshot, key: Uint8Array, at: Timestamp): Promise<OpenedRecord | undefined> {
-    if (at < snapshot.historyFloor) {
-      throw new KahunaError(
-        'HISTORY_GONE',
-        `moment ${at} lies before the oldest that is kept, ${snapshot.historyFloor}`,
-      );
-    }
-    return await readVersion(this.#store, asView(snapshot).inner, { key, at });
+  getAt(snapshot: DataSnapshot, key: Uint8Array, at: Timestamp): Promise<OpenedRecord | undefined> {
+    return readVersion(this.#pastView(snapshot), { key, at });
+  }
+
+  versionsOf(
+    snapshot: DataSnapshot,
+    key: Uint8Array,
+    wanted: { readonly upTo: Timestamp; readonly countMax: number },
+  ): Promise<readonly PastRecord[]> {
+    return readVersions(this.#pastView(snapshot), { key, ...wanted });
+  }
+
+  #pastView(snapshot: DataSnapshot): PastView {
+    return { store: this.#store, snapshot: asView(snapshot).inner, floor: snapshot.historyFloor };
   }
 
   get historyFloor(): Timestamp {
     return this.#history.floor;
   }
 
+  get keepsHistory(): boolean {
+    return this.#history.mode === 'on';
+  }
+
   setHistory(policy: HistoryPolicy): void {
-    if (this.#collecting !== null || this.#replacementCount > 0) this.#pendingPolicy = policy;
-    else if (this.#history.setPolicy(policy)) this.#garbage.reset(this.#history);
+    if (this.#collecting !== null) {
+      this.#pendingPolicy = policy;
+      return;
+    }
+    const hasChanged = this.#history.setPolicy(policy);
+    this.#garbage.setVersionsMax(this.#history.versionsMax);
+    if (!hasChanged) return;
+    this.#garbage.reset(this.#history);
+    this.#saveSoon();
+  }
+
+  /** Until a switch is durable each batch carries it, and they go one at a time. */
+  #saveSoon(): void {
+    if (this.#history.isUnsaved) this.#saving = this.#saving.then(() => this.#saveHistory());
+  }
+
+  async #saveHistory(): Promise<void> {
+    if (this.#isClosed || !this.#history.isUnsaved) return;
+    await this.#writer.writeWithHistory(this.#store.batch());
+    await this.#syncUnlessClosed();
+  }
+
+  async #syncUnlessClosed(): Promise<void> {
+    if (!this.#isClosed) await this.sync();
+  }
+
+  async historySettled(): Promise<void> {
+    while (this.#pendingPolicy !== null) await this.#collectingEnded();
   }
 
   async collect(floor: Timestamp, stepsMax: number): Promise<boolean> {
@@ -240,6 +280,7 @@ class KeyValueDataStore implements DataStore {
     } finally {
       this.#collecting = null;
       this.#applyPendingPolicy();
+      this.#saveSoon();
     }
   }
 
@@ -247,6 +288,7 @@ class KeyValueDataStore implements DataStore {
     this.#assertOpen();
     this.#isClosed = true;
     await this.#collectingEnded();
+    await this.#saving;
     await this.#writer.settled();
     await this.#lastSync;
     await this.#store.close();
@@ -322,7 +364,12 @@ class KeyValueDataStore implements DataStore {
 
   async #finishInstall(
     group: GroupId,
-    installed: { applied: AppliedState; timestampMax: Timestamp; source: InstallSource | undefined },
+    installed: {
+      applied: AppliedState;
+      timestampMax: Timestamp;
+      source: InstallSource | undefined;
+      keepsVersions: boolean;
+    },
   ): Promise<void> {
     const { applied, timestampMax, source } = installed;
     const state = mustExist(this.#groups.get(group), 'the group was taken before');
@@ -332,6 +379,11 @@ class KeyValueDataStore implements DataStore {
     state.timestampMax = timestampMax;
     this.#history.observe(Math.max(timestampMax, source?.historyFloor ?? 0));
     this.#history.raiseFloor(source?.historyFloor ?? this.#history.timestampMax);
+    if (!installed.keepsVersions) {
+      // History may have been switched on meanwhile: what came before has no copies.
+      this.#history.raiseSince(timestampMax);
+      this.#history.raiseFloor(timestampMax);
+    }
     const batch = this.#store.batch();
     batch.put(state.key, encodeGroup(state.key, { ...applied, ...suspicion(state) }));
     this.#dropMark(batch, group);
@@ -351,7 +403,6 @@ class KeyValueDataStore implements DataStore {
     state.isBusy = false;
     this.#replacementCount--;
     this.#garbage.reset(this.#history);
-    this.#applyPendingPolicy();
   }
 
   #dropMark(batch: StoreBatch, group: GroupId): void {

@@ -1,7 +1,7 @@
 /**
- * One pass over all keys of the store that finds superseded versions by their neighbours: what the collector's queue has
- * forgotten. It reads keys without values, in chunks, each on a fresh iterator: a snapshot held over a slow pass would keep
- * LevelDB from letting go of anything.
+ * A pass over the keys of the store that finds superseded versions by their neighbours: over all of them for what the
+ * collector's queue has forgotten, or over the records of one key whose past was cut short (trim). It reads keys without
+ * values, in chunks, each on a fresh iterator: a snapshot held over a slow pass would keep LevelDB from letting go of anything.
  *
  * Between two chunks the store changes, but only above the place of the walk: a version can only be superseded by a
  * younger one, which sorts before it. So what the walk has concluded of a record stays true when it goes on.
@@ -11,12 +11,18 @@
  * - it is the first, and the record has no newest version: a tombstone, lone once all under it are gone;
  * - it is the first, and the record has a newest version: that one's own copy, which stays; unless it stems from an earlier
  *   period of history (t <= since) and the record has been written since without a copy. Only then is the value read.
+ *
+ * What was superseded at or before the floor is garbage, and so is, of a key with a mark that its past begins later
+ * (versions.ts), what was superseded at or before that. Every batch that deletes on the strength of a mark carries the mark.
+ * The elements of a key lie behind its own record, so the mark is known when they come.
  */
 import type { Timestamp } from '../../base/ids.ts';
 import type { History } from './history.ts';
-import { allRecords, recordKeyLength, versionOf } from './keys.ts';
+import { allRecords, isHistoryStart, isKeyRecord, keyPrefixLength, recordKeyLength, versionOf } from './keys.ts';
 import type { KeyValueStore, StoreBatch } from './key-value-store.ts';
 import { sealedTimestamp } from './records.ts';
+import type { RecordRange } from './types.ts';
+import { historyStart, putHistoryStart } from './versions.ts';
 
 const CHUNK_COUNT_MAX = 256;
 const NEVER = Number.MAX_SAFE_INTEGER;
@@ -30,6 +36,8 @@ export interface SweepFindings {
   readonly deletedCount: number;
   /** Lone or soon lone, at or below the floor. Their keys belong to the receiver. */
   readonly tombstones: readonly { readonly key: Uint8Array; readonly timestamp: Timestamp }[];
+  /** Key records with more versions than are kept of one. They belong to the receiver. */
+  readonly overfull: readonly Uint8Array[];
   readonly isEnd: boolean;
   /** Smallest moment at which something that this pass left becomes garbage. */
   readonly nextGarbageAt: Timestamp;
@@ -37,23 +45,44 @@ export interface SweepFindings {
   readonly isConclusive: boolean;
 }
 
+export interface SweepOptions {
+  /** Default: all records. */
+  readonly range?: RecordRange;
+  /** Every deletion that was made before is durable. */
+  readonly beganClean: boolean;
+  /** The past of the one key in the range begins there, whether or not its mark is written yet. */
+  readonly start?: Timestamp;
+}
+
 export class Sweep {
   readonly #store: KeyValueStore;
   readonly #beganClean: boolean;
-  readonly #end = allRecords().end;
+  readonly #end: Uint8Array;
   /** Everything before it has been looked at. */
-  #start: Uint8Array = allRecords().start;
+  #start: Uint8Array;
   /** The record whose versions are being walked; empty before the first. */
   #recordKey: Buffer = Buffer.alloc(0);
   #hasNewest = false;
   /** Timestamp of the version before this one in the walk; undefined at the first of its record. */
   #newer: Timestamp | undefined;
+  /** Versions of the record that were superseded, if it is a key's own. */
+  #olderCount = 0;
+  /** The key's own record, to which the record belongs, and where its past begins: 0 if not later than the store's. */
+  #keyRecord: Buffer = Buffer.alloc(0);
+  #keyStart: Timestamp = 0;
+  readonly #startAtLeast: Timestamp;
+  /** The batch that carries the mark of `#keyRecord`. */
+  #markedBatch: StoreBatch | null = null;
   #nextGarbageAt: Timestamp = NEVER;
   #hasVersions = false;
 
-  constructor(store: KeyValueStore, beganClean: boolean) {
+  constructor(store: KeyValueStore, options: SweepOptions) {
+    const range = options.range ?? allRecords();
     this.#store = store;
-    this.#beganClean = beganClean;
+    this.#beganClean = options.beganClean;
+    this.#start = range.start;
+    this.#end = range.end;
+    this.#startAtLeast = options.start ?? 0;
   }
 
   /** The finder of something had to leave it although it is garbage from `timestamp` on. */
@@ -68,6 +97,7 @@ export class Sweep {
     await iterator.close();
     let deletedCount = 0;
     const tombstones: { key: Uint8Array; timestamp: Timestamp }[] = [];
+    const overfull: Uint8Array[] = [];
     for (const [stored] of entries) {
       const recordLength = recordKeyLength(stored);
       if (stored.length === recordLength) {
@@ -76,15 +106,24 @@ export class Sweep {
       }
       if (this.#recordKey.compare(stored, 0, recordLength) !== 0) this.#enter(stored, recordLength, false);
       const timestamp = versionOf(stored, recordLength);
+      if (isHistoryStart(timestamp)) {
+        if (this.#isMarkGarbage(history)) {
+          batch.delete(stored);
+          deletedCount++;
+        }
+        continue;
+      }
       if (this.#newer === undefined && !this.#hasNewest) {
         if (history.mode === 'draining' || timestamp <= history.floor) {
           tombstones.push({ key: Buffer.from(this.#recordKey), timestamp });
         } else this.leaves(timestamp);
       } else {
         this.#hasVersions = true;
-        if (this.#isGarbage(history, timestamp)) {
+        if (this.#isGarbage(history, batch, timestamp)) {
           batch.delete(stored);
           deletedCount++;
+        } else if (this.#newer !== undefined && ++this.#olderCount === history.versionsMax + 1) {
+          if (this.#recordKey.equals(this.#keyRecord)) overfull.push(this.#keyRecord);
         }
       }
       this.#newer = timestamp;
@@ -95,6 +134,7 @@ export class Sweep {
     return {
       deletedCount,
       tombstones,
+      overfull,
       isEnd: last === undefined,
       nextGarbageAt: this.#nextGarbageAt,
       isConclusive: this.#beganClean && !this.#hasVersions,
@@ -105,15 +145,57 @@ export class Sweep {
     this.#recordKey = Buffer.from(stored.subarray(0, recordLength));
     this.#hasNewest = hasNewest;
     this.#newer = undefined;
+    this.#olderCount = 0;
+    if (isKeyRecord(this.#recordKey)) {
+      this.#keyRecord = this.#recordKey;
+      this.#keyStart = this.#startAtLeast;
+      this.#markedBatch = null;
+    } else if (!this.#isOfKey()) {
+      this.#keyRecord = Buffer.alloc(0);
+      this.#keyStart = 0;
+    }
   }
 
-  #isGarbage(history: History, timestamp: Timestamp): boolean {
+  /** Whether the record is an element of the key whose record came last. */
+  #isOfKey(): boolean {
+    const length = this.#keyRecord.length - 1;
+    return (
+      length > 0 &&
+      length === keyPrefixLength(this.#recordKey) &&
+      this.#recordKey.compare(this.#keyRecord, 0, length, 0, length) === 0
+    );
+  }
+
+  /** At the mark of a key: notes what it says, and whether it says no more than the store's own floor. */
+  #isMarkGarbage(history: History): boolean {
+    if (history.mode === 'draining') {
+      this.#hasVersions = true;
+      return true;
+    }
+    const start = historyStart(this.#store, this.#recordKey);
+    if (start <= history.floor) return true;
+    this.#keyStart = Math.max(this.#keyStart, start);
+    this.leaves(start);
+    return false;
+  }
+
+  #isGarbage(history: History, batch: StoreBatch, timestamp: Timestamp): boolean {
     if (history.mode === 'draining') return true;
     const supersededAt = this.#newer ?? this.#newestAbove(history, timestamp);
     if (supersededAt === undefined) return false;
     if (supersededAt <= history.floor) return true;
+    if (supersededAt <= this.#keyStart) {
+      this.#carryMark(batch);
+      return true;
+    }
     this.leaves(supersededAt);
     return false;
+  }
+
+  #carryMark(batch: StoreBatch): void {
+    if (this.#markedBatch === batch) return;
+    this.#markedBatch = batch;
+    putHistoryStart(batch, this.#keyRecord, Math.max(this.#keyStart, historyStart(this.#store, this.#keyRecord)));
   }
 
   /** When the newest version superseded its record's first older one; undefined if that is its own copy. */

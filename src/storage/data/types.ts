@@ -17,6 +17,8 @@ export interface RecordChange {
    * own record; for its elements (pages) that of their key's record will do, which is the same or later.
    */
   readonly replaces: Timestamp;
+  /** True: what it replaces was flushed, so that nobody knew it; it is that of `replaces` or older, or there is none. */
+  readonly isReplacedUnknown?: boolean;
 }
 
 /** State of a partition that changes with each entry and is written in the same batch as its records. */
@@ -38,12 +40,21 @@ export interface RecoveredState extends AppliedState {
   readonly installedIndex: LogIndex;
 }
 
-/** Whether older versions are kept. History is on if either is above 0. */
+/** Whether older versions are kept. History is on if one of the first two is above 0. */
 export interface HistoryPolicy {
   /** How long the users' setting keeps versions. The store only looks whether it is 0; the floor comes with `collect`. */
   readonly retentionMs: number;
-  /** Oldest moment that some hold or reader has registered, 0 for none. */
+  /** Oldest moment that some hold or reader has registered, 0 for none. Nothing that it sees is collected. */
   readonly heldFloor: Timestamp;
+  /** Older versions that are kept of each key besides the newest, unless they are held; 0 or absent: no bound. */
+  readonly versionsMax?: number;
+}
+
+/** A version of a record: null is its deletion. */
+export interface PastRecord {
+  readonly timestamp: Timestamp;
+  /** May be kept. */
+  readonly payload: Uint8Array | null;
 }
 
 export interface OpenedRecord {
@@ -106,12 +117,25 @@ export interface DataStore {
    */
   isExact(group: GroupId): boolean;
 
-  /** Newest version with timestamp ≤ `at` of a record. Throws KahunaError 'HISTORY_GONE' below `historyFloor`. */
+  /** Newest version with timestamp ≤ `at` of a record. Rejects with HistoryGone if the moment is not kept (any more), of this record or of all. */
   getAt(snapshot: DataSnapshot, key: Uint8Array, at: Timestamp): Promise<OpenedRecord | undefined>;
+  /**
+   * Versions of a record committed at or before `upTo`, youngest first, deletions among them, down to the one that is seen at
+   * the oldest moment that is kept; at most `countMax`. Rejects with 'DATA_DAMAGED'.
+   */
+  versionsOf(
+    snapshot: DataSnapshot,
+    key: Uint8Array,
+    wanted: { readonly upTo: Timestamp; readonly countMax: number },
+  ): Promise<readonly PastRecord[]>;
   /** Oldest timestamp at which history is complete; the newest applied one while history is off. Only rises. */
   readonly historyFloor: Timestamp;
-  /** Switches the keeping of older versions; in effect at once, or when a running `collect` or install has ended. */
+  /** True while older versions are kept. */
+  readonly keepsHistory: boolean;
+  /** Switches the keeping of older versions; in effect at once, or when a running `collect` has ended. */
   setHistory(policy: HistoryPolicy): void;
+  /** Resolves when the last policy is in effect: whatever is applied then is kept, or not, as it says. */
+  historySettled(): Promise<void>;
   /**
    * Lets versions go that no reader at or above `floor` can see; bounded work per call (`stepsMax` keys looked at or
    * deleted); true when nothing more can be done for now. The marks of deleted records go only after a `sync`. Nothing is

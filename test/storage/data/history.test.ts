@@ -72,6 +72,80 @@ describe('data store: history', () => {
       }
     }));
 
+  for (const kind of [null, 'process', 'machine', 'machine-rotation'] satisfies (CrashKind | null)[]) {
+    it(`so it does where keys keep few versions, or forget by themselves (${kind ?? 'no'} crash)`, () =>
+      withSeeds(6_000, 40, async (seed) => {
+        const model = new Model(seed, 2);
+        model.startChance = 0.05;
+        model.unknownChance = 0.3;
+        model.policy = { ...ON, versionsMax: 1 + model.random.below(4) };
+        await model.open();
+        for (const group of model.groups) model.commit(group);
+        await model.applyEverything();
+        await model.sync();
+        for (let round = 0; round < 6; round++) {
+          await model.scramble(40);
+          await collectSome(model);
+          if (kind !== null) await model.crash(kind);
+          await model.applyEverything();
+          await collectSome(model);
+          await model.checkHistory();
+          await model.checkNewest();
+        }
+        assert.ok(model.comparedCount > 20);
+      }));
+  }
+
+  it('so it does with holds that come and go, and nothing that is held goes', () =>
+    withSeeds(7_000, 40, async (seed) => {
+      const model = new Model(seed, 2);
+      model.startChance = 0.05;
+      await model.open();
+      for (let round = 0; round < 8; round++) {
+        // What the switch costs is not this test's business; what is held from then on is.
+        const holds = model.random.chance(0.5);
+        const heldFloor = holds ? Math.max(model.clock, 1) : 0;
+        model.policy = { retentionMs: model.random.below(2), heldFloor, versionsMax: model.random.below(4) };
+        model.data.setHistory(model.policy);
+        await model.run(model.data.historySettled());
+        for (const group of model.groups) model.commit(group);
+        await model.applyEverything();
+        await model.sync();
+        const floor = model.data.historyFloor;
+        for (let part = 0; part < 3; part++) {
+          await model.scramble(25);
+          await model.run(model.data.collect(model.clock - model.random.below(5), 1 + model.random.below(100)));
+          if (model.random.chance(0.3)) await model.sync();
+          if (model.random.chance(0.2)) await model.crash(model.random.pick(['process', 'machine']));
+        }
+        await model.applyEverything();
+        if (holds) assert.ok(model.data.historyFloor <= Math.max(heldFloor, floor), 'what is held is kept');
+        model.wantedFloor = Math.max(model.wantedFloor, model.data.historyFloor);
+        await model.checkHistory();
+      }
+    }));
+
+  it('a key holds at most half as many versions again as it should, and one; also those that nobody changes any more', () =>
+    withSeeds(8_000, 20, async (seed) => {
+      const model = new Model(seed, 1);
+      model.policy = ON;
+      await model.open({
+        garbageLimits: { supersededCountMax: 8, tombstoneCountMax: 4, countedKeysMax: 2, queuedKeysMax: 2 },
+      });
+      await model.scramble(150);
+      await model.applyEverything();
+      model.policy = { ...ON, versionsMax: 2 };
+      model.data.setHistory(model.policy);
+      for (let round = 0; round < 4; round++) {
+        await model.scramble(30);
+        await model.applyEverything();
+        await collectAll(model, 0);
+        assert.ok((await model.versionsOfKeys()) <= 1 + 4, 'of each key its copy, and the older ones');
+      }
+      await model.checkHistory();
+      assert.ok(model.forgottenCount > 0);
+    }));
+
   it('a switch takes effect while batches are under way and collection runs', () =>
     withSeeds(3_000, 40, async (seed) => {
       const model = new Model(seed, 2);

@@ -10,7 +10,10 @@ import {
   decodeRecordKey,
   encodePageKey,
   encodeRecordKey,
+  encodeHistoryStartKey,
   encodeVersionKey,
+  isHistoryStart,
+  rangeOfKeyRecord,
   isKeyRecord,
   isWithin,
   keyRange,
@@ -39,6 +42,9 @@ describe('data store: keys', () => {
     assert.equal(hex(record), '12340361' + '00ff' + '62' + '0001' + '00');
     assert.equal(hex(encodePageKey(record, 0x01020304)), '1234036100ff620001' + '01' + '01020304');
     assert.equal(hex(encodeVersionKey(record, 0x1122_3344_5566)), `${hex(record)}ffffeeddccbbaa99`);
+    assert.equal(hex(encodeHistoryStartKey(record)), `${hex(record)}ffe0000000000000`);
+    assert.ok(isHistoryStart(versionOf(encodeHistoryStartKey(record), record.length)));
+    assert.deepEqual(rangeOfKeyRecord(record).start, record.subarray(0, -1));
     assert.equal(hex(encodeRecordKey(METADATA_SLOT, 0, '')), '4000000001' + '00');
   });
 

@@ -4,10 +4,18 @@
  */
 import { strict as assert } from 'node:assert';
 import type { Timestamp } from '../../../src/base/ids.ts';
-import { encodePageKey, encodeRecordKey, isKeyRecord, slotRange } from '../../../src/storage/data/keys.ts';
-import { sealRecord } from '../../../src/storage/data/records.ts';
+import {
+  afterRecord,
+  encodeHistoryStartKey,
+  encodePageKey,
+  encodeRecordKey,
+  isKeyRecord,
+  slotRange,
+} from '../../../src/storage/data/keys.ts';
+import { sealHistoryStart, sealRecord } from '../../../src/storage/data/records.ts';
 import type { DataStoreOptions } from '../../../src/storage/data/options.ts';
 import type { DataStore, HistoryPolicy, RecordChange } from '../../../src/storage/data/types.ts';
+import { HistoryGone, PastScan } from '../../../src/storage/data/versions.ts';
 import type { CrashKind } from '../../doubles/memory-store.ts';
 import { SeededRandom } from '../../doubles/seeded-random.ts';
 import { StepScheduler } from '../../doubles/stepping.ts';
@@ -24,6 +32,8 @@ class Group {
   readonly records: readonly Uint8Array[];
   /** Timestamp of the last commit of each record as the log says, 0 if it is deleted. */
   readonly committed = new Map<string, Timestamp>();
+  /** Timestamp of the last change of each key record that began its past. */
+  readonly starts = new Map<string, Timestamp>();
   appliedIndex = 0;
   durableIndex = 0;
   isApplying = false;
@@ -33,6 +43,26 @@ class Group {
     this.id = id;
     const keys = Array.from({ length: 6 }, (_, i) => encodeRecordKey(id, 0, `k${i}`));
     this.records = [...keys, ...keys.slice(0, 2).map((key) => encodePageKey(key, 3))];
+  }
+
+  /** The key's own record to which a record belongs. */
+  keyRecordOf(record: Uint8Array): Uint8Array {
+    return (
+      this.records.find(
+        (key) => isKeyRecord(key) && Buffer.compare(key.subarray(0, -1), record.subarray(0, key.length - 1)) === 0,
+      ) ?? record
+    );
+  }
+
+  /** Moments at which the record became what it is after `at`, by the first `index` entries. */
+  changesAfter(record: Uint8Array, at: Timestamp, index: number): number {
+    const moments = new Set<Timestamp>();
+    for (const { changes } of this.entries.slice(0, index)) {
+      for (const { key, timestamp } of changes) {
+        if (timestamp > at && Buffer.compare(key, record) === 0) moments.add(timestamp);
+      }
+    }
+    return moments.size;
   }
 
   /** What the record was at `at`, by the first `index` entries. */
@@ -58,6 +88,12 @@ export class Model {
   policy: HistoryPolicy = { retentionMs: 0, heldFloor: 0 };
   /** Moments compared with the store, so that a run proves that it did something. */
   comparedCount = 0;
+  /** Share of the changes of keys that begin their past. */
+  startChance = 0;
+  /** Share of the puts of absent keys of which nobody knows whether they replace something. */
+  unknownChance = 0;
+  /** How often a moment was refused because the record has forgotten it. */
+  forgottenCount = 0;
   /** Oldest moment of which the test has not allowed to be forgotten. */
   wantedFloor: Timestamp = 0;
 
@@ -96,8 +132,15 @@ export class Model {
       // Of a page only a bound is known: the last commit of its key.
       const replaces = before > 0 && !isKeyRecord(key) ? Math.max(before, group.lastTimestamp) : before;
       const payload = Buffer.from(`${timestamp}.${count}`);
-      const sealed = isDeletion ? null : sealRecord(key, timestamp, payload);
-      changes.push({ key, sealed, timestamp, replaces });
+      const mayStart = this.startChance > 0 && !isDeletion && isKeyRecord(key) && this.policy.heldFloor === 0;
+      const starts = mayStart && this.random.chance(this.startChance);
+      if (starts) group.starts.set(name, timestamp);
+      const sealed = isDeletion ? null : (starts ? sealHistoryStart : sealRecord)(key, timestamp, payload);
+      // What a flush left is replaced without being known; of a key that is not there that is all that anybody knows.
+      const mayBeUnknown = this.unknownChance > 0 && before === 0 && !isDeletion && group.lastTimestamp > 0;
+      const isReplacedUnknown = mayBeUnknown && this.random.chance(this.unknownChance);
+      if (isReplacedUnknown) changes.push({ key, sealed, timestamp, replaces: group.lastTimestamp, isReplacedUnknown });
+      else changes.push({ key, sealed, timestamp, replaces });
       group.committed.set(name, isDeletion ? 0 : timestamp);
     }
     group.lastTimestamp = timestamp;
@@ -184,6 +227,7 @@ export class Model {
     for (let at = floor; at <= this.clock; at++) {
       for (const group of this.groups) {
         const record = this.random.pick(group.records);
+        if (await this.#hasForgotten(group, record, at)) continue;
         const found = await this.run(this.data.getAt(snapshot, record, at));
         const sealed = group.valueAt(record, at, group.entries.length);
         const wanted = sealed === undefined ? undefined : Buffer.from(sealed, 'hex').subarray(12).toString();
@@ -191,7 +235,117 @@ export class Model {
         this.comparedCount++;
       }
     }
+    for (const group of this.groups) {
+      await this.#checkScan(group, floor + this.random.below(Math.max(1, this.clock + 1 - floor)));
+      await this.#checkVersions(group, floor);
+    }
     snapshot.release();
+  }
+
+  /** A walk over the group at a moment meets what was there, or a key that has forgotten the moment. */
+  async #checkScan(group: Group, at: Timestamp): Promise<void> {
+    const snapshot = this.data.snapshot();
+    const scan = new PastScan(snapshot, slotRange(group.id, group.id), at);
+    const found: string[] = [];
+    try {
+      for (let next = await this.run(scan.next()); next !== null; next = await this.run(scan.next())) {
+        const key = Buffer.from(next.key);
+        if (isKeyRecord(key)) found.push(`${key.toString('hex')} ${String(text(next.record))}`);
+      }
+    } catch (error) {
+      if (!(error instanceof HistoryGone)) throw error;
+      const forgotten = await Promise.all(group.records.map((record) => this.#hasForgotten(group, record, at)));
+      assert.ok(forgotten.includes(true), 'a walk is refused because of a key that has forgotten');
+      return;
+    } finally {
+      await this.run(scan.close());
+      snapshot.release();
+    }
+    const wanted = group.records.filter(isKeyRecord).flatMap((record) => {
+      const sealed = group.valueAt(record, at, group.entries.length);
+      const value = sealed === undefined ? undefined : Buffer.from(sealed, 'hex').subarray(12).toString();
+      return value === undefined ? [] : [`${Buffer.from(record).toString('hex')} ${value}`];
+    });
+    if (JSON.stringify(found) !== JSON.stringify(wanted)) {
+      const s2 = this.data.snapshot();
+      for (const r of group.records)
+        console.log(Buffer.from(r).toString('hex'), text(await this.run(this.data.getAt(s2, r, at))));
+      console.log('floor', s2.historyFloor, 'clock', this.clock);
+      for (const r of await this.run(contents(s2, slotRange(group.id, group.id), { withVersions: true })))
+        console.log(r.key, r.sealed);
+      s2.release();
+      for (const e of group.entries)
+        for (const c of e.changes)
+          if (Buffer.from(c.key).toString('hex') === '0001006b35000100')
+            console.log(c.timestamp, c.sealed === null, c.replaces);
+    }
+    assert.deepEqual(found, wanted, `group ${group.id} at ${at}`);
+  }
+
+  /** The versions of a key are those of the log, without gaps, as far as they are kept. */
+  async #checkVersions(group: Group, floor: Timestamp): Promise<void> {
+    const record = this.random.pick(group.records.filter(isKeyRecord));
+    const upTo = floor + this.random.below(Math.max(1, this.clock + 1 - floor));
+    const snapshot = this.data.snapshot();
+    const countMax = 1 + this.random.below(6);
+    const found = await this.run(this.data.versionsOf(snapshot, record, { upTo, countMax }));
+    snapshot.release();
+    const moments = new Map<Timestamp, string | null>();
+    for (const { changes } of group.entries) {
+      for (const { key, sealed, timestamp } of changes) {
+        if (timestamp > upTo || Buffer.compare(key, record) !== 0) continue;
+        moments.set(timestamp, sealed === null ? null : Buffer.from(sealed).subarray(12).toString());
+      }
+    }
+    const all = [...moments].reverse();
+    const shown = found.map(({ timestamp, payload }) => [
+      timestamp,
+      payload === null ? null : Buffer.from(payload).toString(),
+    ]);
+    assert.deepEqual(shown, all.slice(0, shown.length));
+    assert.ok(shown.length <= countMax);
+    if (shown.length === countMax || (await this.#hasForgotten(group, record, floor))) return;
+    const [oldest] = all.slice(shown.length);
+    const next = all[shown.length - 1];
+    const isWhole = oldest === undefined || oldest[1] === null || (next?.[0] ?? upTo + 1) <= floor;
+    assert.ok(isWhole, `the version of ${oldest?.[0] ?? 0} is missing, floor ${floor}`);
+  }
+
+  /** True if the key has forgotten the moment; it must have had a reason. */
+  async #hasForgotten(group: Group, record: Uint8Array, at: Timestamp): Promise<boolean> {
+    const key = group.keyRecordOf(record);
+    const snapshot = this.data.snapshot();
+    try {
+      await this.run(this.data.getAt(snapshot, key, at));
+      return false;
+    } catch (error) {
+      if (!(error instanceof HistoryGone)) throw error;
+    } finally {
+      snapshot.release();
+    }
+    this.forgottenCount++;
+    const newer = group.changesAfter(key, at, group.entries.length);
+    const isStarted = at < (group.starts.get(Buffer.from(key).toString('hex')) ?? 0);
+    const { versionsMax = 0, heldFloor } = this.policy;
+    const isTrimmed = versionsMax > 0 && newer > versionsMax && (heldFloor === 0 || at < heldFloor);
+    assert.ok(isStarted || isTrimmed, `${Buffer.from(key).toString('hex')} at ${at} is gone, after ${newer} changes`);
+    return true;
+  }
+
+  /** The largest number of versions on disk that one key has, its newest one's copy among them. */
+  async versionsOfKeys(): Promise<number> {
+    const snapshot = this.data.snapshot();
+    let most = 0;
+    for (const group of this.groups) {
+      for (const record of group.records.filter(isKeyRecord)) {
+        const range = { start: Buffer.concat([record, Buffer.of(0)]), end: afterRecord(record) };
+        const found = await this.run(contents(snapshot, range, { withVersions: true }));
+        const mark = Buffer.from(encodeHistoryStartKey(record)).toString('hex');
+        most = Math.max(most, found.filter(({ key }) => key !== mark).length);
+      }
+    }
+    snapshot.release();
+    return most;
   }
 
   /** Older versions on disk, and records. */

@@ -12,8 +12,10 @@ import {
   openVersion,
   SEAL_BYTES,
   sealedTimestamp,
+  sealHistoryStart,
   sealRecord,
   sealTombstone,
+  startsHistory,
 } from '../../../src/storage/data/records.ts';
 
 const KEY = encodeRecordKey(7, 0, 'key');
@@ -27,6 +29,10 @@ describe('data store: sealed records', () => {
       '2941a597' + '6655443322110000' + '76616c7565',
     );
     assert.equal(hex(sealTombstone(KEY, 0x1122_3344_5566)), '7e7ff7c7' + '6655443322110001');
+    assert.equal(
+      hex(sealHistoryStart(KEY, 0x1122_3344_5566, Buffer.from('v'))),
+      '03c333f7' + '6655443322110002' + '76',
+    );
   });
 
   it('open to what was sealed', () => {
@@ -78,6 +84,14 @@ describe('data store: sealed records', () => {
       refused(() => openRecord(encodeRecordKey(7, 0, 'kez'), sealed));
       refused(() => openRecord(encodeRecordKey(8, 0, 'key'), sealed));
     }
+  });
+
+  it('a record that starts its history opens like any other, and says so', () => {
+    const sealed = sealHistoryStart(KEY, 99, Buffer.from('value'));
+    assert.deepEqual(openRecord(KEY, sealed), openRecord(KEY, sealRecord(KEY, 99, Buffer.from('value'))));
+    assert.equal(startsHistory(sealed), true);
+    assert.equal(startsHistory(sealRecord(KEY, 99, Buffer.from('value'))), false);
+    assert.equal(startsHistory(sealTombstone(KEY, 99)), false);
   });
 
   it('a tombstone opens as the absence of a version, and never as a record', () => {
