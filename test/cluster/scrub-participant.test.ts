@@ -46,6 +46,7 @@ class Bench {
   private constructor(node: Node, data: DataStore) {
     this.node = node;
     this.applier = new Applier({
+      clock: this.time,
       timers: this.time,
       group: GROUP,
       data,

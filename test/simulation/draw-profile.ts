@@ -82,6 +82,7 @@ function drawMixed(seed: number, draw: Draw): Profile {
   const nodeCount = draw.pick('nodes', [1, 3, 3, 3, 3, 3, 3, 3, 4, 5]);
   const replicationFactor = draw.pick('replicas', [3, 3, 3, nodeCount >= 5 ? 5 : 3, nodeCount === 4 ? 2 : 3]);
   const electionTimeoutMs = draw.pick('election', [200, 400, 1_000]);
+  const scrubIntervalMs = draw.pick('scrub', [0, 300, 1_000, 5_000]);
   const workloads = WORKLOADS.filter((name) => draw.chance(`workload ${name}`, WORKLOADS_MEAN / WORKLOADS.length));
   return {
     seed,
@@ -93,6 +94,7 @@ function drawMixed(seed: number, draw: Draw): Profile {
     heartbeatMs: Math.floor(electionTimeoutMs / draw.pick('heartbeats', [5, 10])),
     commandTimeoutMs: draw.pick('command time-out', [500, 500, 2_000, 5_000]),
     checkpointIntervalMs: draw.pick('checkpoints', [200, 1_000, 10_000]),
+    scrubIntervalMs,
     logMemoryBytes: draw.pick('log memory', [500, 500, 20_000, 1_000_000]),
     residentBytes: draw.pick('memory', [0, 0, 1, 3_000]),
     latencyMs: { min: draw.pick('least latency', [0.05, 0.5, 2]), max: draw.pick('latency', [3, 3, 10, 30]) },
@@ -102,7 +104,9 @@ function drawMixed(seed: number, draw: Draw): Profile {
     storeMs: { min: 0, max: draw.pick('store', [0.2, 2, 40]) },
     drift: draw.pick('drift', [0, 0.001, 0.03]),
     wallOffsetMs: draw.pick('wall clocks', [0, 5, CLOCK_OFFSET_MAX_MS / 2]),
-    faults: drawFaults(draw, nodeCount >= 3 && replicationFactor >= 3),
+    faults: drawFaults(draw, nodeCount >= 3 && replicationFactor >= 3).filter(
+      (name) => name !== 'strayRecord' || scrubIntervalMs > 0,
+    ),
     faultGapMs: draw.pick('gap', [500, 1_500, 4_000]),
     faultTimeMs: draw.pick('fault time', [8_000, 12_000, 20_000]),
     isCoreFirst: draw.chance('core first', 0.5),

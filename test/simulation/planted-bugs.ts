@@ -6,6 +6,7 @@
 import type { PlantedBug } from './planted/bug.ts';
 import { PARTITION_BUGS } from './planted/partition.ts';
 import { RAFT_BUGS } from './planted/raft.ts';
+import { SCRUB_BUGS } from './planted/scrub.ts';
 import { STORAGE_BUGS } from './planted/storage.ts';
 import { TRANSACTION_BUGS } from './planted/transactions.ts';
 import { type Report, runSeed } from './run.ts';
@@ -13,6 +14,7 @@ import { type Report, runSeed } from './run.ts';
 export const plantedBugs: readonly PlantedBug[] = [
   ...PARTITION_BUGS,
   ...RAFT_BUGS,
+  ...SCRUB_BUGS,
   ...STORAGE_BUGS,
   ...TRANSACTION_BUGS,
 ];

@@ -22,6 +22,8 @@ export interface Profile {
   readonly heartbeatMs: number;
   readonly commandTimeoutMs: number;
   readonly checkpointIntervalMs: number;
+  /** Pause between two comparisons of a partition's replicas; 0 = they are never compared. */
+  readonly scrubIntervalMs: number;
   readonly logMemoryBytes: number;
   /** Memory for resident keys; 0 = without bound. */
   readonly residentBytes: number;

@@ -165,6 +165,8 @@ class Run {
     const world = this.#world;
     const isBuilt = (): Promise<boolean> =>
       this.#within('a lost replica is restored', () => !world.isRebuilding && !world.hasQuarantine, REBUILDING_MS);
+    const isFound = (): boolean => !world.strays.areLeft;
+    if (!(await this.#within('a difference between replicas is found', isFound, REBUILDING_MS))) return false;
     if (!(await isBuilt())) return false;
     for (const machine of world.suspects) {
       const isBack = (): boolean => world.running(machine) !== undefined || !world.suspects.includes(machine);

@@ -8,6 +8,7 @@ const COMMON: Partial<Profile> = {
   heartbeatMs: 100,
   commandTimeoutMs: 5_000,
   checkpointIntervalMs: 10_000,
+  scrubIntervalMs: 0,
   logMemoryBytes: 1_000_000,
   residentBytes: 0,
   latencyMs: { min: 0.5, max: 3 },

@@ -22,6 +22,7 @@ import { Ghost } from './ghost.ts';
 import type { Profile } from './profile.ts';
 import { rebuild } from './rebuild.ts';
 import { SimNetwork } from './sim-network.ts';
+import { Strays } from './strays.ts';
 
 const CLUSTER_PORT = 7101;
 const DIRECTORY = '/data';
@@ -35,8 +36,12 @@ const SUPERVISOR_MS = 200;
 /** What failed before all was healed may end its process for so long after. */
 const AFTERMATH_MS = 300;
 const VIOLATIONS_MAX = 20;
+/** Comparing replicas costs no time here: bytes a second. */
+const SCRUB_RATE = 2 ** 30;
 /** What a node says of itself only if it is wrong. */
-const FAILURES = new Set(['evaluation failed', 'a session failed and was closed']);
+const FAILURES = new Set(['evaluation failed', 'a session failed and was closed', 'a look at the data failed']);
+/** What a leader says if replicas of its partition differ, which they do only if a fault has seen to it. */
+const DIFFERENCE = 'replicas hold different data; they are compared once more';
 
 export interface WorldOptions {
   /** Lua for all nodes: it loads in real time, so it is made before the run. */
@@ -58,6 +63,7 @@ export class World {
   readonly scheduler = new SimScheduler();
   readonly random: SeededRandom;
   readonly network: SimNetwork;
+  readonly strays = new Strays(this);
   readonly machines: readonly SimMachine[];
   readonly ghost: Ghost;
   readonly violations: string[] = [];
@@ -269,7 +275,7 @@ export class World {
   /** The others can give back what this replica loses, and no other one is damaged. */
   mayBeDamaged(machine: SimMachine): boolean {
     if (this.isHealed || this.isRebuilding || this.isInTrouble(machine)) return false;
-    return !this.#expectations.hasDamage && !this.hasQuarantine;
+    return !this.#expectations.hasDamage && !this.hasQuarantine && !this.strays.areLeft;
   }
 
   /** Some replica knows that its data is damaged, and waits for a copy; marked on its disk, or about to be. */
@@ -375,6 +381,8 @@ export class World {
       'log-segment-size': SEGMENT_BYTES,
       'log-memory-size': profile.logMemoryBytes,
       'checkpoint-interval': profile.checkpointIntervalMs,
+      'scrub-rate': profile.scrubIntervalMs === 0 ? 0 : SCRUB_RATE,
+      'scrub-interval': profile.scrubIntervalMs,
     };
   }
 
@@ -424,6 +432,7 @@ export class World {
         this.trace(`${machine.name} ${level} ${event} ${fields === undefined ? '' : JSON.stringify(fields)}${cause}`);
         const told = `${machine.name}: ${event}: ${JSON.stringify(fields)}${cause}`;
         // Where a process would have ended, the double throws: whoever catches that tells of it.
+        if (event === DIFFERENCE && this.strays.count === 0) this.violation(told);
         if (FAILURES.has(event) && !told.includes('ProcessEnded')) this.violation(told);
       };
     const logger: Logger = {

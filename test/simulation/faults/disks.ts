@@ -227,6 +227,21 @@ export const DISK_FAULTS = [
     },
   },
   {
+    // Under a seal that fits: found when replicas are compared, and by nothing else.
+    name: 'strayRecord',
+    damages: true,
+    strike: (strike) => {
+      const { world } = strike;
+      const machine = strike.any();
+      if (!world.mayBeDamaged(machine) || !world.strays.plant(machine, Math.max(1, strike.group()))) return;
+      const look = (): void => {
+        if (!world.strays.areLeft) strike.did();
+        else strike.later(200, 200, look);
+      };
+      look();
+    },
+  },
+  {
     // A power failure after which the store has lost what it had synced. Its log knows better: it is replayed, or its replicas are
     // put into quarantine.
     name: 'loseSynced',

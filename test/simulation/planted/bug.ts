@@ -16,9 +16,12 @@ export interface PlantedBug {
 /** Seeds within which each must be found. */
 export const SEEDS_MAX = 15;
 
+/** Replicas are not compared unless a bug is about that. */
+const AIMED = { nodeCount: 3, replicationFactor: 3, faultTimeMs: 12_000, scrubIntervalMs: 0 };
+
 /** Runs that aim at one thing. */
 export function aimed(change: Partial<Profile> & { readonly faults: readonly FaultName[] }): RunOptions {
-  return { adjust: (profile) => ({ ...profile, nodeCount: 3, replicationFactor: 3, faultTimeMs: 12_000, ...change }) };
+  return { adjust: (profile) => ({ ...profile, ...AIMED, ...change }) };
 }
 
 /** Counters and registers on one partition, by clients that hardly pause. */
