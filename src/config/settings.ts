@@ -276,8 +276,8 @@ export const SETTINGS = {
     kind: memory({ min: 0, max: GB }),
     default: 256 * KB,
     doc:
-      'Bytes a second of the partitions that this node leads that are compared with the other replicas, which read as much; ' +
-      'a replica that differs from most is rebuilt. 0 = nothing is compared.',
+      'How fast replicas are compared: bytes a second that a node reads as leader of its partitions; the other replicas read ' +
+      'as much for it. A replica that differs from most is rebuilt. 0 = nothing is compared.',
   }),
   'scrub-interval': ownLive('storage', {
     kind: duration({ min: SECOND, max: 365 * DAY }),
