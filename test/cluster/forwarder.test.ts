@@ -4,7 +4,6 @@
  */
 import { strict as assert } from 'node:assert';
 import { ByteReader } from '../../src/base/bytes.ts';
-import { silentLogger } from '../../src/base/log.ts';
 import { type Work, WriteMark } from '../../src/cluster/api.ts';
 import { Forwarder } from '../../src/cluster/forwarder.ts';
 import { MESSAGE_KINDS } from '../../src/cluster/message-kinds.ts';
@@ -22,11 +21,10 @@ import { dataCommands } from '../../src/commands/index.ts';
 import type { Replica } from '../../src/partition/replica.ts';
 import { encodeReply } from '../../src/resp/encode.ts';
 import { EncodedReply } from '../../src/resp/reply.ts';
-import { Transport, type TransportEvents } from '../../src/transport/transport.ts';
-import { MemoryNetwork } from '../doubles/memory-network.ts';
-import { SeededRandom } from '../doubles/seeded-random.ts';
+import type { Transport } from '../../src/transport/transport.ts';
 import { VirtualTime } from '../doubles/virtual-time.ts';
 import { TestLeader } from '../partition/leader.ts';
+import { TwoNodes } from './two-nodes.ts';
 
 const GROUP = 1;
 const TERM = 1;
@@ -39,7 +37,10 @@ class Bench {
   readonly answers: string[] = [];
   readonly router: Router;
   readonly leader: TestLeader;
-  readonly #network = new MemoryNetwork({ timers: this.time, random: new SeededRandom(2) });
+  readonly nodes = new TwoNodes(this.time);
+  /** What the leader on node 2 is asked, and what becomes of it, may be changed by the test. */
+  readonly replica: { isServing: boolean; term: number };
+  readonly cancelled: number[] = [];
   readonly #entry: Transport;
   readonly #remote: Transport;
 
@@ -55,25 +56,32 @@ class Bench {
   private constructor(leader: TestLeader) {
     this.leader = leader;
     const replica = {
-      isServing: true,
+      isServing: true as boolean,
       term: TERM,
       submit: (job: Parameters<Replica['submit']>[0]) => {
         leader.tenure.submit(job);
       },
       cancel: (job: Parameters<Replica['cancel']>[0]) => {
+        this.cancelled.push(job.counter);
         leader.tenure.cancel(job);
       },
       unblock: (...asked: Parameters<Replica['unblock']>) => leader.tenure.unblock(...asked),
-    } as unknown as Replica;
-    this.#remote = this.#transport(2, (from, kind, payload) => {
-      if (kind === MESSAGE_KINDS.request) forwarder.received(from, payload);
-      if (kind === MESSAGE_KINDS.cancel) forwarder.cancelled(from, new ByteReader(payload).u64());
-      if (kind === MESSAGE_KINDS.unblock) forwarder.unblock(from, readUnblock(payload));
+    };
+    this.replica = replica;
+    this.#remote = this.nodes.transport(2, {
+      message: (from, kind, payload) => {
+        if (kind === MESSAGE_KINDS.request) forwarder.received(from, payload);
+        if (kind === MESSAGE_KINDS.cancel) forwarder.cancelled(from, new ByteReader(payload).u64());
+        if (kind === MESSAGE_KINDS.unblock) forwarder.unblock(from, readUnblock(payload));
+      },
+      linkDown: (node) => {
+        forwarder.nodeLost(node);
+      },
     });
     const forwarder = new Forwarder({
       transport: this.#remote,
       bootEpochOf: () => 7,
-      replicaOf: () => replica,
+      replicaOf: () => replica as unknown as Replica,
       commandOf: (name) => rows.get(name),
       nowMs: () => this.time.monotonicMs(),
       wake: () => {
@@ -81,9 +89,14 @@ class Bench {
       },
       mustFetchScript: () => false,
     });
-    this.#entry = this.#transport(1, (from, kind, payload) => {
-      if (kind === MESSAGE_KINDS.answer) this.router.answered(from, readAnswer(payload));
-      if (kind === MESSAGE_KINDS.unblockAnswer) this.router.unblockAnswered(from, readUnblockAnswer(payload));
+    this.#entry = this.nodes.transport(1, {
+      message: (from, kind, payload) => {
+        if (kind === MESSAGE_KINDS.answer) this.router.answered(from, readAnswer(payload));
+        if (kind === MESSAGE_KINDS.unblockAnswer) this.router.unblockAnswered(from, readUnblockAnswer(payload));
+      },
+      linkDown: (node) => {
+        this.router.nodeLost(node);
+      },
     });
     this.router = this.#createRouter();
   }
@@ -129,30 +142,6 @@ class Bench {
     this.#entry.end(to);
     this.#entry.flush();
     return true;
-  }
-
-  #transport(id: number, message: TransportEvents['message']): Transport {
-    return new Transport({
-      platform: {
-        clock: this.time,
-        timers: this.time,
-        random: new SeededRandom(id),
-        network: this.#network.host(`h${id}`),
-      },
-      identity: { clusterId: 'c', node: id, bootEpoch: id },
-      secret: 's',
-      listen: { host: `h${id}`, port: 1 },
-      peers: [1, 2].map((node) => ({ node, host: `h${node}`, port: 1 })),
-      log: silentLogger,
-      events: {
-        message,
-        linkUp: () => undefined,
-        linkDown: () => undefined,
-        snapshotConnection: (_from, channel) => {
-          channel.close();
-        },
-      },
-    });
   }
 
   submit(name: string, argv: readonly string[], isNoTouch = false): Work {
@@ -221,6 +210,82 @@ describe('a request to a leader elsewhere', () => {
     await bench.settle();
     assert.equal(await asked, false);
     assert.deepEqual([...bench.answers].sort(), ['holder: :1', 'release: :1', 'waiter: :2']);
+  });
+
+  it('comes back untouched from a node that does not lead in the term that it names, and is sent again', async () => {
+    const bench = await Bench.create();
+    bench.replica.term = TERM + 1;
+    bench.submit('set', ['SET', 'k', 'v']);
+    await bench.settle();
+    assert.deepEqual([bench.answers, bench.leader.entries.length], [[], 0]);
+    bench.router.leaderServes(GROUP, 2, TERM + 1);
+    await bench.settle();
+    assert.deepEqual(bench.answers, ['set: +OK']);
+  });
+
+  it('comes back untouched from a node that does not serve, and waits for one that does', async () => {
+    const bench = await Bench.create();
+    bench.replica.isServing = false;
+    bench.submit('set', ['SET', 'k', 'v']);
+    await bench.settle();
+    assert.deepEqual([bench.answers, bench.leader.entries.length], [[], 0]);
+    bench.replica.isServing = true;
+    bench.replica.term = TERM + 1;
+    bench.router.leaderServes(GROUP, 2, TERM + 1);
+    await bench.settle();
+    assert.deepEqual(bench.answers, ['set: +OK']);
+  });
+
+  it('leaves the queue of its leader when its client is gone', async () => {
+    const bench = await Bench.create();
+    bench.submit('holder', HOLD);
+    const waiter = bench.submit('waiter', WAIT);
+    await bench.settle();
+    bench.router.cancel(waiter);
+    await bench.settle();
+    assert.deepEqual(bench.cancelled, [2]);
+    bench.submit('release', ['KAHUNA.LOCK', 'RELEASE', 'r', 'holder']);
+    bench.submit('taken', ['KAHUNA.LOCK', 'ACQUIRE', 'r', 'other', 'PX', '1000']);
+    await bench.settle();
+    assert.deepEqual(bench.answers, ['holder: :1', 'release: :1', 'taken: :2']);
+  });
+
+  it('leaves the queue when the link to its entry node is lost, and is applied once when it comes again', async () => {
+    const bench = await Bench.create();
+    bench.submit('holder', HOLD);
+    bench.submit('waiter', WAIT);
+    await bench.settle();
+    assert.equal(bench.nodes.network.reset('h1', 'h2'), 2);
+    await bench.settle();
+    assert.deepEqual(bench.cancelled, [2]);
+    await bench.time.pass(1_000);
+    bench.router.leaderServes(GROUP, 2, TERM + 1);
+    bench.replica.term = TERM + 1;
+    bench.router.look();
+    await bench.settle();
+    bench.submit('release', ['KAHUNA.LOCK', 'RELEASE', 'r', 'holder']);
+    await bench.settle();
+    assert.deepEqual([...bench.answers].sort(), ['holder: :1', 'release: :1', 'waiter: :2']);
+  });
+
+  it('gets the answer of its first attempt if that was applied before the link was lost', async () => {
+    const bench = await Bench.create();
+    bench.submit('incr', ['INCR', 'n']);
+    await bench.time.pass(5);
+    bench.leader.endTurn();
+    bench.leader.commit();
+    // The answer is on its way when the link breaks.
+    assert.equal(bench.nodes.network.reset('h1', 'h2'), 2);
+    await bench.settle();
+    assert.deepEqual(bench.answers, []);
+    await bench.time.pass(1_000);
+    bench.replica.term = TERM + 1;
+    bench.router.leaderServes(GROUP, 2, TERM + 1);
+    await bench.settle();
+    assert.deepEqual(bench.answers, ['incr: :1']);
+    bench.submit('get', ['GET', 'n']);
+    await bench.settle();
+    assert.deepEqual(bench.answers, ['incr: :1', 'get: $1 1']);
   });
 
   it('takes NO-TOUCH along', async () => {

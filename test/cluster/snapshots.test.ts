@@ -28,13 +28,13 @@ import { sealRecord } from '../../src/storage/data/records.ts';
 import type { DataStore, RawRecord } from '../../src/storage/data/types.ts';
 import type { RaftLog } from '../../src/storage/log/types.ts';
 import type { Channel } from '../../src/transport/channel.ts';
-import { Transport } from '../../src/transport/transport.ts';
+import type { Transport } from '../../src/transport/transport.ts';
 import { MemoryDisk } from '../doubles/memory-disk.ts';
-import { MemoryNetwork } from '../doubles/memory-network.ts';
 import { MemoryProcess } from '../doubles/memory-process.ts';
 import { SeededRandom } from '../doubles/seeded-random.ts';
 import { StepScheduler } from '../doubles/stepping.ts';
 import { VirtualTime } from '../doubles/virtual-time.ts';
+import { TwoNodes } from './two-nodes.ts';
 
 const GROUP = 1;
 /** In front of each staged file. */
@@ -51,7 +51,7 @@ class Bench {
   /** What lay on the disk when each snapshot was offered. */
   readonly atOffer: (readonly string[])[] = [];
   readonly warnings: string[] = [];
-  readonly #network = new MemoryNetwork({ timers: this.time, random: new SeededRandom(2) });
+  readonly #nodes = new TwoNodes(this.time);
   readonly snapshots: Snapshots;
   /** The data store, as far as an installation uses it: each operation ends when the test says so. */
   readonly store = new StepScheduler();
@@ -61,15 +61,21 @@ class Bench {
   readonly #receiver: Transport;
 
   constructor() {
-    this.#sender = this.#transport(1, () => assert.fail('nobody sends to the sender'));
-    this.#receiver = this.#transport(2, (from, channel) => this.snapshots.receive(from, channel));
+    this.#sender = this.#nodes.transport(1, {
+      snapshotConnection: () => assert.fail('nobody sends to the sender'),
+    });
+    this.#receiver = this.#nodes.transport(2, {
+      snapshotConnection: (from, channel) => {
+        this.snapshots.receive(from, channel);
+      },
+    });
     this.snapshots = new Snapshots({
       platform: {
         clock: this.time,
         timers: this.time,
         random: new SeededRandom(3),
         process: new MemoryProcess(),
-        network: this.#network.host('h2'),
+        network: this.#nodes.network.host('h2'),
         disk: this.memory,
       },
       data: this.#data(),
@@ -81,23 +87,6 @@ class Bench {
       },
       engine: () => ({ replicas: new Map([[GROUP, this.replica]]) }) as unknown as Engine,
       transport: () => this.#receiver,
-    });
-  }
-
-  #transport(id: number, snapshotConnection: (from: number, channel: Channel) => void): Transport {
-    return new Transport({
-      platform: {
-        clock: this.time,
-        timers: this.time,
-        random: new SeededRandom(id),
-        network: this.#network.host(`h${id}`),
-      },
-      identity: { clusterId: 'c', node: id, bootEpoch: id },
-      secret: 's',
-      listen: { host: `h${id}`, port: 1 },
-      peers: [1, 2].map((node) => ({ node, host: `h${node}`, port: 1 })),
-      log: silentLogger,
-      events: { message: () => undefined, linkUp: () => undefined, linkDown: () => undefined, snapshotConnection },
     });
   }
 

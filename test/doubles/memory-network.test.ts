@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Connection, ConnectionHandler } from '../../src/base/platform.ts';
+import { networkContract } from '../contracts/network.ts';
 import { MemoryNetwork, type MemoryNetworkOptions } from './memory-network.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { VirtualTime } from './virtual-time.ts';
@@ -53,6 +54,28 @@ async function connect(
   if (server === undefined) throw new Error('nobody was accepted');
   return { time, network, client, server };
 }
+
+networkContract('the double', () => {
+  const time = new VirtualTime();
+  const network = new MemoryNetwork({ timers: time, random: new SeededRandom(3), latencyMs: () => 1 });
+  return {
+    server: network.host('b'),
+    client: network.host('a'),
+    host: 'b',
+    freePort: 9,
+    until: (condition) => time.until(condition),
+    settled: async (promise) => {
+      let isSettled = false;
+      const settle = (): void => {
+        isSettled = true;
+      };
+      promise.then(settle, settle);
+      await time.until(() => isSettled);
+      return promise;
+    },
+    quiet: () => time.pass(100),
+  };
+});
 
 describe('the network in memory', () => {
   it('delivers bytes in order, cut anywhere, whatever the latencies', async () => {
