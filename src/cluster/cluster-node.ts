@@ -47,6 +47,7 @@ import { Forwarder } from './forwarder.ts';
 import { Founding } from './founding.ts';
 import { internalRows, joinKeyspaces, keyspaceOf, keyspaceRow, timestampRow } from './internal-rows.ts';
 import { MESSAGE_KINDS } from './message-kinds.ts';
+import { Leaderships } from './leaderships.ts';
 import { openGroup } from './open-replica.ts';
 import { Quarantine } from './quarantine.ts';
 import { ReplicaWait } from './replica-wait.ts';
@@ -99,14 +100,6 @@ const REQUEST_WINDOW_SLACK_MS = 5_000;
 const LOOK_GAP_MS = 20;
 /** Time between two looks at what nobody asks for: whom to hand leadership to, what to say about damage and first starts, in ms. */
 const CARE_MS = 500;
-/** Pause between two tries to hand leaderships over at the end, in ms. */
-const HAND_OVER_AGAIN_MS = 20;
-/** A preferred leader must have been connected for this long before leadership is handed to it, in ms. */
-const PREFERRED_AFTER_MS = 3_000;
-/** Pause between two attempts for a group, in ms: while one fails, nobody serves (the other may be unable to lead). */
-const PREFERRED_AGAIN_MS = 30_000;
-const PREFERRED_LAG_MAX = 100;
-
 export class ClusterNode implements Cluster, ReplicaHost {
   readonly clusterId: string;
   readonly scripts: ReplicatedScripts;
@@ -115,6 +108,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   readonly dataCommands: readonly DataCommand[];
   readonly keyspaceStats = new KeyspaceStats();
   readonly scrub: Scrub;
+  readonly leaderships: Leaderships;
   readonly #options: ClusterNodeOptions;
   readonly #topology: Topology;
   readonly #commands = new Map<string, DataCommand>();
@@ -129,13 +123,9 @@ export class ClusterNode implements Cluster, ReplicaHost {
   readonly #raftWriter = new WireWriter();
   readonly #bootEpochs = new Map<NodeId, number>();
   readonly #addresses = new Map<NodeId, { readonly host: string; readonly port: number }>();
-  readonly #upSinceMs = new Map<NodeId, number>();
   #clientPort: number;
   #isFlushScheduled = false;
   readonly #alarm: Alarm;
-  #lastPreferenceMs = 0;
-  /** When leadership was last handed to the preferred node, by group. */
-  readonly #preferredMs = new Map<GroupId, number>();
 
   constructor(options: ClusterNodeOptions) {
     this.#options = options;
@@ -184,6 +174,13 @@ export class ClusterNode implements Cluster, ReplicaHost {
           this.#snapshots.receive(from, channel);
         },
       },
+    });
+    this.leaderships = new Leaderships({
+      node: topology.self.id,
+      platform,
+      partitions: topology.partitions,
+      transport: this.transport,
+      replicas: this.engine.replicas,
     });
     this.#snapshots = new Snapshots({
       platform,
@@ -396,27 +393,6 @@ export class ClusterNode implements Cluster, ReplicaHost {
     };
   }
 
-  /** Hands leaderships over to connected nodes; resolves when they are gone or the time is over. */
-  async handOver(timeoutMs: number): Promise<void> {
-    const { clock, timers } = this.#options.platform;
-    const deadline = clock.monotonicMs() + timeoutMs;
-    for (;;) {
-      const led = [...this.engine.replicas.values()].filter(
-        (replica) => replica.role === 'leader' && !replica.isSoleVoter,
-      );
-      if (led.length === 0 || clock.monotonicMs() >= deadline || this.transport.upCount === 0) return;
-      for (const replica of led) {
-        if (!replica.isServing) continue;
-        const target = replica.core
-          .followers()
-          .filter(({ id }) => this.transport.isUp(id) && replica.core.confState.voters.includes(id))
-          .sort((a, b) => b.match - a.match)[0];
-        if (target !== undefined) replica.transferLeadership(target.id);
-      }
-      await new Promise<void>((resolve) => timers.after(HAND_OVER_AGAIN_MS, resolve));
-    }
-  }
-
   async close(): Promise<void> {
     this.#alarm.close();
     this.#replicaWait.close();
@@ -432,7 +408,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
     const nextMs = this.#router.look();
     this.#founding.tick();
     this.#quarantine.tick();
-    this.#maybePrefer();
+    this.leaderships.look();
     this.#alarm.at(Math.min(nextMs, this.clock.monotonicMs() + CARE_MS));
   }
 
@@ -745,7 +721,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   }
 
   #linkUp(node: NodeId): void {
-    this.#upSinceMs.set(node, this.clock.monotonicMs());
+    this.leaderships.linkUp(node);
     this.#sendAddress(node);
     this.#founding.linkUp(node);
     for (const replica of this.engine.replicas.values()) if (replica.isServing) this.#sendServing(node, replica);
@@ -754,7 +730,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   }
 
   #linkDown(node: NodeId): void {
-    this.#upSinceMs.delete(node);
+    this.leaderships.linkDown(node);
     this.#forwarder.nodeLost(node);
     this.#router.nodeLost(node);
     this.engine.nodeLost(node);
@@ -813,26 +789,6 @@ export class ClusterNode implements Cluster, ReplicaHost {
   }
 
   // -------------------------------------------------------------------------------------------------------------
-
-  /** Leaders move to the nodes that the topology prefers, so that load is spread; never in a hurry. */
-  #maybePrefer(): void {
-    const now = this.clock.monotonicMs();
-    if (now - this.#lastPreferenceMs < 1_000) return;
-    this.#lastPreferenceMs = now;
-    for (const partition of this.#topology.partitions) {
-      const preferred = partition.replicas[0] ?? 0;
-      const replica = this.engine.replicas.get(partition.id);
-      if (replica?.isServing !== true || preferred === this.node) continue;
-      const upSince = this.#upSinceMs.get(preferred);
-      if (upSince === undefined || now - upSince < PREFERRED_AFTER_MS) continue;
-      if (now - (this.#preferredMs.get(partition.id) ?? Number.NEGATIVE_INFINITY) < PREFERRED_AGAIN_MS) continue;
-      const follower = replica.core.followers().find(({ id }) => id === preferred);
-      if (follower !== undefined && replica.commitIndex - follower.match <= PREFERRED_LAG_MAX) {
-        this.#preferredMs.set(partition.id, now);
-        replica.transferLeadership(preferred);
-      }
-    }
-  }
 
   #replica(group: GroupId): Replica {
     return mustExist(this.engine.replicas.get(group), `group ${group} has a replica on this node`);

@@ -97,7 +97,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     cluster,
     server,
     close: async (handOverMs) => {
-      await cluster.handOver(handOverMs);
+      await cluster.leaderships.handOver(handOverMs);
       await server.close();
       await cluster.close();
       await raftLog.close();
