@@ -281,6 +281,9 @@ export const clockAhead = (aheadMs: number): ErrorReply =>
     `TRYAGAIN the clocks of two partitions are ${aheadMs} ms apart; nothing was applied. Set the clocks of the nodes right`,
   );
 export const SCRIPTS_FULL = error('OOM the cluster holds as many scripts as it may; SCRIPT FLUSH forgets them');
+/** A message of another node about a transaction makes no sense here. */
+export const stepMalformed = (what: string): ErrorReply =>
+  error(`ERR a step of a transaction cannot be read: ${what}`);
 /** A command that concerns all partitions, where that is not possible. */
 export const crossPartition = (): ErrorReply =>
   error(

@@ -9,6 +9,7 @@
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { KahunaError } from '../base/errors.ts';
 import { assembleValue, changedPages, decodeKeyRecord, encodeKeyRecord } from './codec.ts';
+import { valueBytes } from './memory.ts';
 import type { Value } from './value.ts';
 
 const NO_PAGE = new Uint8Array(0);
@@ -26,9 +27,9 @@ export function writeWhole(writer: ByteWriter, { value, expiresAtMs }: WholeObje
   for (const { payload } of pages) writer.lengthPrefixed(payload ?? NO_PAGE);
 }
 
-/** Bytes that `writeWhole` takes, about: a limit on transactions needs no exact number. */
+/** Bytes that `writeWhole` takes, about, and rather more: a limit on transactions needs no exact number. */
 export function wholeSize({ value }: WholeObject): number {
-  return 32 + (typeof value === 'string' ? value.length : 'byteLength' in value ? value.byteLength : 256);
+  return 32 + valueBytes(value);
 }
 
 /** Copies what it keeps. Throws KahunaError 'VALUE_MALFORMED' or 'BYTES_MALFORMED'. */

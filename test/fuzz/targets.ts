@@ -7,12 +7,14 @@ import { peerTargets } from './targets/peers.ts';
 import { recordTargets } from './targets/records.ts';
 import { startTargets } from './targets/starting.ts';
 import { streamTargets } from './targets/streams.ts';
+import { transactionTargets } from './targets/transactions.ts';
 
 export const targets: readonly FuzzTarget[] = [
   ...streamTargets,
   ...clientTargets,
   ...peerTargets,
   ...linkTargets,
+  ...transactionTargets,
   ...recordTargets,
   ...logTargets,
   ...startTargets,

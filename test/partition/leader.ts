@@ -3,7 +3,7 @@
  * closed, committed and applied, when reads are confirmed, and what time it is.
  */
 import type { LogIndex } from '../../src/base/ids.ts';
-import { NO_TRANSACTIONS } from '../../src/partition/open-transactions.ts';
+import { NO_TRANSACTIONS, readOpenTransactions } from '../../src/partition/open-transactions.ts';
 import { tagOfSlot } from '../../src/base/slots.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import type { Timers } from '../../src/base/platform.ts';
@@ -14,6 +14,7 @@ import { Applier } from '../../src/partition/applier.ts';
 import { answersOf } from '../../src/partition/entry-format.ts';
 import { Job, type JobOwner } from '../../src/partition/job.ts';
 import { KeyspaceStats } from '../../src/partition/keyspace-stats.ts';
+import { participantRows } from '../../src/partition/participant.ts';
 import { emptyPartitionState } from '../../src/partition/partition-state.ts';
 import { PartitionTime } from '../../src/partition/partition-time.ts';
 import { partitionRange } from '../../src/partition/ranges.ts';
@@ -36,7 +37,7 @@ const SLOTS = { first: 0, last: 16_383 };
 const LOOK_GAP_MS = 20;
 
 const rows = new Map<string, DataCommand>();
-for (const row of dataCommands) {
+for (const row of [...dataCommands, ...participantRows]) {
   rows.set(row.name, row);
   for (const sub of row.subcommands) rows.set(sub.name, sub);
 }
@@ -66,11 +67,10 @@ export class TestLeader implements TenureHost {
   readonly random: SeededRandom;
   readonly time: PartitionTime;
   readonly log = silentLogger;
-  readonly term = 1;
+  term = 1;
   readonly transactionTag = tagOfSlot(SLOTS.first);
-  transactionOpened(): void {
-    // Nobody settles anything here.
-  }
+  /** Times that something was prepared, decided or taken up; nobody settles it here. */
+  transactionsOpened = 0;
   readonly budget = new MemoryBudget(0);
   readonly keyspaceStats = new KeyspaceStats();
   readonly range = partitionRange(SLOTS);
@@ -185,6 +185,10 @@ export class TestLeader implements TenureHost {
     this.wakes++;
   }
 
+  transactionOpened(): void {
+    this.transactionsOpened++;
+  }
+
   fillLedger(ledger: RequestLedger): void {
     this.entries.forEach((entry, i) => {
       ledger.addAll(entry, answersOf(entry), i + 1);
@@ -285,6 +289,16 @@ export class TestLeader implements TenureHost {
     const jobs = this.tenure.end();
     this.time.logged(this.applier.state.timeMs);
     this.tenure = new Tenure(this, this.applier.state, NO_TRANSACTIONS);
+    return jobs;
+  }
+
+  /** Another leader, in another term, takes up what transactions have left here. */
+  async takeOver(): Promise<readonly Job[]> {
+    const jobs = this.tenure.end();
+    this.term++;
+    this.time.logged(this.applier.state.timeMs);
+    const open = await readOpenTransactions(this.data, this.reader, SLOTS.first);
+    this.tenure = new Tenure(this, this.applier.state, open);
     return jobs;
   }
 
