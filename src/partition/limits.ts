@@ -40,8 +40,12 @@ export const SYNCHRONOUS_PAGES_MAX = 16;
 export const LOAD_ROUNDS_MAX = 1_000;
 /** Scan positions remembered so that SCAN resumes in O(1). */
 export const SCAN_CURSORS_MAX = 4_096;
-/** The ledger of repeated requests is kept this long after the last repetition, in ms. */
+/**
+ * The ledger of repeated requests is kept this long after the last repetition, in ms, and not longer than this after it was made:
+ * it grows with every write, and a new one holds only what may still be repeated.
+ */
 export const LEDGER_KEPT_MS = 30_000;
+export const LEDGER_AGE_MAX_MS = 60_000;
 
 /**
  * How far, in ms, a commit timestamp from another partition may be ahead of the time here. Timestamps only order commits, so

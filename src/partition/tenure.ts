@@ -47,6 +47,7 @@ import {
   INFLIGHT_BATCHES_MAX,
   INFLIGHT_LARGE_BATCHES_MAX,
   LARGE_BATCH_BYTES,
+  LEDGER_AGE_MAX_MS,
   LEDGER_KEPT_MS,
   LOAD_ROUNDS_MAX,
   PARKED_REQUESTS_MAX,
@@ -128,7 +129,8 @@ export class Tenure implements EvaluationContext, SweepTarget {
   #inflight: Inflight[] = [];
   #uncommittedBytes = 0;
   #ledger: RequestLedger | null = null;
-  /** Monotonic ms of the last repetition. */
+  /** Monotonic ms at which the ledger was made, and of the last repetition. */
+  #ledgerMadeMs = 0;
   #ledgerUsedMs = 0;
   readonly #loading = new Set<Job>();
   readonly #pins = new Pins();
@@ -703,8 +705,9 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   #maybeForgetLedger(monotonicMs: number): void {
     if (this.#ledger === null) return;
-    if (monotonicMs - this.#ledgerUsedMs > LEDGER_KEPT_MS) this.#ledger = null;
-    else this.lookAt(this.#ledgerUsedMs + LEDGER_KEPT_MS + 1);
+    const endMs = Math.min(this.#ledgerUsedMs + LEDGER_KEPT_MS, this.#ledgerMadeMs + LEDGER_AGE_MAX_MS);
+    if (monotonicMs > endMs) this.#ledger = null;
+    else this.lookAt(endMs + 1);
   }
 
   /** Of what is left, the earliest moment. What began during this look has asked for itself. */
@@ -813,6 +816,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.closeBatch();
     if (this.#ledger === null) {
       this.#ledger = new RequestLedger();
+      this.#ledgerMadeMs = this.#host.clock.monotonicMs();
       this.#host.fillLedger(this.#ledger);
     }
     const known = this.#ledger.find(job);

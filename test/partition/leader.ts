@@ -189,7 +189,11 @@ export class TestLeader implements TenureHost {
     this.transactionsOpened++;
   }
 
+  /** Ledgers that were made. */
+  ledgers = 0;
+
   fillLedger(ledger: RequestLedger): void {
+    this.ledgers++;
     this.entries.forEach((entry, i) => {
       ledger.addAll(entry, answersOf(entry), i + 1);
     });

@@ -532,6 +532,36 @@ describe('tenure', () => {
     assert.equal(await leader.ask('GET', 'k'), '$1 v');
   });
 
+  describe('the ledger of repetitions', () => {
+    const again = async (leader: TestLeader, counter: number): Promise<void> => {
+      leader.submit('incr', ['INCR', 'k'], { counter });
+      leader.submit('again', ['INCR', 'k'], { counter, isRetry: true });
+      await leader.settle();
+      assert.equal(leader.answers.pop(), leader.answers.pop()?.replace('incr', 'again'));
+    };
+
+    it('is made for a repetition, used for those that follow, and let go when none does', async () => {
+      const leader = await TestLeader.create();
+      for (let counter = 100; counter < 103; counter++) {
+        await again(leader, counter);
+        leader.pass(20_000);
+      }
+      assert.equal(leader.ledgers, 1);
+      leader.pass(11_000);
+      await again(leader, 103);
+      assert.equal(leader.ledgers, 2);
+    });
+
+    it('is made anew when it is old, since it grows with every write, however often it is used', async () => {
+      const leader = await TestLeader.create();
+      for (let counter = 100; counter < 150; counter++) {
+        await again(leader, counter);
+        leader.pass(5_000);
+      }
+      assert.ok(leader.ledgers >= 4, `${leader.ledgers} in 250 s`);
+    });
+  });
+
   describe('expiry', () => {
     it('shows no key whose time has come, and logs its deletion before the answer leaves', async () => {
       const leader = await TestLeader.create();
