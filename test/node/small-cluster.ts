@@ -18,6 +18,7 @@ import { MemoryNetwork } from '../doubles/memory-network.ts';
 import { ProcessEnded } from '../doubles/memory-process.ts';
 import { MemoryDevice } from '../doubles/memory-store.ts';
 import { SeededRandom } from '../doubles/seeded-random.ts';
+import { tellingLogger } from '../doubles/telling-logger.ts';
 import { VirtualTime } from '../doubles/virtual-time.ts';
 
 export const CLIENT_PORT = 6379;
@@ -158,21 +159,10 @@ export class SmallCluster {
   }
 
   #logger(name: string): Logger {
-    const at =
-      (level: string) =>
-      (event: string, fields?: LogFields): void => {
-        this.events.push(`${name} ${level} ${event}`);
-        if (level === 'error')
-          this.failures.push(`${name} ${event}: ${JSON.stringify(fields ?? {})} ${stackIn(fields)}`);
-      };
-    const logger: Logger = {
-      debug: () => undefined,
-      info: at('info'),
-      warn: at('warn'),
-      error: at('error'),
-      child: () => logger,
-    };
-    return logger;
+    return tellingLogger((level, event, fields) => {
+      this.events.push(`${name} ${level} ${event}`);
+      if (level === 'error') this.failures.push(`${name} ${event}: ${JSON.stringify(fields ?? {})} ${stackIn(fields)}`);
+    });
   }
 }
 

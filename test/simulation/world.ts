@@ -5,7 +5,7 @@
  * A run: start, faults under load, heal, load without faults, silence; then the workloads check what their clients saw,
  * and all replicas must hold the same state.
  */
-import type { Logger, LogFields } from '../../src/base/log.ts';
+import type { Logger } from '../../src/base/log.ts';
 import { Settings } from '../../src/config/live.ts';
 import { defaultValues } from '../../src/config/live.ts';
 import { type NodeOptions, type RunningNode, startNode } from '../../src/node/compose.ts';
@@ -14,6 +14,7 @@ import type { ScriptHost } from '../../src/scripting/host.ts';
 import { unknownProcess } from '../../src/server/facts.ts';
 import { ProcessEnded } from '../doubles/memory-process.ts';
 import { SeededRandom } from '../doubles/seeded-random.ts';
+import { tellingLogger } from '../doubles/telling-logger.ts';
 import { SIM_EVENTS, type SimBoot, SimMachine } from '../doubles/sim-platform.ts';
 import { SimScheduler } from '../doubles/sim-scheduler.ts';
 import { CLIENT_PORT } from './client.ts';
@@ -421,28 +422,18 @@ export class World {
 
   /** What is said after the death of a process was never said. */
   #logger(machine: SimMachine, boot: SimBoot): Logger {
-    const at =
-      (level: string) =>
-      (event: string, fields?: LogFields): void => {
-        if (!boot.isAlive) return;
-        this.mark(`log: ${event}`);
-        if (event === 'sending a snapshot') this.#snapshotSent(machine, fields?.['to']);
-        const error = fields?.['error'];
-        const cause = error instanceof Error ? ` ${error.stack ?? error.message}` : '';
-        this.trace(`${machine.name} ${level} ${event} ${fields === undefined ? '' : JSON.stringify(fields)}${cause}`);
-        const told = `${machine.name}: ${event}: ${JSON.stringify(fields)}${cause}`;
-        // Where a process would have ended, the double throws: whoever catches that tells of it.
-        if (event === DIFFERENCE && this.strays.count === 0) this.violation(told);
-        if (FAILURES.has(event) && !told.includes('ProcessEnded')) this.violation(told);
-      };
-    const logger: Logger = {
-      debug: () => undefined,
-      info: at('info'),
-      warn: at('warn'),
-      error: at('error'),
-      child: () => logger,
-    };
-    return logger;
+    return tellingLogger((level, event, fields) => {
+      if (!boot.isAlive) return;
+      this.mark(`log: ${event}`);
+      if (event === 'sending a snapshot') this.#snapshotSent(machine, fields?.['to']);
+      const error = fields?.['error'];
+      const cause = error instanceof Error ? ` ${error.stack ?? error.message}` : '';
+      this.trace(`${machine.name} ${level} ${event} ${fields === undefined ? '' : JSON.stringify(fields)}${cause}`);
+      const told = `${machine.name}: ${event}: ${JSON.stringify(fields)}${cause}`;
+      // Where a process would have ended, the double throws: whoever catches that tells of it.
+      if (event === DIFFERENCE && this.strays.count === 0) this.violation(told);
+      if (FAILURES.has(event) && !told.includes('ProcessEnded')) this.violation(told);
+    });
   }
 
   #snapshotSent(machine: SimMachine, to: unknown): void {
