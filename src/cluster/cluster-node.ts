@@ -9,7 +9,7 @@ import { ByteReader } from '../base/bytes.ts';
 import { KahunaError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Platform } from '../base/platform.ts';
-import { slotOfKey } from '../base/slots.ts';
+import { slotOfKey, tagOfSlot } from '../base/slots.ts';
 import type { DataCommand } from '../commands/define.ts';
 import { Engine } from '../partition/engine.ts';
 import { KeyElsewhere } from '../partition/evaluation-view.ts';
@@ -230,6 +230,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
       log,
       keyspaceStats: this.keyspaceStats,
       commandTimeoutMs: options.commandTimeoutMs,
+      tags: topology.partitions.map(({ firstSlot }) => tagOfSlot(firstSlot)),
       groupOf: (key) => partitionOfSlot(topology.partitions, slotOfKey(key)).id,
       replicas: () => this.engine.replicas.values(),
       isConnected: (node, bootEpoch) => this.transport.isUp(node) && this.#bootEpochs.get(node) === bootEpoch,
@@ -516,6 +517,10 @@ export class ClusterNode implements Cluster, ReplicaHost {
 
   submitTo(route: Route, work: Work): void {
     this.#router.submitTo(route, work);
+  }
+
+  flush(work: Work): void {
+    this.#transactions.flush(work);
   }
 
   async keyspaceCounts(database: number, deadlineMs: number): Promise<KeyspaceCounts> {

@@ -2,10 +2,9 @@
  * Commands that name no key and concern every partition: asked of all of them, and the answers joined.
  *
  * With one partition they are ordinary work and exact. With several, each partition answers for one moment of its own,
- * which docs/commands.md says; what would have to change several partitions at once is refused until transactions span
- * them.
+ * which docs/commands.md says; a flush is a transaction.
  */
-import { crossPartition } from '../resp/errors.ts';
+import { notAcrossPartitions } from '../resp/errors.ts';
 import { EncodedReply, ErrorReply, type Reply } from '../resp/reply.ts';
 import { decodeReplies } from '../resp/decode.ts';
 import { slotOfCursor } from '../partition/scanner.ts';
@@ -28,13 +27,15 @@ const CURSOR_POSITIONS: Readonly<Record<string, number>> = {
   'KAHUNA.SEQ|LIST': 2,
 };
 
-const REFUSED: ReadonlySet<string> = new Set(['FLUSHALL', 'FLUSHDB']);
+const FLUSHES: ReadonlySet<string> = new Set(['FLUSHALL', 'FLUSHDB']);
 
 export interface FanOutHost {
   /** One route a partition, in order of their slots. */
   readonly routes: readonly Route[];
   routeOfSlot(slot: number): Route;
   submitTo(route: Route, work: Work): void;
+  /** Empties all partitions at one moment. */
+  flush(work: Work): void;
 }
 
 /** Handles work that concerns all partitions; false if it is ordinary. Called only where there are several. */
@@ -47,8 +48,8 @@ export function fanOut(work: Work, host: FanOutHost): boolean {
     host.submitTo(host.routeOfSlot(Math.min(16_383, slotOfCursor(cursorOf(call, cursorAt)))), work);
     return true;
   }
-  if (REFUSED.has(name)) {
-    work.complete(crossPartition());
+  if (FLUSHES.has(name)) {
+    host.flush(work);
     return true;
   }
   const join = JOINS[name];
@@ -75,9 +76,9 @@ export function fanOut(work: Work, host: FanOutHost): boolean {
 
 function refuseInTransaction(work: Work): boolean {
   const names = work.transaction?.calls.map((call) => call.command.name) ?? [];
-  const concerns = (name: string): boolean => name in JOINS || name in CURSOR_POSITIONS || REFUSED.has(name);
+  const concerns = (name: string): boolean => name in JOINS || name in CURSOR_POSITIONS || FLUSHES.has(name);
   if (!names.some(concerns)) return false;
-  work.complete(crossPartition());
+  work.complete(notAcrossPartitions());
   return true;
 }
 

@@ -37,6 +37,8 @@ export interface TransactionsHost {
   readonly log: Logger;
   readonly keyspaceStats: KeyspaceStats;
   readonly commandTimeoutMs: number;
+  /** Hash tags that lie in each of the partitions. */
+  readonly tags: readonly string[];
   groupOf(key: string): GroupId;
   replicas(): Iterable<Replica>;
   /** True if this boot of the node is connected. */
@@ -54,6 +56,7 @@ export class Transactions implements Participants {
   readonly log: Logger;
   readonly keyspaceStats: KeyspaceStats;
   readonly commandTimeoutMs: number;
+  readonly tags: readonly string[];
   readonly #host: TransactionsHost;
   readonly #steps: Steps;
   readonly #coordinator: Coordinator;
@@ -71,6 +74,7 @@ export class Transactions implements Participants {
     this.log = host.log;
     this.keyspaceStats = host.keyspaceStats;
     this.commandTimeoutMs = host.commandTimeoutMs;
+    this.tags = host.tags;
     this.#steps = new Steps(this);
     this.#coordinator = new Coordinator(this, this.#steps);
     this.#recovery = new Recovery(this, (id) => this.#isLost(id));
@@ -81,6 +85,15 @@ export class Transactions implements Participants {
 
   /** Work whose keys lie in several partitions. */
   submit(work: Work): void {
+    this.#run(work, () => this.#coordinator.run(work));
+  }
+
+  /** FLUSHALL or FLUSHDB, of all partitions at one moment. */
+  flush(work: Work): void {
+    this.#run(work, () => this.#coordinator.flush(work));
+  }
+
+  #run(work: Work, run: () => Promise<Reply>): void {
     const { mark } = work;
     if (mark.crossing !== null) {
       // It turned out late that it needs several partitions: it is the older one.
@@ -88,7 +101,7 @@ export class Transactions implements Participants {
       return;
     }
     mark.crossing = [];
-    this.#coordinator.run(work).then(
+    run().then(
       (reply) => {
         this.#finish(work, reply);
       },

@@ -16,12 +16,13 @@ import type { Random } from '../base/platform.ts';
 import {
   type KeyObject,
   NotResident,
+  type PastView,
   type Savepoint,
   type ScanPage,
   type ScanRequest,
   type View,
 } from '../commands/view.ts';
-import { clockAhead } from '../resp/errors.ts';
+import { clockAhead, futureMoment, MOMENT_NOT_OVER } from '../resp/errors.ts';
 import { type ErrorReply, type Protocol, ReplyError } from '../resp/reply.ts';
 import { DATABASE_COUNT, SPACE_COUNT, type Space, TRANSACTION_SPACE, type Value } from '../values/value.ts';
 import type { Batch } from './batch.ts';
@@ -36,7 +37,7 @@ import {
 } from './key-locks.ts';
 import { ALL_PARTS_RECHECK_MS, CLOCK_AHEAD_MAX_MS } from './limits.ts';
 import type { OpenDecision } from './open-transactions.ts';
-import type { PartitionState } from './partition-state.ts';
+import { type Holds, NO_HOLDS, type PartitionState } from './partition-state.ts';
 import type { RecordReader } from './record-reader.ts';
 import { deleteKeyRecords, deleteRecord, putKeyRecords } from './record-writer.ts';
 import type { Intent } from './transaction-codec.ts';
@@ -118,6 +119,10 @@ export interface EvaluationContext {
   readonly reader: RecordReader;
   readonly random: Random;
   readonly locks: KeyLocks;
+  /** What keys were, for the request that is being evaluated. */
+  readonly past: PastView;
+  /** Greatest commit timestamp that is committed and in LevelDB. */
+  readonly appliedTimestamp: Timestamp;
   /** Commits that some participant may not know of, by the name of the transaction. */
   readonly decisions: Map<string, OpenDecision>;
   readonly term: Term;
@@ -143,6 +148,14 @@ export interface EvaluationContext {
   averageTtlMs(database: Space): number;
   /** A key was given an expiry earlier than it is scheduled for. */
   scheduleExpiry(resident: ResidentKey): void;
+}
+
+/** The newest state of a key. Absent: `version` is when it went, or later. */
+export interface NewestKey {
+  readonly version: Timestamp;
+  /** Null: too long to be read within an evaluation. */
+  readonly value: Value | null | undefined;
+  readonly expiresAtMs: number;
 }
 
 class UndoRecord {
@@ -208,6 +221,11 @@ export class EvaluationView implements View {
   readonly #flushIndex: LogIndex[] = new Array<number>(SPACE_COUNT).fill(0);
   #lastTimestamp: Timestamp = 0;
   #timestamp: Timestamp = 0;
+  /** Greatest timestamp that an entry, or the open batch, says: no later leader commits at or below it. */
+  #loggedTimestamp: Timestamp = 0;
+  /** The last entry with a commit timestamp below that of an earlier one. */
+  #backdatedIndex: LogIndex = 0;
+  #holds: Holds = NO_HOLDS;
   /** `nowMs` as an integer that a field holds without a box. */
   #nowSeconds = 0;
   readonly #undo: UndoRecord[] = [];
@@ -233,6 +251,9 @@ export class EvaluationView implements View {
     // No record carries this one: what WATCH is told of a forgotten key is no version that a key ever had.
     this.#lastTimestamp = state.lastTimestamp + 1;
     this.residents.forgetUpTo(this.#lastTimestamp);
+    this.#loggedTimestamp = state.lastTimestamp;
+    this.#backdatedIndex = 0;
+    this.#holds = state.holds;
     this.#undoCount = 0;
     this.touched = [];
   }
@@ -269,6 +290,7 @@ export class EvaluationView implements View {
   /** Keeps what the evaluation changed. */
   commit(): void {
     this.#batch.lastTimestamp = this.#lastTimestamp;
+    this.#loggedTimestamp = this.#lastTimestamp;
     for (let i = 0; i < this.#undoCount; i++) {
       const undo = this.#undo[i] as UndoRecord;
       undo.resident = null;
@@ -298,6 +320,10 @@ export class EvaluationView implements View {
       this.#lastTimestamp = this.#timestamp;
     }
     return this.#timestamp;
+  }
+
+  get revision(): Timestamp {
+    return this.timestamp;
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -356,7 +382,7 @@ export class EvaluationView implements View {
   #observeAll(): void {
     this.#passAllParts();
     this.#observe(this.#batch.index === 0 ? 0 : this.#batch.index - 1);
-    if (this.#batch.position > 0) this.#observe(this.#batch.index);
+    if (!this.#batch.isEmpty) this.#observe(this.#batch.index);
   }
 
   scan(request: ScanRequest): ScanPage {
@@ -402,7 +428,7 @@ export class EvaluationView implements View {
   // -------------------------------------------------------------------------------------------------------------
   // Changing
 
-  put(space: Space, key: string, value: Value, expiresAtMs: number): void {
+  put(space: Space, key: string, value: Value, expiresAtMs: number, forgetsPast = false): void {
     if (expiresAtMs !== 0 && expiresAtMs <= this.nowMs) {
       if (!this.remove(space, key)) this.#touchAbsent(space, key);
       return;
@@ -421,7 +447,10 @@ export class EvaluationView implements View {
       value,
       expiresAtMs,
       timestamp,
-      replaces: old === undefined ? 0 : resident.version,
+      // A flush may have left a record under the key that nobody has looked at.
+      replaces: old === undefined ? (this.#flushedAt[space] ?? 0) : resident.version,
+      isReplacedUnknown: old === undefined,
+      forgetsPast: forgetsPast && this.#holds.floor === 0,
     });
     if (old === undefined) this.#count(space, 1);
     this.#countExpiring(space, resident.expiresAtMs, expiresAtMs);
@@ -458,7 +487,7 @@ export class EvaluationView implements View {
 
   flush(space: Space | 'all'): void {
     this.#passAllParts();
-    for (const part of [...this.#context.locks.parts]) this.close(part);
+    for (const part of [...this.#context.locks.parts]) if (part !== this.part) this.close(part);
     const timestamp = this.timestamp;
     this.#batch.flush(space === 'all' ? ALL_DATABASES : space, timestamp);
     this.#context.spaceFlushed();
@@ -569,9 +598,21 @@ export class EvaluationView implements View {
     return new KeyLocked(TRANSACTION_SPACE, '', this.nowMs + ALL_PARTS_RECHECK_MS);
   }
 
+  /** How to wait for a key that is not free. */
+  obstacleOf({ space, key }: KeyName): KeyLocked {
+    const isKey = this.#context.locks.find(space, key)?.isHeld === true;
+    return isKey ? new KeyLocked(space, key) : new KeyLocked(ALL_PARTS.space, ALL_PARTS.key);
+  }
+
+  /** Everything waits while somebody has the partition as a whole. */
+  passStopper(): void {
+    if (this.#context.locks.stopper !== null) throw new KeyLocked(ALL_PARTS.space, ALL_PARTS.key);
+  }
+
   /** What is prepared may have been acknowledged: counts, scans and flushes must not miss it. */
   #passAllParts(): void {
-    if (this.#context.locks.preparedCount > 0) throw new KeyLocked(ALL_PARTS.space, ALL_PARTS.key);
+    const own = this.part?.isPrepared === true ? 1 : 0;
+    if (this.#context.locks.preparedCount > own) throw new KeyLocked(ALL_PARTS.space, ALL_PARTS.key);
   }
 
   /**
@@ -591,6 +632,7 @@ export class EvaluationView implements View {
     assert(this.#timestamp === 0, 'an evaluation has one timestamp');
     this.#timestamp = timestamp;
     if (timestamp > this.#lastTimestamp) this.#lastTimestamp = timestamp;
+    else this.#backdatedIndex = this.#batch.index;
   }
 
   #pass(lock: KeyLock, isWrite: boolean): void {
@@ -605,6 +647,72 @@ export class EvaluationView implements View {
   #passToChange(space: Space, key: string, resident: ResidentKey | undefined): void {
     const lock = resident === undefined ? this.#context.locks.find(space, key) : resident.lock;
     if (lock !== null && lock !== undefined) this.#pass(lock, true);
+  }
+
+  // -------------------------------------------------------------------------------------------------------------
+  // The past (history-reads.ts)
+
+  get past(): PastView {
+    return this.#context.past;
+  }
+
+  /**
+   * From when the answer may leave, nothing is ever committed at or below `at`, by this leader or the next, that was not evaluated by
+   * now. Throws ReplyError for a moment that is not over.
+   */
+  promise(at: Timestamp): void {
+    if (this.#timestamp !== 0 && at >= this.#timestamp) throw new ReplyError(MOMENT_NOT_OVER);
+    if (at <= this.#context.appliedTimestamp) return;
+    if (at > this.#loggedTimestamp) {
+      const aheadMs = msOfTimestamp(at) - this.nowMs;
+      if (aheadMs > CLOCK_AHEAD_MAX_MS) throw new ReplyError(futureMoment(aheadMs));
+      if (at > this.#lastTimestamp) this.#lastTimestamp = at;
+      this.#batch.promise(this.#lastTimestamp, this.nowMs);
+      this.#loggedTimestamp = this.#lastTimestamp;
+    }
+    this.#observeAll();
+  }
+
+  /** The entry after which LevelDB holds all that was evaluated by now, as far as it was committed at or below `at`. */
+  settledIndex(at: Timestamp): LogIndex {
+    const evaluated = this.#batch.isEmpty ? this.#batch.index - 1 : this.#batch.index;
+    return at <= this.#context.appliedTimestamp ? this.#backdatedIndex : evaluated;
+  }
+
+  /** The newest state of a key, expired or not, without making it resident. */
+  newest(space: Space, key: string): NewestKey {
+    const resident = this.residents.get(space, key);
+    if (resident !== undefined) {
+      if (resident.lock !== null) this.#pass(resident.lock, false);
+      this.#observe(resident.changedIndex);
+      const { version, value, expiresAtMs } = resident;
+      return { version, value, expiresAtMs };
+    }
+    if (!this.#context.locks.isEmpty) this.#passToRead(space, key);
+    this.#observe(this.#flushIndex[space] ?? 0);
+    const loaded = this.#context.reader.readKey(space, key);
+    if (loaded === undefined) return { version: this.residents.forgottenVersion, value: undefined, expiresAtMs: 0 };
+    const { timestamp, value, expiresAtMs } = loaded;
+    const flushedAt = this.#flushedAt[space] ?? 0;
+    if (timestamp <= flushedAt) return { version: flushedAt, value: undefined, expiresAtMs: 0 };
+    return { version: timestamp, value, expiresAtMs };
+  }
+
+  /** Nothing that is prepared may be missed. */
+  settleParts(): void {
+    this.#passAllParts();
+  }
+
+  get holds(): Holds {
+    return this.#holds;
+  }
+
+  /** Says in the log which moments are held from now on. The last act of an evaluation: it is not undone. */
+  hold(holds: Holds): void {
+    this.#batch.hold(holds);
+    this.#holds = holds;
+    // It has a timestamp of its own, greater than all before.
+    this.#observe(this.timestamp === 0 ? 0 : this.#batch.index);
   }
 
   // -------------------------------------------------------------------------------------------------------------

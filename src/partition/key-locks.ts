@@ -6,12 +6,15 @@
  * the transaction cannot have been decided yet, and who wants to change a key waits. Once it is prepared (a replicated record, see
  * participant.ts) the decision may have been made and acknowledged elsewhere, so reading a key that it writes waits too.
  *
+ * A part may also take the partition as a whole (for a flush): nobody else can have a prepared part then, and once it is prepared,
+ * everything else waits.
+ *
  * Nothing depends on an unprepared lock being there: prepare compares versions. So they are dropped without ado when this
  * leader goes, when the coordinator's node is lost, and when their time is over.
  */
 import { assert } from '../base/assert.ts';
 import type { NodeId } from '../base/ids.ts';
-import type { Space } from '../values/value.ts';
+import { type Space, TRANSACTION_SPACE } from '../values/value.ts';
 import type { Intent } from './transaction-codec.ts';
 
 /** Names one attempt of one transaction for ever: the coordinator's node, that node's boot, and a count. */
@@ -90,7 +93,14 @@ export class KeyLock implements KeyName {
   }
 }
 
+/** Names the partition as a whole: no key of a user lies in this space. */
+export function isWhole({ space }: KeyName): boolean {
+  return space === TRANSACTION_SPACE;
+}
+
 export class KeyLocks {
+  /** Who has taken the partition as a whole. */
+  #whole: TransactionPart | null = null;
   readonly #byKey = new Map<string, KeyLock>();
   readonly #parts = new Map<string, TransactionPart>();
   #preparedCount = 0;
@@ -134,8 +144,15 @@ export class KeyLocks {
     return part;
   }
 
-  isFree(part: TransactionPart | null, { space, key }: KeyName, mode: LockMode): boolean {
-    return this.find(space, key)?.isFree(part, mode) ?? true;
+  /** The part for which everything else waits; null if there is none. */
+  get stopper(): TransactionPart | null {
+    return this.#whole?.isPrepared === true ? this.#whole : null;
+  }
+
+  isFree(part: TransactionPart | null, name: KeyName, mode: LockMode): boolean {
+    if (this.#whole !== null && this.#whole !== part) return false;
+    if (isWhole(name) && this.#preparedCount > (part?.isPrepared === true ? 1 : 0)) return false;
+    return this.find(name.space, name.key)?.isFree(part, mode) ?? true;
   }
 
   /** The key must be free for it. Who holds a key for itself keeps it so. */
@@ -154,11 +171,13 @@ export class KeyLocks {
       lock.readers.add(part);
     }
     part.held.set(lock, mode);
+    if (isWhole(lock)) this.#whole = part;
     return lock;
   }
 
   /** Lets everything go that the part holds. Returns the keys concerned: others may wait for them. */
   close(part: TransactionPart): readonly KeyLock[] {
+    if (this.#whole === part) this.#whole = null;
     if (this.#parts.delete(part.name) && part.isPrepared) this.#preparedCount--;
     const released = [...part.held.keys()];
     part.held.clear();

@@ -9,7 +9,7 @@ import type { Slot } from '../base/ids.ts';
 import { spaceRange } from '../storage/data/keys.ts';
 import type { DataStore } from '../storage/data/types.ts';
 import { isStringValue, toBytes } from '../values/string.ts';
-import { TRANSACTION_SPACE } from '../values/value.ts';
+import { DATABASE_COUNT, type Space, TRANSACTION_SPACE } from '../values/value.ts';
 import { type TransactionId, transactionName } from './key-locks.ts';
 import { keyNameOf, type RecordReader } from './record-reader.ts';
 import { type Decision, decodeDecision, decodeIntent, type Intent } from './transaction-codec.ts';
@@ -38,6 +38,18 @@ export function preparedKey({ transactionTag }: Tagged, id: TransactionId): stri
 
 export function decisionKey({ transactionTag }: Tagged, id: TransactionId): string {
   return `{${transactionTag}}d${transactionName(id)}`;
+}
+
+/** What a transaction writes to flush a database of the partition whose hash tag this is, or all of them: a lock on the whole. */
+export function flushKey(transactionTag: string, what: Space | 'all'): string {
+  return `{${transactionTag}}*${what}`;
+}
+
+/** What `flushKey` was told. */
+export function flushedBy(key: string): Space | 'all' {
+  const what = key.slice(key.indexOf('*') + 1);
+  assert(what === 'all' || (/^\d+$/.test(what) && Number(what) < DATABASE_COUNT), `${key} flushes nothing`);
+  return what === 'all' ? what : Number(what);
 }
 
 const RECORDS_PER_READ = 1_000;

@@ -21,10 +21,10 @@ import { stepMalformed } from '../resp/errors.ts';
 import { type Reply, ReplyError } from '../resp/reply.ts';
 import { isStringValue, stringFromBytes, toBytes } from '../values/string.ts';
 import { TRANSACTION_SPACE } from '../values/value.ts';
-import { EvaluationView, KeyLocked } from './evaluation-view.ts';
+import { EvaluationView } from './evaluation-view.ts';
 import { type KeyName, type TransactionId, type TransactionPart, transactionName } from './key-locks.ts';
 import { ABORT_KEPT_MS, LOCK_LEASE_MAX_MS } from './limits.ts';
-import { decisionKey, preparedKey } from './open-transactions.ts';
+import { decisionKey, flushedBy, preparedKey } from './open-transactions.ts';
 import {
   decodeChecks,
   decodeCommit,
@@ -63,7 +63,7 @@ export const lockRow = row('%TXLOCK', 'readonly', decodeLock, (view, request) =>
   view.part = part;
   for (const key of request.keys) {
     if (locks.isFree(part, key, key.mode)) view.lock(part, key, key.mode);
-    else if (request.waits) throw new KeyLocked(key.space, key.key);
+    else if (request.waits) throw view.obstacleOf(key);
     else {
       view.close(part);
       return encodeFetched(notGranted(view));
@@ -256,7 +256,8 @@ function takeAll(view: EvaluationView, part: TransactionPart, { checks, writes }
 
 function apply(view: EvaluationView, writes: readonly KeyWrite[]): void {
   for (const { space, key, object } of writes) {
-    if (object === null) view.remove(space, key);
+    if (space === TRANSACTION_SPACE) view.flush(flushedBy(key));
+    else if (object === null) view.remove(space, key);
     else view.put(space, key, object.value, object.expiresAtMs);
   }
 }

@@ -277,6 +277,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.#begin(job);
     let reply: Reply;
     try {
+      if (this.locks.stopper !== null && !isStep(job)) view.passStopper();
       if (job.call !== null) reply = this.#runCall(job.call);
       else reply = runTransaction(view, this.#args, mustExist(job.transaction, 'a job holds a call or a transaction'));
     } catch (thrown) {
@@ -863,6 +864,11 @@ function refusalOf(job: Job, reason: string): ErrorReply {
 /** A key is in the list as often as it was found expired. */
 function distinctKeys(expired: readonly { readonly space: Space; readonly key: string }[]): number {
   return expired.length === 1 ? 1 : new Set(expired.map(({ space, key }) => `${space}:${key}`)).size;
+}
+
+/** A step of a transaction across partitions: these wait for each other in their own way. */
+function isStep(job: Job): boolean {
+  return job.call?.command.name.startsWith('%TX') === true;
 }
 
 function completeRead(job: Job): void {

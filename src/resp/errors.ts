@@ -282,14 +282,7 @@ export const clockAhead = (aheadMs: number): ErrorReply =>
   );
 export const SCRIPTS_FULL = error('OOM the cluster holds as many scripts as it may; SCRIPT FLUSH forgets them');
 /** A message of another node about a transaction makes no sense here. */
-export const stepMalformed = (what: string): ErrorReply =>
-  error(`ERR a step of a transaction cannot be read: ${what}`);
-/** A command that concerns all partitions, where that is not possible. */
-export const crossPartition = (): ErrorReply =>
-  error(
-    'CROSSSLOT The command concerns several partitions and cannot be done in one step; nothing was applied. Run the cluster ' +
-      'with one partition for it',
-  );
+export const stepMalformed = (what: string): ErrorReply => error(`ERR a step of a transaction cannot be read: ${what}`);
 /** A leader's answer to a request that turned out to need a key of another partition; clients do not get to see it. */
 export const KEY_ELSEWHERE = error('CROSSSLOT A key lies in another partition; nothing was applied');
 export const transactionTooLarge = (bytesMax: number): ErrorReply =>
@@ -329,6 +322,28 @@ export const NOT_IN_TRANSACTION = error(
   'ERR MULTI, EXEC, DISCARD, WATCH and UNWATCH have no meaning inside KAHUNA.TX; its commands are atomic already',
 );
 export const conflict = (reason: string): ErrorReply => error(`CONFLICT ${reason}`);
+
+// ---------------------------------------------------------------------------------------------------------------
+// The past of keys
+
+/** `oldest` is the oldest moment that could be read instead; what is below is never guessed. */
+export const historyGone = (moment: number, oldest: number): ErrorReply =>
+  error(
+    `HISTORYGONE ${moment} lies before the oldest moment that is kept, ${oldest}; keep more with version-retention, or take a ` +
+      'KAHUNA.HOLD beforehand',
+  );
+export const futureMoment = (aheadMs: number): ErrorReply =>
+  error(`ERR the moment lies ${aheadMs} ms ahead of the cluster's time; KAHUNA.TIME tells the latest that can be read`);
+export const MOMENT_NOT_OVER = error('ERR ASOF asks for a moment that is not before the changes of this transaction');
+export const BAD_MOMENT = error('ERR a timestamp or revision must be an integer of at least 1, as KAHUNA.TIME answers');
+export const BAD_REVISION = error('ERR IFREV needs a revision, or 0 for a key that must be absent');
+export const badHistoryCount = (most: number): ErrorReply => error(`ERR COUNT must be 1 to ${most}`);
+export const historyTooLong = (bytesMax: number): ErrorReply =>
+  error(`ERR the values of these revisions take more than ${bytesMax} bytes; ask for fewer with COUNT`);
+export const PAST_ACROSS_PARTITIONS = error(
+  'ERR KAHUNA.GET with REVISION or ASOF, KAHUNA.HISTORY and KAHUNA.SCAN cannot be part of a KAHUNA.TX, nor of a transaction or ' +
+    'script over several partitions; nothing was applied',
+);
 
 // ---------------------------------------------------------------------------------------------------------------
 

@@ -26,8 +26,10 @@
  * If this node is gone, the participants settle what is prepared through the anchor (recovery.ts).
  */
 import type { KeyName } from '../partition/key-locks.ts';
-import { tryAgain } from '../resp/errors.ts';
+import { flushKey } from '../partition/open-transactions.ts';
+import { INTERNAL_ERROR, tryAgain } from '../resp/errors.ts';
 import { ErrorReply, type Reply, ReplyError } from '../resp/reply.ts';
+import { TRANSACTION_SPACE } from '../values/value.ts';
 import { KeySet } from './attempt.ts';
 import { callsOf, declaredKeys, evaluate, type Evaluation } from './evaluate.ts';
 import { CONFLICT_PAUSE_MAX_MS, CONFLICT_PAUSE_STEP_MS, FETCH_ROUNDS_MAX, READ_ROUNDS_MAX } from './limits.ts';
@@ -63,15 +65,51 @@ export class Coordinator {
   async #run(request: Request): Promise<Reply> {
     const keys = new KeySet(declaredKeys(request));
     const isReadOnly = callsOf(request).every(({ command }) => command.flags.includes('readonly'));
+    return this.#again(request, (isOrdered, tries) => {
+      const isRead = isReadOnly && tries < READ_ROUNDS_MAX;
+      return isRead ? this.#read(request, keys) : this.#write(request, keys, isOrdered);
+    });
+  }
+
+  /** Until there is an answer, or the deadline has passed. After a conflict everybody queues up for the keys. */
+  async #again(request: Request, attempt: (isOrdered: boolean, tries: number) => Promise<Result>): Promise<Reply> {
     for (let tries = 0; ; tries++) {
       if (tries > 1) await this.#pause(tries);
       if (this.#participants.clock.monotonicMs() >= request.deadlineMs) {
         return tryAgain('other transactions kept its keys; nothing was applied');
       }
-      const isRead = isReadOnly && tries < READ_ROUNDS_MAX;
-      const result = isRead ? await this.#read(request, keys) : await this.#write(request, keys, tries > 0);
+      const result = await attempt(tries > 0, tries);
       if (result !== CONFLICT) return result.reply;
     }
+  }
+
+  /** FLUSHALL or FLUSHDB: every partition is emptied at one moment. */
+  async flush(request: Request): Promise<Reply> {
+    const view = new TransactionView(this.#participants.random, ANY_KEY);
+    view.begin(request.protocol);
+    view.mayFlush = true;
+    const evaluation = evaluate(request, view, this.#participants.log);
+    const { flushed } = view;
+    if ('missing' in evaluation || flushed === null) return 'reply' in evaluation ? evaluation.reply : INTERNAL_ERROR;
+    const names = this.#participants.tags.map((tag) => ({ space: TRANSACTION_SPACE, key: flushKey(tag, flushed) }));
+    try {
+      const done = await this.#again(request, (isOrdered) => this.#flush(request, names, isOrdered));
+      return done instanceof ErrorReply ? done : evaluation.reply;
+    } catch (thrown) {
+      if (thrown instanceof ReplyError) return thrown.reply;
+      throw thrown;
+    }
+  }
+
+  async #flush(request: Request, names: readonly KeyName[], isOrdered: boolean): Promise<Result> {
+    const attempt = this.#begin(request, new KeySet(names));
+    if (isOrdered && !(await this.#steps.lockInOrder(attempt, names))) {
+      this.#steps.release(attempt);
+      return CONFLICT;
+    }
+    const writes = names.map((name) => ({ ...name, object: null }));
+    const timestamp = await this.#steps.commit(attempt, { reads: [], writes });
+    return timestamp === CONFLICT ? CONFLICT : { reply: timestamp };
   }
 
   #pause(tries: number): Promise<void> {

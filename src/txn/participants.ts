@@ -30,6 +30,8 @@ export interface Participants {
   readonly keyspaceStats: KeyspaceStats;
   readonly commandTimeoutMs: number;
   groupOf(key: string): GroupId;
+  /** Hash tags that lie in each of the partitions. */
+  readonly tags: readonly string[];
   newMark(): Mark;
   after(ms: number, callback: () => void): TimerHandle;
   /** Decisions wait to be forgotten: `Steps.forgetSettled` is to be called within a second or so. */

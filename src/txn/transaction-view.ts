@@ -63,6 +63,9 @@ export class TransactionView implements View {
   hits = 0;
   misses = 0;
   scriptMs = 0;
+  /** The evaluation is of a single command that flushes; `flushed` tells what. */
+  mayFlush = false;
+  flushed: Space | 'all' | null = null;
   readonly mayWait = false;
   readonly waits = 0;
   readonly #fetched = new Map<string, KeyName & FetchedObject>();
@@ -233,8 +236,10 @@ export class TransactionView implements View {
     return refuse();
   }
 
-  flush(): never {
-    return refuse();
+  /** Only by itself: see Coordinator.flush. */
+  flush(what: Space | 'all'): void {
+    if (!this.mayFlush) refuse();
+    this.flushed = what;
   }
 
   savepoint(): Savepoint {
