@@ -8,7 +8,7 @@ import type { Request, Stage } from './stage.ts';
 
 const DATABASE_FIRST = 5;
 const DATABASE_COUNT = 10;
-const KEYS = ['{flush}a', '{flush}b', '{flush}c'];
+const KEYS = ['flush:a', 'flush:b', 'flush:c'];
 const OPERATIONS_MAX = 60;
 const UNKNOWN_MAX = 6;
 const CLIENTS_MAX = 3;
