@@ -367,6 +367,18 @@ export class EvaluationView implements View {
     return this.residents.get(space, key)?.version ?? this.residents.forgottenVersion;
   }
 
+  /**
+   * True if the key is as it was at `version`. One whose time has come is not, even if a transaction holds it: who asks may be
+   * that transaction, and must not wait for itself.
+   */
+  isUnchanged(space: Space, key: string, version: Timestamp): boolean {
+    const resident = this.#resident(space, key);
+    if (resident === undefined) return version === this.residents.forgottenVersion;
+    const { value, expiresAtMs } = resident;
+    const isOver = value !== undefined && expiresAtMs !== 0 && expiresAtMs <= this.nowMs;
+    return !isOver && resident.version === version;
+  }
+
   keyCount(space: Space): number {
     this.#observeAll();
     return this.#keyCounts[space] ?? 0;

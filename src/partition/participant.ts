@@ -84,7 +84,7 @@ export const readCommittedRow = row('%TXGET', 'readonly', decodeKeys, (view, key
 export const checkRow = row('%TXCHECK', 'readonly', decodeChecks, (view, { term, checks }) => {
   const isUnchanged =
     (term === 0 || term === view.term) &&
-    checks.every((check) => view.version(check.space, check.key) === check.version);
+    checks.every(({ space, key, version }) => view.isUnchanged(space, key, version));
   return isUnchanged ? 1 : 0;
 });
 
@@ -238,7 +238,7 @@ function admit(view: EvaluationView, intent: Intent): TransactionPart | null {
     (part !== undefined || view.obstacleOfNewPart() === null) &&
     checks.every((name) => view.locks.isFree(part ?? null, name, 'read')) &&
     writes.every((name) => view.locks.isFree(part ?? null, name, 'write')) &&
-    checks.every(({ space, key, version }) => view.version(space, key) === version);
+    checks.every(({ space, key, version }) => view.isUnchanged(space, key, version));
   if (!isRight) return refuse(view, intent.id);
   return part ?? view.locks.open(intent.id, view.nowMs);
 }

@@ -89,6 +89,8 @@ export class TestLeader implements TenureHost {
   readonly clock = { monotonicMs: () => this.nowMs, wallMs: () => 1_700_000_000_000 };
   /** Answers in the order in which they left: `name: reply`. */
   readonly answers: string[] = [];
+  /** The last answer to each name, as it is. */
+  readonly replies = new Map<string, Reply>();
   readonly retried: Job[] = [];
   tenure: Tenure;
   #counter = 0;
@@ -98,6 +100,7 @@ export class TestLeader implements TenureHost {
   readonly #owner: JobOwner = {
     complete: (job, reply, index) => {
       this.indices.push(index);
+      this.replies.set(this.#names.get(job) ?? '', reply);
       this.answers.push(`${this.#names.get(job) ?? ''}: ${told(reply)}`);
     },
     retry: (job) => {
