@@ -38,6 +38,14 @@ export function readScanOptions(args: Args, takesType: boolean): ScanOptions {
   return { cursor, count, matches, type };
 }
 
+export function readScanCursor(args: Args): bigint {
+  return readCursor(args.bytes());
+}
+
+export function readScanCount(args: Args): number {
+  return readCount(args.bytes());
+}
+
 function matchesAll(_key: string): boolean {
   return true;
 }

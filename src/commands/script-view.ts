@@ -6,7 +6,7 @@ import type { Timestamp } from '../base/ids.ts';
 import type { Random } from '../base/platform.ts';
 import type { ErrorReply, Protocol } from '../resp/reply.ts';
 import type { Space, Value } from '../values/value.ts';
-import type { KeyObject, Savepoint, ScanPage, ScanRequest, View } from './view.ts';
+import type { KeyObject, PastView, Savepoint, ScanPage, ScanRequest, View } from './view.ts';
 
 const DETACHED = new Error('a script uses its view after its end');
 
@@ -37,6 +37,14 @@ export class ScriptView implements View {
 
   get timestamp(): Timestamp {
     return this.#view.timestamp;
+  }
+
+  get revision(): Timestamp {
+    return this.#view.revision;
+  }
+
+  get past(): PastView {
+    return this.#view.past;
   }
 
   version(space: Space, key: string): Timestamp {
@@ -79,8 +87,8 @@ export class ScriptView implements View {
     return this.#view.peek(space, name);
   }
 
-  put(space: Space, name: string, value: Value, expiresAtMs: number): void {
-    this.#view.put(space, name, value, expiresAtMs);
+  put(space: Space, name: string, value: Value, expiresAtMs: number, forgetsPast?: boolean): void {
+    this.#view.put(space, name, value, expiresAtMs, forgetsPast);
   }
 
   remove(space: Space, name: string): boolean {

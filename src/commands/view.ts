@@ -25,8 +25,12 @@ export interface KeyObject {
 export interface View {
   /** Partition time: milliseconds since 1970, decided by the leader, never falls. */
   readonly nowMs: number;
-  /** Commit timestamp that a change made now will carry. */
+  /** Commit timestamp that a change made now will carry; in a transaction across partitions only nearly. */
   readonly timestamp: Timestamp;
+  /** The same, exactly; 0 if it is not known before the commit. */
+  readonly revision: Timestamp;
+  /** What keys were. */
+  readonly past: PastView;
   readonly random: Random;
   /** Protocol of the session that will read the reply. */
   readonly protocol: Protocol;
@@ -44,8 +48,11 @@ export interface View {
   touch(space: Space, key: string): boolean;
   /** What WATCH remembers: changes whenever the key does, also from absent over present to absent. 0 is possible. */
   version(space: Space, key: string): Timestamp;
-  /** Creates or replaces the key. `expiresAtMs` 0 = no expiry; a time not after `nowMs` deletes the key at once. */
-  put(space: Space, key: string, value: Value, expiresAtMs: number): void;
+  /**
+   * Creates or replaces the key. `expiresAtMs` 0 = no expiry; a time not after `nowMs` deletes the key at once. `forgetsPast`: what
+   * the key was before is not kept for readers of the past, unless history is held.
+   */
+  put(space: Space, key: string, value: Value, expiresAtMs: number, forgetsPast?: boolean): void;
   /** Deletes the key; false if there was none. */
   remove(space: Space, key: string): boolean;
   /** Some live key of the space, each about as likely as any other; undefined if there is none. */
@@ -79,6 +86,33 @@ export interface View {
   readonly firstRunMs: number;
   /** Number of requests parked on the key. */
   waiterCount(space: Space, key: string): number;
+}
+
+/** A version of a key. */
+export interface PastKey {
+  /** Undefined: the key was deleted. */
+  readonly value: Value | undefined;
+  /** Partition time in ms at which the key expires; 0 = never. */
+  readonly expiresAtMs: number;
+  /** Commit timestamp of the version: its revision. */
+  readonly version: Timestamp;
+}
+
+/**
+ * Keys as they were. Changes of the present evaluation are not among it, nor is what expired but was not deleted yet told from
+ * what is there, except by `keyAt` and `scanAt`. All throw ReplyError HISTORYGONE for what is not kept any more.
+ */
+export interface PastView {
+  /** The key as it was at a moment: undefined if it was absent, or had expired by then. */
+  keyAt(space: Space, key: string, at: Timestamp): PastKey | undefined;
+  /** The version that was committed at exactly this timestamp; undefined if none was. */
+  revision(space: Space, key: string, revision: Timestamp): PastKey | undefined;
+  /** Versions of the key that are kept, the newest first, deletions among them; at most `count`. */
+  history(space: Space, key: string, count: number): readonly PastKey[];
+  /** As `View.scan`, of the keys that were there at a moment. */
+  scanAt(request: ScanRequest, at: Timestamp): ScanPage;
+  /** Oldest moment that can be read of every key. */
+  readonly floor: Timestamp;
 }
 
 export type Savepoint = { readonly opaque: 'savepoint' };

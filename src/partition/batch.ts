@@ -11,6 +11,7 @@ import type { LogIndex, Timestamp } from '../base/ids.ts';
 import { DATABASE_COUNT, SPACE_COUNT, type Space } from '../values/value.ts';
 import { CHANGE_OPS, ENTRY_FORMAT, EXPIRING_COUNTER, type RequestId } from './entry-format.ts';
 import type { Job } from './job.ts';
+import type { Holds } from './partition-state.ts';
 
 /** Scratch memory beyond this is given back after a batch. */
 const SCRATCH_BYTES_KEPT = 8 * 1024 * 1024;
@@ -49,6 +50,8 @@ export class Batch {
   readonly #changes = new Scratch();
   readonly #answers = new Scratch();
   #answerCount = 0;
+  /** It becomes an entry although nothing was changed: its timestamp is a promise. */
+  #isPromise = false;
   readonly #countChanges = new Int32Array(SPACE_COUNT);
   readonly #expiringChanges = new Int32Array(DATABASE_COUNT);
 
@@ -58,7 +61,7 @@ export class Batch {
   }
 
   get isEmpty(): boolean {
-    return this.#changes.length === 0 && this.jobs.length === 0;
+    return this.#changes.length === 0 && this.jobs.length === 0 && !this.#isPromise;
   }
 
   get sizeBytes(): number {
@@ -67,12 +70,18 @@ export class Batch {
 
   /**
    * Starts a put of `keyBytes` and `sealedBytes` and returns the memory to write both into, key first; it is valid
-   * until the next call.
+   * until the next call. `op`: one of the puts of CHANGE_OPS.
    */
-  put(keyBytes: number, sealedBytes: number, timestamp: Timestamp, replaces: Timestamp): Slice {
+  put(
+    keyBytes: number,
+    sealedBytes: number,
+    timestamp: Timestamp,
+    replaces: Timestamp,
+    op: number = CHANGE_OPS.put,
+  ): Slice {
     const at = this.#changes.reserve(25 + keyBytes + sealedBytes);
     const buffer = this.#changes.buffer;
-    buffer[at] = CHANGE_OPS.put;
+    buffer[at] = op;
     putU32(buffer, at + 1, keyBytes);
     putU32(buffer, at + 5, sealedBytes);
     putU64(buffer, at + 9, timestamp);
@@ -102,6 +111,23 @@ export class Batch {
     buffer[at] = CHANGE_OPS.flush;
     buffer[at + 1] = space;
     putU64(buffer, at + 2, timestamp);
+  }
+
+  /** Moments that are held from this entry on. */
+  hold({ floor, passed, revision }: Holds): void {
+    const at = this.#changes.reserve(25);
+    const buffer = this.#changes.buffer;
+    buffer[at] = CHANGE_OPS.hold;
+    putU64(buffer, at + 1, floor);
+    putU64(buffer, at + 9, passed);
+    putU64(buffer, at + 17, revision);
+  }
+
+  /** No entry after this one commits at or below `timestamp`. */
+  promise(timestamp: Timestamp, timeMs: number): void {
+    this.lastTimestamp = timestamp;
+    this.timeMs = timeMs;
+    this.#isPromise = true;
   }
 
   countChange(space: Space, change: number): void {
@@ -157,6 +183,7 @@ export class Batch {
     this.#changes.reset();
     this.#answers.reset();
     this.#answerCount = 0;
+    this.#isPromise = false;
     this.#countChanges.fill(0);
     this.#expiringChanges.fill(0);
   }

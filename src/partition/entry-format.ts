@@ -10,6 +10,9 @@
  *         1 put    u32 key bytes | u32 sealed bytes | u64 timestamp | u64 replaced timestamp | key | sealed record
  *         2 delete u32 key bytes | u64 timestamp | u64 replaced timestamp | key
  *         3 flush  u8 space, 255 for all databases | u64 timestamp
+ *         4 put    as 1, of a record that a flush may have left something under: replaced is what was committed at that timestamp
+ *                  or before, if anything
+ *         5 holds  u64 oldest moment that is held, 0 if none | u64 oldest moment that need be kept | u64 revision
  *   u32 number of answers, then each: u32 node | u64 boot epoch | u64 counter | u32 bytes | encoded reply
  *
  * Everything little-endian. Keys and records are in their final stored form, so that a follower hands slices of the
@@ -21,7 +24,7 @@ import type { NodeId, Timestamp } from '../base/ids.ts';
 import type { RecordChange } from '../storage/data/types.ts';
 
 export const ENTRY_FORMAT = 1;
-export const CHANGE_OPS = { put: 1, delete: 2, flush: 3 } as const;
+export const CHANGE_OPS = { put: 1, delete: 2, flush: 3, putUnknown: 4, hold: 5 } as const;
 export const ALL_DATABASES = 255;
 /** Counters from here on count the keys of a database that have an expiry. */
 export const EXPIRING_COUNTER = 128;
@@ -48,11 +51,23 @@ export interface EntryHeader {
   readonly lastTimestamp: Timestamp;
 }
 
+/** Which moments of the partition are held (cluster/holds.ts tells how they get here). */
+export interface Holds {
+  /** Nothing that was there at this moment or later may be collected; 0 = nothing is held. */
+  readonly floor: Timestamp;
+  /** What was there before this moment only may have been collected, because it had been held and was let go. */
+  readonly passed: Timestamp;
+  /** Of the list of holds in the metadata group from which this follows. Only rises. */
+  readonly revision: Timestamp;
+}
+
 /** What applying an entry does. The views share memory with the entry. */
 export interface DecodedEntry extends EntryHeader {
   readonly countChanges: readonly { readonly counter: number; readonly change: number }[];
   readonly records: readonly RecordChange[];
   readonly flushes: readonly FlushChange[];
+  /** The last that it says; null if it says nothing. */
+  readonly holds: Holds | null;
 }
 
 export function decodeEntry(data: Uint8Array): DecodedEntry {
@@ -65,8 +80,8 @@ export function decodeEntry(data: Uint8Array): DecodedEntry {
   const flushes: FlushChange[] = [];
   const end = reader.position + changeBytes;
   if (end > data.length) throw malformed('its changes pass its end');
-  decodeChanges(data, { start: reader.position, end }, records, flushes);
-  return { ...header, countChanges, records, flushes };
+  const holds = decodeChanges(data, { start: reader.position, end }, records, flushes);
+  return { ...header, countChanges, records, flushes, holds };
 }
 
 export function decodeHeader(data: Uint8Array): EntryHeader {
@@ -115,11 +130,12 @@ function decodeChanges(
   bounds: { readonly start: number; readonly end: number },
   records: RecordChange[],
   flushes: FlushChange[],
-): void {
+): Holds | null {
+  let holds: Holds | null = null;
   let at = bounds.start;
   while (at < bounds.end) {
     const op = data[at];
-    if (op === CHANGE_OPS.put) {
+    if (op === CHANGE_OPS.put || op === CHANGE_OPS.putUnknown) {
       const keyStart = at + 25;
       const keyEnd = keyStart + getU32(data, at + 1);
       const sealedEnd = keyEnd + getU32(data, at + 5);
@@ -129,6 +145,7 @@ function decodeChanges(
         sealed: data.subarray(keyEnd, sealedEnd),
         timestamp: getU64(data, at + 9),
         replaces: getU64(data, at + 17),
+        isReplacedUnknown: op === CHANGE_OPS.putUnknown,
       });
       at = sealedEnd;
     } else if (op === CHANGE_OPS.delete) {
@@ -140,16 +157,22 @@ function decodeChanges(
         sealed: null,
         timestamp: getU64(data, at + 5),
         replaces: getU64(data, at + 13),
+        isReplacedUnknown: false,
       });
       at = keyEnd;
     } else if (op === CHANGE_OPS.flush) {
       if (at + 10 > bounds.end) throw malformed('a flush passes its end');
       flushes.push({ space: data[at + 1] ?? 0, timestamp: getU64(data, at + 2) });
       at += 10;
+    } else if (op === CHANGE_OPS.hold) {
+      if (at + 25 > bounds.end) throw malformed('its holds pass its end');
+      holds = { floor: getU64(data, at + 1), passed: getU64(data, at + 9), revision: getU64(data, at + 17) };
+      at += 25;
     } else {
       throw malformed(`it holds a change of unknown kind ${op ?? 'none'}`);
     }
   }
+  return holds;
 }
 
 function malformed(what: string): KahunaError<'ENTRY_MALFORMED'> {

@@ -130,6 +130,8 @@ export interface EvaluationContext {
   readonly transactionTag: string;
   /** A transaction has let a key go. */
   keyReleased(name: KeyName): void;
+  /** A commit timestamp was refused: it was too far ahead of the time here, by so many ms. */
+  refusedTimestamp(aheadMs: number): void;
   /** A part was prepared or a commit decided: whoever settles what coordinators leave shall know. */
   transactionOpened(): void;
   /** An unprepared part is to be dropped then (partition time, ms). */
@@ -635,7 +637,10 @@ export class EvaluationView implements View {
     if (timestamp <= this.#lastTimestamp) return;
     assert(this.#timestamp === 0, 'the clock is advanced before a timestamp is taken');
     const aheadMs = msOfTimestamp(timestamp) - this.nowMs;
-    if (aheadMs > CLOCK_AHEAD_MAX_MS) throw new ReplyError(clockAhead(aheadMs));
+    if (aheadMs > CLOCK_AHEAD_MAX_MS) {
+      this.#context.refusedTimestamp(aheadMs);
+      throw new ReplyError(clockAhead(aheadMs));
+    }
     this.#lastTimestamp = timestamp;
   }
 
@@ -723,8 +728,6 @@ export class EvaluationView implements View {
   hold(holds: Holds): void {
     this.#batch.hold(holds);
     this.#holds = holds;
-    // It has a timestamp of its own, greater than all before.
-    this.#observe(this.timestamp === 0 ? 0 : this.#batch.index);
   }
 
   // -------------------------------------------------------------------------------------------------------------

@@ -38,6 +38,8 @@ export const EVICTION_STEPS_PER_TURN = 20_000;
 export const SYNCHRONOUS_PAGES_MAX = 16;
 /** Evaluations of one request that ended in "not resident" before it is refused. */
 export const LOAD_ROUNDS_MAX = 1_000;
+/** Values of the revisions that one request asks for, in bytes; one alone may be longer. */
+export const HISTORY_BYTES_MAX = 64 * 1024 * 1024;
 /** Scan positions remembered so that SCAN resumes in O(1). */
 export const SCAN_CURSORS_MAX = 4_096;
 /**

@@ -5,10 +5,14 @@
 import { KahunaError } from '../base/errors.ts';
 import type { GroupId, Slot, Timestamp } from '../base/ids.ts';
 import type { ProcessControl, Timers } from '../base/platform.ts';
+import type { PastKey } from '../commands/view.ts';
+import { historyTooLong } from '../resp/errors.ts';
+import { ReplyError } from '../resp/reply.ts';
 import { afterRecord, decodeRecordKey, encodePageKey, encodeRecordKey, slotRange } from '../storage/data/keys.ts';
 import { openRecord } from '../storage/data/records.ts';
-import type { DataStore, OpenedRecord, RawRecord } from '../storage/data/types.ts';
+import type { DataSnapshot, DataStore, OpenedRecord, RawRecord } from '../storage/data/types.ts';
 import { assembleValue, type DecodedKey, decodeKeyRecord, typeOf } from '../values/codec.ts';
+import { PAGE_BYTES } from '../values/string.ts';
 import { type Space, VALUE_TYPES, type Value } from '../values/value.ts';
 import { type CarriedAnswers, readCarriedAnswers } from './carried-answers.ts';
 import { isDamage, ReplicaDamaged } from './damage.ts';
@@ -90,6 +94,64 @@ export class RecordReader {
     return { timestamp, expiresAtMs: decoded.expiresAtMs, value: assembleValue(decoded, pages) };
   }
 
+  /** The key as it was at a moment. Rejects with HistoryGone; undefined if it was absent. */
+  async readPastKey(
+    snapshot: DataSnapshot,
+    name: { readonly space: Space; readonly key: string },
+    at: Timestamp,
+  ): Promise<(LoadedKey & { readonly value: Value }) | undefined> {
+    const recordKey = encodeRecordKey(this.#slotOf(name.key), name.space, name.key);
+    const record = await this.#data.getAt(snapshot, recordKey, at);
+    return record === undefined ? undefined : this.#assembledAt(snapshot, { recordKey, record }, at);
+  }
+
+  /**
+   * Versions of a key committed at or before `upTo`, the newest first, as far as they are kept. Rejects with ReplyError if there are
+   * several and they take more than `bytesMax`.
+   */
+  async readVersions(
+    snapshot: DataSnapshot,
+    name: { readonly space: Space; readonly key: string },
+    wanted: { readonly upTo: Timestamp; readonly countMax: number; readonly bytesMax: number },
+  ): Promise<readonly PastKey[]> {
+    const recordKey = encodeRecordKey(this.#slotOf(name.key), name.space, name.key);
+    const records = await this.#data.versionsOf(snapshot, recordKey, wanted);
+    const versions: PastKey[] = [];
+    // Just before the next version all of its pages were still there.
+    let currentUntil = wanted.upTo;
+    let bytes = 0;
+    for (const { timestamp, payload } of records) {
+      if (payload !== null) bytes += payload.length + decodeKeyRecord(payload).pageCount * PAGE_BYTES;
+      if (bytes > wanted.bytesMax && versions.length > 0) throw new ReplyError(historyTooLong(wanted.bytesMax));
+      if (payload === null) versions.push({ value: undefined, expiresAtMs: 0, version: timestamp });
+      else {
+        const record = { timestamp, payload };
+        const { value, expiresAtMs } = await this.#assembledAt(snapshot, { recordKey, record }, currentUntil);
+        versions.push({ value, expiresAtMs, version: timestamp });
+      }
+      currentUntil = timestamp - 1;
+    }
+    return versions;
+  }
+
+  async #assembledAt(
+    snapshot: DataSnapshot,
+    { recordKey, record }: { readonly recordKey: Uint8Array; readonly record: OpenedRecord },
+    at: Timestamp,
+  ): Promise<LoadedKey & { readonly value: Value }> {
+    const decoded = decodeKeyRecord(record.payload);
+    const { timestamp } = record;
+    const { expiresAtMs } = decoded;
+    if (decoded.value !== undefined) return { timestamp, expiresAtMs, value: decoded.value };
+    const pages: Uint8Array[] = [];
+    for (let page = decoded.firstPage; page < decoded.firstPage + decoded.pageCount; page++) {
+      const found = await this.#data.getAt(snapshot, encodePageKey(recordKey, page), at);
+      if (found === undefined) throw missingPage(recordKey, page, decoded.type);
+      pages.push(found.payload);
+    }
+    return { timestamp, expiresAtMs, value: assembleValue(decoded, pages) };
+  }
+
   /** Commit timestamp of what is stored under a record key now; undefined if nothing is. */
   storedTimestamp(recordKey: Uint8Array): Timestamp | undefined {
     return this.#get(recordKey)?.timestamp;
@@ -121,8 +183,7 @@ export class RecordReader {
     for (let page = first; page < first + count; page++) {
       const record = this.#get(encodePageKey(recordKey, page));
       if (record === undefined) {
-        const shown = Buffer.from(recordKey.subarray(0, 64)).toString('hex');
-        this.fail(new KahunaError('DATA_DAMAGED', `page ${page} of the ${decoded.type} ${shown} is missing`));
+        this.fail(missingPage(recordKey, page, decoded.type));
         throw new ReplicaDamaged();
       }
       pages.push(record.payload);
@@ -138,6 +199,11 @@ export class RecordReader {
       throw new ReplicaDamaged();
     }
   }
+}
+
+function missingPage(recordKey: Uint8Array, page: number, type: string): KahunaError<'DATA_DAMAGED'> {
+  const shown = Buffer.from(recordKey.subarray(0, 64)).toString('hex');
+  return new KahunaError('DATA_DAMAGED', `page ${page} of the ${type} ${shown} is missing`);
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -167,20 +233,12 @@ export function keyNameOf(record: RawRecord): string | undefined {
 }
 
 export function keyRecordOf(record: RawRecord): ScannedRecord {
-  const { slot, space, key, kind } = decodeRecordKey(record.key);
-  const { timestamp, payload } = openRecord(record.key, record.sealed);
-  if (kind !== 'key') {
-    return { recordKey: record.key, isKeyRecord: false, slot, space, key, type: 0, expiresAtMs: 0, timestamp };
-  }
+  return keyRecordAt(record.key, openRecord(record.key, record.sealed));
+}
+
+export function keyRecordAt(recordKey: Uint8Array, { timestamp, payload }: OpenedRecord): ScannedRecord {
+  const { slot, space, key, kind } = decodeRecordKey(recordKey);
+  if (kind !== 'key') return { recordKey, isKeyRecord: false, slot, space, key, type: 0, expiresAtMs: 0, timestamp };
   const { type, expiresAtMs } = decodeKeyRecord(payload);
-  return {
-    recordKey: record.key,
-    isKeyRecord: true,
-    slot,
-    space,
-    key,
-    type: VALUE_TYPES[type],
-    expiresAtMs,
-    timestamp,
-  };
+  return { recordKey, isKeyRecord: true, slot, space, key, type: VALUE_TYPES[type], expiresAtMs, timestamp };
 }

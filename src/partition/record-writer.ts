@@ -8,10 +8,11 @@ import { putU32, putU64 } from '../base/bytes.ts';
 import { crc32 } from '../base/checksum.ts';
 import type { Slot, Timestamp } from '../base/ids.ts';
 import { encodePageKey, encodeRecordKey } from '../storage/data/keys.ts';
-import { SEAL_BYTES } from '../storage/data/records.ts';
+import { markHistoryStart, SEAL_BYTES } from '../storage/data/records.ts';
 import { changedPages, encodedSize, encodeKeyRecordInto } from '../values/codec.ts';
 import type { Space, Value } from '../values/value.ts';
 import type { Batch } from './batch.ts';
+import { CHANGE_OPS } from './entry-format.ts';
 
 /** A key and the change that is made to it. */
 export interface KeyTarget {
@@ -27,18 +28,24 @@ export interface KeyPut extends KeyTarget {
   readonly old: Value | undefined;
   readonly value: Value;
   readonly expiresAtMs: number;
+  /** What it replaces was committed at `replaces` or before, if there is anything: a flush left it. */
+  readonly isReplacedUnknown: boolean;
+  /** Readers of the past find nothing before it. */
+  readonly forgetsPast: boolean;
 }
 
 export function putKeyRecords(batch: Batch, put: KeyPut): void {
   const { value, expiresAtMs, timestamp } = put;
   const key = encodeRecordKey(put.slot, put.space, put.key);
   const size = encodedSize(value, expiresAtMs);
-  const slice = batch.put(key.length, SEAL_BYTES + size, timestamp, put.replaces);
+  const op = put.isReplacedUnknown && put.replaces !== 0 ? CHANGE_OPS.putUnknown : CHANGE_OPS.put;
+  const slice = batch.put(key.length, SEAL_BYTES + size, timestamp, put.replaces, op);
   const { buffer, offset } = slice;
   buffer.set(key, offset);
   const sealAt = offset + key.length;
   const end = encodeKeyRecordInto(buffer, sealAt + SEAL_BYTES, value, expiresAtMs);
   putU64(buffer, sealAt + 4, timestamp);
+  if (put.forgetsPast) markHistoryStart(buffer, sealAt);
   putU32(buffer, sealAt, crc32(buffer.subarray(sealAt + 4, end), crc32(key)));
   if (typeof value !== 'string' || (put.old !== undefined && typeof put.old !== 'string')) {
     writePages(batch, put, { key, old: put.old, value });

@@ -230,6 +230,10 @@ export class Replica implements TenureHost, LogWindowHost {
     return this.applier.index;
   }
 
+  get appliedState(): PartitionState {
+    return this.applier.state;
+  }
+
   get isBackedUp(): boolean {
     return this.applier.pendingBytes > UNAPPLIED_BYTES_MAX || this.core.logBytes > LOG_BYTES_MAX;
   }

@@ -25,7 +25,7 @@ import { keyRecordOf, type ScannedRecord, slotEnd, slotStart, startAfter } from 
 const HASH_BITS = 50n;
 const HASH_MASK = (1n << HASH_BITS) - 1n;
 /** The hash part of a cursor that means "from the beginning of the slot". */
-const FROM_START = 1n;
+export const FROM_SLOT_START = 1n;
 const RECORDS_PER_READ = 1_000;
 const BYTES_PER_READ = 1024 * 1024;
 
@@ -52,7 +52,7 @@ export class Scanner {
   readonly #firstSlot: Slot;
   readonly #lastSlot: Slot;
   /** Greatest slot of all partitions: where the whole scan ends. */
-  readonly #endSlot: Slot;
+  readonly endSlot: Slot;
   /** Recent cursors and the record key at which each stands, oldest first. */
   readonly #places = new Map<bigint, Uint8Array>();
 
@@ -60,7 +60,7 @@ export class Scanner {
     this.#data = data;
     this.#firstSlot = slots.first;
     this.#lastSlot = slots.last;
-    this.#endSlot = slots.end;
+    this.endSlot = slots.end;
   }
 
   /** Takes its snapshot in this turn, so that `appliedIndex` is what the snapshot holds. */
@@ -77,7 +77,7 @@ export class Scanner {
   /** The beginning of some slot of the partition. */
   randomCursor(random: Random): bigint {
     const slots = this.#lastSlot - this.#firstSlot + 1;
-    return (BigInt(this.#firstSlot + (random.u32() % slots)) << HASH_BITS) | FROM_START;
+    return cursorAtSlot(this.#firstSlot + (random.u32() % slots));
   }
 
   isHere(cursor: bigint): boolean {
@@ -113,7 +113,7 @@ export class Scanner {
     }
     if (last === null) return { ...from, request, end: rangeEnd, keys, next: this.#afterPartition() };
     const end = startAfter(last.recordKey);
-    const next = cursorOf(last.slot, last.recordKey);
+    const next = cursorAfter(last.slot, last.recordKey);
     this.#rememberPlace(next, end);
     return { ...from, request, end, keys, next };
   }
@@ -124,7 +124,7 @@ export class Scanner {
     if (cursor === 0n || slot < this.#firstSlot) return slotStart(this.#firstSlot);
     if (slot > this.#lastSlot) return slotEnd(this.#lastSlot);
     const hash = cursor & HASH_MASK;
-    if (hash === FROM_START) return slotStart(slot);
+    if (hash === FROM_SLOT_START) return slotStart(slot);
     const known = this.#places.get(cursor);
     if (known !== undefined) return known;
     const iterator = snapshot.iterate({ start: slotStart(slot), end: slotEnd(slot) }, { keysOnly: true });
@@ -132,7 +132,7 @@ export class Scanner {
       for (;;) {
         const records = await iterator.next(RECORDS_PER_READ, BYTES_PER_READ);
         if (records.length === 0) return slotStart(slot);
-        const found = records.find((record) => cursorOf(slot, record.key) === cursor);
+        const found = records.find((record) => cursorAfter(slot, record.key) === cursor);
         if (found !== undefined) return startAfter(found.key);
       }
     } finally {
@@ -141,7 +141,7 @@ export class Scanner {
   }
 
   #afterPartition(): bigint {
-    return this.#lastSlot >= this.#endSlot ? 0n : (BigInt(this.#lastSlot + 1) << HASH_BITS) | FROM_START;
+    return this.#lastSlot >= this.endSlot ? 0n : cursorAtSlot(this.#lastSlot + 1);
   }
 
   #rememberPlace(cursor: bigint, place: Uint8Array): void {
@@ -160,6 +160,15 @@ export function slotOfCursor(cursor: bigint): Slot {
   return Number(BigInt.asUintN(64, cursor) >> HASH_BITS);
 }
 
+export function placeOfCursor(cursor: bigint): { readonly slot: Slot; readonly hash: bigint } {
+  return { slot: slotOfCursor(cursor), hash: BigInt.asUintN(64, cursor) & HASH_MASK };
+}
+
+/** The cursor that begins with a slot. */
+export function cursorAtSlot(slot: Slot): bigint {
+  return (BigInt(slot) << HASH_BITS) | FROM_SLOT_START;
+}
+
 export function isWithin(range: ScannedRange, recordKey: Uint8Array): boolean {
   return compareBytes(recordKey, range.start) >= 0 && compareBytes(recordKey, range.end) < 0;
 }
@@ -169,9 +178,10 @@ export function isSameRequest(a: ScanRequest, b: ScanRequest): boolean {
   return a.space === b.space && a.cursor === b.cursor && a.count === b.count && a.type === b.type;
 }
 
-function cursorOf(slot: Slot, recordKey: Uint8Array): bigint {
+/** The cursor that goes on behind a record. */
+export function cursorAfter(slot: Slot, recordKey: Uint8Array): bigint {
   const low = crc32(recordKey);
   const high = crc32(recordKey, low) & 0x3ffff;
   const hash = (BigInt(high) << 32n) | BigInt(low);
-  return (BigInt(slot) << HASH_BITS) | (hash <= FROM_START ? FROM_START + 1n : hash);
+  return (BigInt(slot) << HASH_BITS) | (hash <= FROM_SLOT_START ? FROM_SLOT_START + 1n : hash);
 }

@@ -12,7 +12,7 @@
  *   a confirmation of leadership that began after the evaluation.
  */
 import { AssertionFailure, assert, mustExist } from '../base/assert.ts';
-import type { GroupId, LogIndex, NodeId, Term } from '../base/ids.ts';
+import type { GroupId, LogIndex, NodeId, Term, Timestamp } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import type { Clock, Random } from '../base/platform.ts';
 import { Args } from '../commands/args.ts';
@@ -36,6 +36,7 @@ import {
   WaitForKey,
 } from './evaluation-view.ts';
 import { ExpiryHeap } from './expiry-heap.ts';
+import { HistoryReads, PastNotRead } from './history-reads.ts';
 import type { KeyspaceStats } from './keyspace-stats.ts';
 import type { Job, JobCall, Unblocking } from './job.ts';
 import { JobScans } from './job-scans.ts';
@@ -78,6 +79,7 @@ export interface TenureHost {
   readonly reader: RecordReader;
   readonly scanner: Scanner;
   readonly data: DataStore;
+  readonly slots: { readonly first: number; readonly last: number };
   /** Where the records of the partition lie. */
   readonly range: RecordRange;
   readonly budget: MemoryBudget;
@@ -92,6 +94,8 @@ export interface TenureHost {
   readonly lastIndex: LogIndex;
   readonly commitIndex: LogIndex;
   readonly appliedIndex: LogIndex;
+  /** As of `appliedIndex`. */
+  readonly appliedState: PartitionState;
   /** True when LevelDB or the log lag so far behind that writes must wait. */
   readonly isBackedUp: boolean;
   readonly isLeaseValid: boolean;
@@ -126,6 +130,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
   readonly #expiry = new ExpiryHeap();
   readonly #sweeper: Sweeper;
   readonly #scans: JobScans;
+  readonly past: HistoryReads;
   #inflight: Inflight[] = [];
   #uncommittedBytes = 0;
   #ledger: RequestLedger | null = null;
@@ -156,6 +161,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.#view = new EvaluationView(this, host.budget);
     this.#view.reset(state);
     this.#scans = new JobScans(host, this.#view);
+    this.past = new HistoryReads(host, this.#view);
     this.#sweeper = new Sweeper(host.data, host.range, { target: this, nowMs: host.clock.monotonicMs() });
     this.lookAt(this.#sweeper.nextMs);
     this.#takeUp(open);
@@ -342,6 +348,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
       this.#host.wake();
     }
     this.#scans.begin(job);
+    this.past.begin(job);
     const view = this.#view;
     view.begin(this.#nowMs, job?.protocol ?? 2);
     if (job === null) return;
@@ -374,6 +381,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.#loading.delete(job);
     this.#pins.release(job);
     this.#scans.finish(job);
+    this.past.finish(job);
     this.#releaseStrand(job);
   }
 
@@ -432,7 +440,11 @@ export class Tenure implements EvaluationContext, SweepTarget {
     } else if (thrown instanceof KeyElsewhere) {
       this.#finish(job);
       this.#answerError(job, KEY_ELSEWHERE);
-    } else if (thrown instanceof KeyNotResident || thrown instanceof RangeNotResident) {
+    } else if (
+      thrown instanceof KeyNotResident ||
+      thrown instanceof RangeNotResident ||
+      thrown instanceof PastNotRead
+    ) {
       this.#load(job, thrown);
     } else if (thrown instanceof AssertionFailure || thrown instanceof NotResident) {
       throw thrown;
@@ -486,7 +498,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.#parked.hold(job.strand);
   }
 
-  #load(job: Job, missing: KeyNotResident | RangeNotResident): void {
+  #load(job: Job, missing: KeyNotResident | RangeNotResident | PastNotRead): void {
     job.loads++;
     if (job.loads > LOAD_ROUNDS_MAX) {
       this.#finish(job);
@@ -500,9 +512,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     }
     this.#loading.add(job);
     this.#parked.hold(job.strand);
-    const loaded =
-      missing instanceof KeyNotResident ? this.#loadKey(missing, job) : this.#scans.load(job, missing.request);
-    loaded.then(
+    this.#read(job, missing).then(
       () => {
         if (this.#isOver || !this.#loading.delete(job)) return;
         if (job.isCancelled) {
@@ -516,6 +526,14 @@ export class Tenure implements EvaluationContext, SweepTarget {
         this.reader.fail(error);
       },
     );
+  }
+
+  #read(job: Job, missing: KeyNotResident | RangeNotResident | PastNotRead): Promise<void> {
+    if (missing instanceof KeyNotResident) return this.#loadKey(missing, job);
+    if (missing instanceof RangeNotResident) return this.#scans.load(job, missing.request);
+    // What it waits for may still be in the open batch.
+    this.#host.wake();
+    return this.past.load(job, missing);
   }
 
   /** Brings a long value into memory; it stays there until `job` is done, if there is one. */
@@ -536,6 +554,10 @@ export class Tenure implements EvaluationContext, SweepTarget {
   // -------------------------------------------------------------------------------------------------------------
   // EvaluationContext
 
+  get appliedTimestamp(): Timestamp {
+    return this.#host.appliedState.lastTimestamp;
+  }
+
   get term(): Term {
     return this.#host.term;
   }
@@ -554,6 +576,12 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   transactionOpened(): void {
     this.#host.transactionOpened();
+  }
+
+  refusedTimestamp(aheadMs: number): void {
+    const { log, group, keyspaceStats } = this.#host;
+    keyspaceStats.refusedTimestamps++;
+    log.warn('a commit timestamp was refused: the clock of some node is wrong', { group, aheadMs });
   }
 
   leaseEndsAt(untilMs: number): void {
@@ -633,6 +661,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
   /** LevelDB holds everything up to `index`: those keys are clean now. */
   applied(index: LogIndex): void {
     this.#scans.applied(index);
+    this.past.applied(index);
     this.#maybeEvict(index);
     this.#expiry.compact(this.residentKeys);
   }
@@ -848,6 +877,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.batch.reset();
     this.#loading.clear();
     this.#scans.clear();
+    this.past.clear();
     this.#heldExpired = [];
     this.#expiry.clear();
     this.#toWake.length = 0;

@@ -16,6 +16,7 @@ import type { Random } from '../base/platform.ts';
 import {
   type KeyObject,
   NotResident,
+  type PastView,
   type Savepoint,
   type ScanPage,
   type ScanRequest,
@@ -24,7 +25,7 @@ import {
 import { RequestAborted, WaitForKey } from '../partition/evaluation-view.ts';
 import type { KeyName } from '../partition/key-locks.ts';
 import type { FetchedObject, KeyWrite } from '../partition/transaction-codec.ts';
-import { notAcrossPartitions } from '../resp/errors.ts';
+import { notAcrossPartitions, PAST_ACROSS_PARTITIONS } from '../resp/errors.ts';
 import { type ErrorReply, type Protocol, ReplyError } from '../resp/reply.ts';
 import { residentBytes } from '../values/memory.ts';
 import type { Space, Value } from '../values/value.ts';
@@ -66,6 +67,9 @@ export class TransactionView implements View {
   /** The evaluation is of a single command that flushes; `flushed` tells what. */
   mayFlush = false;
   flushed: Space | 'all' | null = null;
+  /** The commit timestamp is chosen at the commit. */
+  readonly revision = 0;
+  readonly past = NO_PAST;
   readonly mayWait = false;
   readonly waits = 0;
   readonly #fetched = new Map<string, KeyName & FetchedObject>();
@@ -303,6 +307,21 @@ export class TransactionView implements View {
     this.#written.set(name, { object });
     this.#writtenBytes += object === null ? 0 : wholeSize(object);
   }
+}
+
+/** A moment of several partitions is read by KAHUNA.ASOF (moment-view.ts). */
+const NO_PAST: PastView = {
+  keyAt: refusePast,
+  revision: refusePast,
+  history: refusePast,
+  scanAt: refusePast,
+  get floor(): never {
+    return refusePast();
+  },
+};
+
+function refusePast(): never {
+  throw new ReplyError(PAST_ACROSS_PARTITIONS);
 }
 
 function refuse(): never {

@@ -6,10 +6,11 @@
  * is not in canonical form is refused.
  */
 import { assert } from '../../src/base/assert.ts';
-import { nextTimestamp } from '../../src/base/hlc.ts';
+import { msOfTimestamp, nextTimestamp } from '../../src/base/hlc.ts';
 import type { Timestamp } from '../../src/base/ids.ts';
 import type { Random } from '../../src/base/platform.ts';
-import type { KeyObject, Savepoint, ScanPage, ScanRequest, View } from '../../src/commands/view.ts';
+import type { KeyObject, PastKey, PastView, Savepoint, ScanPage, ScanRequest, View } from '../../src/commands/view.ts';
+import { fail, futureMoment, historyGone } from '../../src/resp/errors.ts';
 import type { ErrorReply, Protocol } from '../../src/resp/reply.ts';
 import { typeOf } from '../../src/values/codec.ts';
 import { residentBytes } from '../../src/values/memory.ts';
@@ -65,6 +66,61 @@ class StoredKey implements KeyObject {
 
 type Spaces = readonly Map<string, StoredKey>[];
 
+/** Every version of every key that there ever was, in order of commit. */
+class Log implements PastView {
+  floor: Timestamp = 0;
+  readonly #view: { readonly nowMs: number };
+  entries: (PastKey & { readonly space: Space; readonly key: string })[] = [];
+
+  constructor(view: { readonly nowMs: number }) {
+    this.#view = view;
+  }
+
+  keyAt(space: Space, key: string, at: Timestamp): PastKey | undefined {
+    this.#checkMoment(at);
+    const found = this.#of(space, key).findLast(({ version }) => version <= at);
+    if (found?.value === undefined) return undefined;
+    return found.expiresAtMs !== 0 && found.expiresAtMs <= msOfTimestamp(at) ? undefined : found;
+  }
+
+  revision(space: Space, key: string, revision: Timestamp): PastKey | undefined {
+    const found = this.#of(space, key).findLast(({ version }) => version === revision);
+    if (found === undefined && revision < this.floor) fail(historyGone(revision, this.floor));
+    return found?.value === undefined ? undefined : found;
+  }
+
+  history(space: Space, key: string, count: number): readonly PastKey[] {
+    const versions = this.#of(space, key).reverse();
+    const last = versions.findIndex(({ version }) => version <= this.floor);
+    return (last === -1 ? versions : versions.slice(0, last + 1)).slice(0, count);
+  }
+
+  scanAt(request: ScanRequest, at: Timestamp): ScanPage {
+    this.#checkMoment(at);
+    const names = [
+      ...new Set(this.entries.filter(({ space }) => space === request.space).map(({ key }) => key)),
+    ].sort();
+    const keys = names.slice(Number(request.cursor), Number(request.cursor) + request.count);
+    const end = Number(request.cursor) + keys.length;
+    return {
+      keys: keys.filter((key) => request.matches(key) && this.keyAt(request.space, key, at) !== undefined),
+      next: end >= names.length ? 0n : BigInt(end),
+    };
+  }
+
+  #checkMoment(at: Timestamp): void {
+    const aheadMs = msOfTimestamp(at) - this.#view.nowMs;
+    if (aheadMs > 60_000) fail(futureMoment(aheadMs));
+    if (at < this.floor) fail(historyGone(at, this.floor));
+  }
+
+  /** Of several changes at one moment only the last counts. */
+  #of(space: Space, key: string): PastKey[] {
+    const all = this.entries.filter((entry) => entry.space === space && entry.key === key);
+    return all.filter(({ version }, i) => all[i + 1]?.version !== version);
+  }
+}
+
 export class MemoryView implements View {
   readonly #absentVersions = new Map<string, Timestamp>();
   nowMs = START_MS;
@@ -81,11 +137,16 @@ export class MemoryView implements View {
   readonly waiters = new Map<string, number>();
   #spaces: Spaces = emptySpaces();
   #lastTimestamp: Timestamp = 0;
+  readonly past = new Log(this);
   /** Last key of each page that was handed out; the cursor is the index plus one. */
   readonly #pages: string[] = [];
 
   get timestamp(): Timestamp {
     return nextTimestamp(this.#lastTimestamp, this.nowMs);
+  }
+
+  get revision(): Timestamp {
+    return this.timestamp;
   }
 
   /** Lets partition time pass, as between two requests. */
@@ -115,7 +176,7 @@ export class MemoryView implements View {
     return this.#live(space, key)?.version ?? this.#absentVersions.get(`${space}:${key}`) ?? 0;
   }
 
-  put(space: Space, key: string, value: Value, expiresAtMs: number): void {
+  put(space: Space, key: string, value: Value, expiresAtMs: number, forgetsPast = false): void {
     assert(Number.isSafeInteger(expiresAtMs), `${expiresAtMs} is no time of expiry`);
     assert(typeof value !== 'string' || value.length <= STRING_INLINE_BYTES_MAX, 'a long string must be paged');
     // biome-ignore lint: the whole range of a byte
@@ -127,8 +188,12 @@ export class MemoryView implements View {
     if (expiresAtMs !== 0 && expiresAtMs <= this.nowMs) {
       this.#absentVersions.set(`${space}:${key}`, this.#lastTimestamp);
       keys.delete(key);
+      this.past.entries.push({ space, key, version: this.#lastTimestamp, value: undefined, expiresAtMs: 0 });
       return;
     }
+    if (forgetsPast)
+      this.past.entries = this.past.entries.filter((entry) => entry.space !== space || entry.key !== key);
+    this.past.entries.push({ space, key, version: this.#lastTimestamp, value, expiresAtMs });
     const memoryBytes = residentBytes(key, value);
     keys.set(
       key,
@@ -150,6 +215,7 @@ export class MemoryView implements View {
     if (isLive) {
       this.#lastTimestamp = this.timestamp;
       this.#absentVersions.set(`${space}:${key}`, this.#lastTimestamp);
+      this.past.entries.push({ space, key, version: this.#lastTimestamp, value: undefined, expiresAtMs: 0 });
     }
     return isLive;
   }
@@ -194,12 +260,14 @@ export class MemoryView implements View {
   savepoint(): Savepoint {
     return new Copy(
       this.#spaces.map((keys) => new Map([...keys].map(([key, stored]) => [key, new StoredKey(stored)]))),
+      this.past.entries.slice(),
     );
   }
 
   rollback(savepoint: Savepoint): void {
     assert(savepoint instanceof Copy, 'a savepoint of another view');
     this.#spaces = savepoint.spaces;
+    this.past.entries = [...savepoint.entries];
   }
 
   abort(reply: ErrorReply): never {
@@ -259,8 +327,10 @@ export class MemoryView implements View {
 class Copy {
   readonly opaque = 'savepoint' as const;
   readonly spaces: Spaces;
-  constructor(spaces: Spaces) {
+  readonly entries: Log['entries'];
+  constructor(spaces: Spaces, entries: Log['entries']) {
     this.spaces = spaces;
+    this.entries = entries;
   }
 }
 

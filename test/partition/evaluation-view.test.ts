@@ -25,6 +25,7 @@ import type { DataStore } from '../../src/storage/data/types.ts';
 import { stringFromBytes, toBytes } from '../../src/values/string.ts';
 import { DATABASE_COUNT, type Space, type StringValue, type Value } from '../../src/values/value.ts';
 import { MemoryProcess } from '../doubles/memory-process.ts';
+import { MemoryView } from '../doubles/memory-view.ts';
 import { SeededRandom } from '../doubles/seeded-random.ts';
 import { GROUP, TestLeader } from './leader.ts';
 
@@ -56,6 +57,8 @@ class Bench implements EvaluationContext {
   readonly random = new SeededRandom(1);
   readonly locks = new KeyLocks();
   readonly decisions = new Map<string, OpenDecision>();
+  readonly past = new MemoryView().past;
+  readonly appliedTimestamp = 0;
   readonly term = 1;
   readonly transactionTag = '0';
   readonly view: EvaluationView;
@@ -75,6 +78,9 @@ class Bench implements EvaluationContext {
 
   keyReleased(): void {
     // Nobody waits here.
+  }
+  refusedTimestamp(): void {
+    // Nobody counts here.
   }
   transactionOpened(): void {
     // Nobody settles anything here.

@@ -15,7 +15,7 @@ import { answersOf } from '../../src/partition/entry-format.ts';
 import { Job, type JobOwner } from '../../src/partition/job.ts';
 import { KeyspaceStats } from '../../src/partition/keyspace-stats.ts';
 import { participantRows } from '../../src/partition/participant.ts';
-import { emptyPartitionState } from '../../src/partition/partition-state.ts';
+import { emptyPartitionState, type PartitionState } from '../../src/partition/partition-state.ts';
 import { PartitionTime } from '../../src/partition/partition-time.ts';
 import { partitionRange } from '../../src/partition/ranges.ts';
 import { RecordReader } from '../../src/partition/record-reader.ts';
@@ -73,6 +73,7 @@ export class TestLeader implements TenureHost {
   transactionsOpened = 0;
   readonly budget = new MemoryBudget(0);
   readonly keyspaceStats = new KeyspaceStats();
+  readonly slots = SLOTS;
   readonly range = partitionRange(SLOTS);
   readonly data: DataStore;
   readonly reader: RecordReader;
@@ -166,6 +167,10 @@ export class TestLeader implements TenureHost {
 
   get lastIndex(): LogIndex {
     return this.entries.length;
+  }
+
+  get appliedState(): PartitionState {
+    return this.applier.state;
   }
 
   get appliedIndex(): LogIndex {

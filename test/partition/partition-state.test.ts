@@ -9,6 +9,8 @@ import {
   decodePartitionState,
   emptyPartitionState,
   encodePartitionState,
+  flushedBefore,
+  flushesOf,
   type PartitionState,
 } from '../../src/partition/partition-state.ts';
 import { DATABASE_COUNT, LOCK_SPACE, SPACE_COUNT } from '../../src/values/value.ts';
@@ -16,7 +18,7 @@ import { encodeConfState } from '../../src/raft/conf-codec.ts';
 import { confState } from '../raft/arbitrary.ts';
 
 const MEMBERS = { voters: [1, 2, 3], votersOutgoing: [4], learners: [5], learnersNext: [] };
-const NOTHING: DecodedEntry = { timeMs: 0, lastTimestamp: 0, countChanges: [], records: [], flushes: [] };
+const NOTHING: DecodedEntry = { timeMs: 0, lastTimestamp: 0, countChanges: [], records: [], flushes: [], holds: null };
 const BYTES = new Uint8Array(3);
 
 function at<T>(count: number, values: Readonly<Record<number, T>>, rest: T): T[] {
@@ -33,13 +35,19 @@ describe('partition state', () => {
       keyCounts: at(SPACE_COUNT, { 0: 7, 17: 9 }, 0),
       expiringCounts: at(DATABASE_COUNT, { 15: 3 }, 0),
       flushedAt: at(SPACE_COUNT, { 1: 0x99 }, 0),
+      holds: { floor: 0x11, passed: 0x12, revision: 0x13 },
+      flushes: [
+        { space: 1, timestamp: 0x98 },
+        { space: 255, timestamp: 0x99 },
+      ],
+      earlierFlushes: at(DATABASE_COUNT, { 2: 0x97 }, 0),
     };
     const hex = Buffer.from(encodePartitionState(state)).toString('hex');
     const zeros = (count: number): string => '00'.repeat(count);
     assert.equal(
       hex,
       [
-        `04050403020100000009080706000000000d0c0b0a`,
+        `05050403020100000009080706000000000d0c0b0a`,
         '1d000000',
         Buffer.from(encodeConfState(MEMBERS)).toString('hex'),
         '13',
@@ -51,6 +59,9 @@ describe('partition state', () => {
         '10',
         zeros(15 * 8),
         '0300000000000000',
+        '110000000000000012000000000000001300000000000000',
+        '02019800000000000000ff9900000000000000',
+        '01029700000000000000',
       ].join(''),
     );
     assert.deepEqual(decodePartitionState(Buffer.from(hex, 'hex')), state);
@@ -68,6 +79,11 @@ describe('partition state', () => {
         keyCounts: numbers,
         expiringCounts: fc.array(number, { minLength: DATABASE_COUNT, maxLength: DATABASE_COUNT }),
         flushedAt: numbers,
+        holds: fc.record({ floor: number, passed: number, revision: number }, { noNullPrototype: true }),
+        flushes: fc.array(fc.record({ space: fc.nat(255), timestamp: number }, { noNullPrototype: true }), {
+          maxLength: 32,
+        }),
+        earlierFlushes: fc.array(number, { minLength: DATABASE_COUNT, maxLength: DATABASE_COUNT }),
       },
       { noNullPrototype: true },
     );
@@ -122,6 +138,39 @@ describe('partition state', () => {
       all.flushedAt,
       Array.from({ length: SPACE_COUNT }, (_, space) => (space < LOCK_SPACE ? 6 : 0)),
     );
+  });
+
+  it('remembers flushes, and of those that it forgets the last of each database', () => {
+    let state = afterEntry(emptyPartitionState(MEMBERS), BYTES, { ...NOTHING, flushes: [{ space: 2, timestamp: 5 }] });
+    assert.deepEqual(
+      [4, 5, 9].map((moment) => flushedBefore(state, 2, moment)),
+      [0, 5, 5],
+    );
+    assert.equal(flushedBefore(state, 3, 9), 0);
+    for (let i = 0; i < 32; i++) {
+      state = afterEntry(state, BYTES, { ...NOTHING, flushes: [{ space: i === 7 ? 255 : 3, timestamp: 10 + i }] });
+    }
+    assert.equal(state.flushes.length, 32);
+    assert.deepEqual(
+      [4, 5, 9].map((moment) => flushedBefore(state, 2, moment)),
+      [null, 5, 5],
+    );
+    assert.deepEqual(
+      [16, 17, 90].map((moment) => flushedBefore(state, 2, moment)),
+      [5, 17, 17],
+    );
+    assert.deepEqual(flushesOf(state, 2), { from: 5, moments: [17] });
+    assert.deepEqual(
+      [9, 10, 41].map((moment) => flushedBefore(state, 3, moment)),
+      [0, 10, 41],
+    );
+    assert.equal(flushedBefore(state, LOCK_SPACE, 90), 0);
+  });
+
+  it('says which moments are held as the last entry that speaks of it did', () => {
+    const holds = { floor: 7, passed: 3, revision: 9 };
+    const one = afterEntry(emptyPartitionState(MEMBERS), BYTES, { ...NOTHING, holds });
+    assert.deepEqual(afterEntry(one, BYTES, NOTHING).holds, holds);
   });
 
   it('never falls in time, and differs after different histories', () => {

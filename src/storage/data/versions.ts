@@ -117,16 +117,22 @@ export class PastScan {
   }
 
   /**
-   * The next record that was there, or null at the end. Rejects with 'HISTORY_GONE' at a record whose past does not reach back to
-   * the moment.
+   * The next record that was there, or null at the end. Without a record: so many versions were walked over, and the walk stands
+   * behind the record with this key. Rejects with 'HISTORY_GONE' at a record whose past does not reach back to the moment.
    */
-  async next(): Promise<{ readonly key: Uint8Array; readonly record: OpenedRecord } | null> {
-    for (;;) {
+  async next(
+    walkedMax = Number.POSITIVE_INFINITY,
+  ): Promise<{ readonly key: Uint8Array; readonly record: OpenedRecord | null } | null> {
+    for (let walked = 0; ; walked++) {
       if (this.#ready.length === 0) {
         this.#ready = [...(await this.#iterator.next(SCAN_RECORDS_PER_READ, SCAN_BYTES_PER_READ))].reverse();
       }
       const raw = this.#ready.pop();
       if (raw === undefined) return null;
+      if (walked >= walkedMax && !this.#isWithin(raw)) {
+        this.#ready.push(raw);
+        return { key: this.#recordKey, record: null };
+      }
       const record = this.#take(raw);
       if (record !== undefined) return { key: this.#recordKey, record };
     }
@@ -134,6 +140,11 @@ export class PastScan {
 
   close(): Promise<void> {
     return this.#iterator.close();
+  }
+
+  /** Whether it belongs to the record that the walk is in. */
+  #isWithin({ key }: RawRecord): boolean {
+    return this.#recordKey.compare(key, 0, recordKeyLength(key)) === 0;
   }
 
   #take({ key, sealed }: RawRecord): OpenedRecord | undefined {
@@ -211,11 +222,13 @@ export function checkRawRecord(record: RawRecord, recordLength: number): Timesta
 
 /** A moment that is not kept any more, of a record or of all. */
 export class HistoryGone extends KahunaError<'HISTORY_GONE'> {
+  readonly at: Timestamp;
   /** The oldest that is. */
   readonly oldest: Timestamp;
 
   constructor(at: Timestamp, oldest: Timestamp) {
     super('HISTORY_GONE', `moment ${at} lies before the oldest that is kept, ${oldest}`);
+    this.at = at;
     this.oldest = oldest;
   }
 }

@@ -250,7 +250,7 @@ export class Model {
     try {
       for (let next = await this.run(scan.next()); next !== null; next = await this.run(scan.next())) {
         const key = Buffer.from(next.key);
-        if (isKeyRecord(key)) found.push(`${key.toString('hex')} ${String(text(next.record))}`);
+        if (isKeyRecord(key)) found.push(`${key.toString('hex')} ${String(text(next.record ?? undefined))}`);
       }
     } catch (error) {
       if (!(error instanceof HistoryGone)) throw error;
