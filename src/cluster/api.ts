@@ -7,6 +7,7 @@ import type { Unblocking } from '../partition/job.ts';
 import type { KeyspaceCounts, KeyspaceStats } from '../partition/keyspace-stats.ts';
 import type { Protocol, Reply } from '../resp/reply.ts';
 import type { TransactionOptions, TransactionStatus } from '../txn/interactive.ts';
+import type { TransactionStats } from '../txn/transaction-stats.ts';
 
 /** One command to be evaluated at a leader. The buffers belong to the call: the server does not reuse them. */
 export interface Call {
@@ -123,6 +124,7 @@ export interface Cluster {
   keyspaceCounts(database: number, deadlineMs: number): Promise<KeyspaceCounts>;
   /** What this node's leaders saw. */
   readonly keyspaceStats: KeyspaceStats;
+  readonly transactionStats: TransactionStats;
   /** Voters besides the leader that have fsynced the last write acknowledged through `session`, waiting as WAIT does. */
   waitForReplicas(session: WriteMark, count: number, timeoutMs: number): Promise<number>;
   /** Cluster-wide timestamp now (KAHUNA.TIME): not before anything acknowledged earlier. */
@@ -137,8 +139,17 @@ export class WriteMark {
   index: LogIndex = 0;
   /** Given at the first submission. */
   strand = 0;
-  /** Later work of the session, while one is under way across partitions; null while none is. */
-  crossing: Work[] | null = null;
+  /** Work that is under way in one partition each. Counted only where there are several. */
+  underWay = 0;
+  /** Set while work across partitions is under way, or waits until what came before it is done. */
+  crossing: Crossing | null = null;
+}
+
+/** Work of one session that waits for work across partitions, or is such work itself. */
+export interface Crossing {
+  isRunning: boolean;
+  /** In order. `run` is null for work in one partition, or of unknown reach. */
+  readonly waiting: { readonly work: Work; readonly run: (() => Promise<Reply>) | null; readonly isElder: boolean }[];
 }
 
 /** See txn/interactive.ts. Promises of one call are awaited before the next; `rollback` may come at any time. */

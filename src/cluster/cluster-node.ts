@@ -31,6 +31,7 @@ import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
 import type { Identity } from '../transport/handshake.ts';
 import { Transport } from '../transport/transport.ts';
 import type { TransactionOptions } from '../txn/interactive.ts';
+import type { TransactionStats } from '../txn/transaction-stats.ts';
 import type {
   Cluster,
   NodeDescription,
@@ -219,6 +220,9 @@ export class ClusterNode implements Cluster, ReplicaHost {
       },
       submitAcross: (work) => {
         this.#transactions.submit(work);
+      },
+      sessionIsIdle: (mark) => {
+        this.#transactions.mayBegin(mark);
       },
     });
     this.#transactions = new Transactions({
@@ -488,11 +492,15 @@ export class ClusterNode implements Cluster, ReplicaHost {
 
   submit(work: Work): void {
     if (work.mark.crossing !== null) {
-      work.mark.crossing.push(work);
+      work.mark.crossing.waiting.push({ work, run: null, isElder: false });
       return;
     }
     if (this.#topology.partitions.length > 1 && fanOut(work, this)) return;
     this.#router.submit(work);
+  }
+
+  get transactionStats(): TransactionStats {
+    return this.#transactions.stats;
   }
 
   beginTransaction(options: TransactionOptions, mark: WriteMark): OpenTransaction {

@@ -17,7 +17,7 @@ import type { Job, JobOwner, Unblocking } from '../partition/job.ts';
 import { clusterDown, KEY_ELSEWHERE, tryAgain, uncertain } from '../resp/errors.ts';
 import { encodeReply } from '../resp/encode.ts';
 import { type ErrorReply, EncodedReply, type Reply, ReplyError } from '../resp/reply.ts';
-import type { Call, Work } from './api.ts';
+import type { Call, Work, WriteMark } from './api.ts';
 import type { DecodedAnswer, DecodedUnblock, DecodedUnblockAnswer } from './request-codec.ts';
 import { EntryJob, Route } from './route.ts';
 import { partitionOfSlot, type Topology } from './topology.ts';
@@ -42,6 +42,8 @@ export interface RouterHost {
   endOfTurn(callback: () => void): void;
   /** Has work done whose keys lie in several partitions. */
   submitAcross(work: Work): void;
+  /** Nothing of this session is under way in one partition any more, and work across partitions may wait for that. */
+  sessionIsIdle(mark: WriteMark): void;
   /** Asks for `look` at this monotonic moment (ms), or soon after. */
   lookAt(atMs: number): void;
 }
@@ -108,6 +110,7 @@ export class Router implements JobOwner {
       this.#strand = (this.#strand + 1) >>> 0 || 1;
       work.mark.strand = this.#strand;
     }
+    if (this.#onlyRoute === null) work.mark.underWay++;
     const { node, bootEpoch } = this.#host;
     this.#counter++;
     const job = new EntryJob(work, route, { owner: this, node, epoch: bootEpoch, counter: this.#counter });
@@ -246,15 +249,19 @@ export class Router implements JobOwner {
     const { work } = job;
     if (this.#blocking.size !== 0) this.#blocking.delete(work);
     if (job.isCancelled) return;
-    if (this.#onlyRoute === null && index === 0 && isElsewhere(reply)) {
-      this.#host.submitAcross(work);
+    const { mark } = work;
+    if (index > 0) {
+      mark.group = job.route.group;
+      mark.index = index;
+    }
+    if (this.#onlyRoute !== null) {
+      work.complete(reply);
       return;
     }
-    if (index > 0) {
-      work.mark.group = job.route.group;
-      work.mark.index = index;
-    }
-    work.complete(reply);
+    mark.underWay--;
+    if (index === 0 && isElsewhere(reply)) this.#host.submitAcross(work);
+    else work.complete(reply);
+    if (mark.underWay === 0 && mark.crossing !== null) this.#host.sessionIsIdle(mark);
   }
 
   // -------------------------------------------------------------------------------------------------------------

@@ -2,9 +2,12 @@
  * Transactions across partitions as the cluster sees them: which requests need a coordinator, how its steps travel, and when leaders
  * settle what coordinators left.
  *
- * A session's requests keep their order: while one of them is under way across partitions, its later ones wait in its mark.
+ * A session's requests keep their order: one of them begins across partitions when all earlier ones are done, and the later ones wait
+ * in the session's mark meanwhile. Were it to wait for earlier ones where they are, partition by partition, while it holds keys in others,
+ * it could be in a ring with whoever they wait for.
  */
 import { assert } from '../base/assert.ts';
+import { KahunaError } from '../base/errors.ts';
 import type { GroupId, NodeId } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import type { Clock, Random, TimerHandle, Timers } from '../base/platform.ts';
@@ -21,6 +24,7 @@ import { InteractiveTransaction, type TransactionOptions } from '../txn/interact
 import { SETTLED_KEPT_MS } from '../txn/limits.ts';
 import type { Participants, StepOptions } from '../txn/participants.ts';
 import { type LedPartition, Recovery } from '../txn/recovery.ts';
+import { TransactionStats } from '../txn/transaction-stats.ts';
 import { type Work, WriteMark } from './api.ts';
 
 /** Pause between looks at what is open, in ms, while something is. */
@@ -57,6 +61,7 @@ export class Transactions implements Participants {
   readonly keyspaceStats: KeyspaceStats;
   readonly commandTimeoutMs: number;
   readonly tags: readonly string[];
+  readonly stats = new TransactionStats();
   readonly #host: TransactionsHost;
   readonly #steps: Steps;
   readonly #coordinator: Coordinator;
@@ -85,39 +90,57 @@ export class Transactions implements Participants {
 
   /** Work whose keys lie in several partitions. */
   submit(work: Work): void {
-    this.#run(work, () => this.#coordinator.run(work));
+    const { mark } = work;
+    const run = (): Promise<Reply> => this.#coordinator.run(work);
+    if (mark.crossing === null) {
+      this.#enqueue(work, run);
+      return;
+    }
+    // It turned out late that it needs several partitions: it is older than what waits.
+    const { waiting } = mark.crossing;
+    const younger = waiting.findIndex(({ isElder }) => !isElder);
+    waiting.splice(younger === -1 ? waiting.length : younger, 0, { work, run, isElder: true });
+    this.mayBegin(mark);
   }
 
   /** FLUSHALL or FLUSHDB, of all partitions at one moment. */
   flush(work: Work): void {
-    this.#run(work, () => this.#coordinator.flush(work));
+    this.#enqueue(work, () => this.#coordinator.flush(work));
   }
 
-  #run(work: Work, run: () => Promise<Reply>): void {
+  #enqueue(work: Work, run: () => Promise<Reply>): void {
     const { mark } = work;
-    if (mark.crossing !== null) {
-      // It turned out late that it needs several partitions: it is the older one.
-      mark.crossing.unshift(work);
+    mark.crossing ??= { isRunning: false, waiting: [] };
+    mark.crossing.waiting.push({ work, run, isElder: false });
+    this.mayBegin(mark);
+  }
+
+  /** Begins what waits in order, if nothing of the session is under way any more. */
+  mayBegin(mark: WriteMark): void {
+    const { crossing } = mark;
+    if (crossing === null || crossing.isRunning || mark.underWay > 0) return;
+    const first = crossing.waiting[0];
+    if (first?.run === null || first === undefined) {
+      mark.crossing = null;
+      // Up to the next one across partitions, behind which the rest waits again.
+      for (const { work, run } of crossing.waiting) {
+        if (run === null) this.#host.submit(work);
+        else this.#enqueue(work, run);
+      }
       return;
     }
-    mark.crossing = [];
-    run().then(
-      (reply) => {
-        this.#finish(work, reply);
-      },
-      (error: unknown) => {
-        this.log.error('a transaction broke', { error });
-        this.#finish(work, uncertain('an internal error; the log of the node tells the cause'));
-      },
-    );
-  }
-
-  #finish(work: Work, reply: Reply): void {
-    const { mark } = work;
-    const waiting = mark.crossing ?? [];
-    mark.crossing = null;
-    work.complete(reply);
-    for (const next of waiting) this.#host.submit(next);
+    crossing.waiting.shift();
+    crossing.isRunning = true;
+    const { work, run } = first;
+    const finish = (reply: Reply): void => {
+      crossing.isRunning = false;
+      work.complete(reply);
+      this.mayBegin(mark);
+    };
+    run().then(finish, (error: unknown) => {
+      this.log.error('a transaction broke', { error });
+      finish(uncertain('an internal error; the log of the node tells the cause'));
+    });
   }
 
   /** A transaction that a session conducts. */
@@ -127,10 +150,10 @@ export class Transactions implements Participants {
 
   /** Takes work out that waits behind a transaction of its session; false if it does not. */
   cancel(work: Work): boolean {
-    const { crossing } = work.mark;
-    const at = crossing?.indexOf(work) ?? -1;
-    if (crossing === null || at === -1) return false;
-    crossing.splice(at, 1);
+    const waiting = work.mark.crossing?.waiting ?? [];
+    const at = waiting.findIndex((one) => one.work === work);
+    if (at === -1) return false;
+    waiting.splice(at, 1);
     return true;
   }
 
@@ -217,11 +240,20 @@ export class Transactions implements Participants {
 
 const STEP_NAME = Buffer.from('%');
 
+const UNREADABLE = uncertain('what another node answered cannot be read');
+
 /** The answer to a step; bytes are handed on without a copy. */
 function decode(bytes: Uint8Array): Reply {
-  if (bytes[0] !== BULK) return decodeReplies(bytes)[0] ?? null;
-  let at = 1;
-  let length = 0;
-  for (; bytes[at] !== CR; at++) length = length * 10 + (bytes[at] ?? 0) - 0x30;
-  return bytes.subarray(at + 2, at + 2 + length);
+  const end = bytes[0] === BULK ? bytes.indexOf(CR) : -1;
+  if (end !== -1) {
+    let length = 0;
+    for (let at = 1; at < end; at++) length = length * 10 + (bytes[at] ?? 0) - 0x30;
+    return bytes.length === end + 2 + length + 2 ? bytes.subarray(end + 2, end + 2 + length) : UNREADABLE;
+  }
+  try {
+    return decodeReplies(bytes)[0] ?? UNREADABLE;
+  } catch (error) {
+    if (error instanceof KahunaError) return UNREADABLE;
+    throw error;
+  }
 }

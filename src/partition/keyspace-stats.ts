@@ -12,12 +12,15 @@ export class KeyspaceStats {
   expiredKeys = 0;
   /** Values that left memory for others; they stay in the database. */
   residentEvictions = 0;
+  /** Commit timestamps of other partitions that were too far ahead of the time here. */
+  refusedTimestamps = 0;
 
   reset(): void {
     this.hits = 0;
     this.misses = 0;
     this.expiredKeys = 0;
     this.residentEvictions = 0;
+    this.refusedTimestamps = 0;
   }
 }
 

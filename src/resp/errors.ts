@@ -278,7 +278,7 @@ export const notAcrossPartitions = (): ErrorReply =>
 /** Of a transaction across partitions. */
 export const clockAhead = (aheadMs: number): ErrorReply =>
   error(
-    `TRYAGAIN the clocks of two partitions are ${aheadMs} ms apart; nothing was applied. Set the clocks of the nodes right`,
+    `MISCONF the clocks of two partitions are ${aheadMs} ms apart; nothing was applied. Set the clocks of the nodes right`,
   );
 export const SCRIPTS_FULL = error('OOM the cluster holds as many scripts as it may; SCRIPT FLUSH forgets them');
 /** A message of another node about a transaction makes no sense here. */

@@ -142,7 +142,7 @@ function persistence(context: ServerContext): InfoFields {
   ];
 }
 
-function stats({ cluster: { keyspaceStats }, stats: counters }: ServerContext): InfoFields {
+function stats({ cluster: { keyspaceStats, transactionStats }, stats: counters }: ServerContext): InfoFields {
   const rates = counters.rates();
   return [
     ['total_connections_received', counters.connectionsReceived],
@@ -184,6 +184,11 @@ function stats({ cluster: { keyspaceStats }, stats: counters }: ServerContext): 
     ['idle_disconnections', counters.idleDisconnects],
     ['clients_peak', counters.clientsPeak],
     ['resident_evictions', keyspaceStats.residentEvictions],
+    ['transactions_committed', transactionStats.committed],
+    ['transactions_conflicts', transactionStats.conflicts],
+    ['transactions_uncertain', transactionStats.uncertain],
+    ['transactions_settled', transactionStats.settled],
+    ['timestamps_refused', keyspaceStats.refusedTimestamps],
   ];
 }
 

@@ -166,6 +166,30 @@ const METRICS: readonly Metric[] = [
     read: ({ cluster }) => cluster.keyspaceStats.expiredKeys,
   },
   {
+    name: 'kahuna_transactions_committed_total',
+    type: 'counter',
+    help: 'Transactions across partitions that this node has committed.',
+    read: ({ cluster }) => cluster.transactionStats.committed,
+  },
+  {
+    name: 'kahuna_transactions_conflicts_total',
+    type: 'counter',
+    help: 'Attempts at them that were given up because of other work.',
+    read: ({ cluster }) => cluster.transactionStats.conflicts,
+  },
+  {
+    name: 'kahuna_transactions_settled_total',
+    type: 'counter',
+    help: 'Transactions of silent coordinators that leaders on this node have settled.',
+    read: ({ cluster }) => cluster.transactionStats.settled,
+  },
+  {
+    name: 'kahuna_timestamps_refused_total',
+    type: 'counter',
+    help: 'Commit timestamps that were too far ahead of the time here: a clock is wrong.',
+    read: ({ cluster }) => cluster.keyspaceStats.refusedTimestamps,
+  },
+  {
     name: 'kahuna_resident_evictions_total',
     type: 'counter',
     help: 'Values that left memory for others, at leaders on this node; they stay in the database.',

@@ -6,6 +6,7 @@ import type { DataCommand } from '../commands/define.ts';
 import type { JobCall, JobTransaction } from '../partition/job.ts';
 import type { KeyspaceStats } from '../partition/keyspace-stats.ts';
 import type { Protocol, Reply } from '../resp/reply.ts';
+import type { TransactionStats } from './transaction-stats.ts';
 
 /** How one step goes to a partition. */
 export interface StepOptions {
@@ -28,6 +29,7 @@ export interface Participants {
   readonly random: Random;
   readonly log: Logger;
   readonly keyspaceStats: KeyspaceStats;
+  readonly stats: TransactionStats;
   readonly commandTimeoutMs: number;
   groupOf(key: string): GroupId;
   /** Hash tags that lie in each of the partitions. */
@@ -51,6 +53,6 @@ export interface Request {
   readonly isNoTouch: boolean;
   /** Monotonic ms. */
   readonly deadlineMs: number;
-  /** Of the session: what it asked for before is done before. */
+  /** Of the session, of which nothing else is under way: its last write is noted there. */
   readonly mark: Mark;
 }

@@ -77,6 +77,7 @@ export class Recovery {
     const status = await this.#step(intent.anchor, statusRow, encodeStatus(part.id, intent.decideByMs));
     if (status instanceof ErrorReply) return;
     const { isDone, timestamp } = decodeOutcome(bytesOf(status));
+    this.#participants.stats.settled++;
     this.#participants.log.info('settled a transaction whose coordinator is silent', {
       group,
       transaction: part.name,

@@ -84,7 +84,7 @@ export class Steps {
     const row = attempt.isConfirmed ? readCommittedRow : readRow;
     const fetched = await Promise.all(
       [...this.#byGroup(names)].map(async ([group, own]) => {
-        const reply = await this.#step(group, row, encodeKeys(own), attempt, attempt.sessionMark);
+        const reply = await this.#step(group, row, encodeKeys(own), attempt);
         return attempt.take(group, own, decodeFetched(bytesOf(reply)));
       }),
     );
@@ -103,10 +103,12 @@ export class Steps {
 
   /** Takes keys without waiting. False if one was taken; others may be held then. */
   async lockAtOnce(attempt: Attempt, names: readonly KeyName[]): Promise<boolean> {
-    const granted = await Promise.all(
+    const granted = await Promise.allSettled(
       [...this.#byGroup(names)].map(([group, own]) => this.#lock(attempt, group, { names: own, waits: false })),
     );
-    return granted.every((isGranted) => isGranted);
+    // Not before all have answered: what is let go must not be taken after that.
+    for (const one of granted) if (one.status === 'rejected') throw one.reason;
+    return granted.every((one) => one.status === 'fulfilled' && one.value);
   }
 
   /** By partition, and within each by key: everybody waits in the same order, so nobody in a ring. */
@@ -128,10 +130,9 @@ export class Steps {
     const keys = names.map((name) => ({ ...name, mode: 'write' as const }));
     const part = attempt.part(group);
     part.isLocked = true;
-    // Behind what the session asked of the partition before; once it waits for a lock, on its own.
-    const mark = waits ? attempt.mark : attempt.sessionMark;
     const payload = encodeLock({ id, waits, isConfirmed, leaseMs, keys });
-    const fetched = decodeFetched(bytesOf(await this.#step(group, lockRow, payload, attempt, mark)));
+    // In the order of the attempt's own steps: what it lets go comes after what it takes.
+    const fetched = decodeFetched(bytesOf(await this.#step(group, lockRow, payload, attempt, attempt.mark)));
     if (fetched.isGranted) return attempt.take(group, names, fetched);
     part.isLocked = false;
     return false;
@@ -185,9 +186,13 @@ export class Steps {
     if (decided instanceof ErrorReply || !decided.isDone) {
       this.#remember(anchor, settled);
       // Unknown: whoever is prepared will ask the anchor.
-      if (decided instanceof ErrorReply && isUncertain(decided)) return decided;
+      if (decided instanceof ErrorReply && isUncertain(decided)) {
+        this.#participants.stats.uncertain++;
+        return decided;
+      }
       return this.#abort(attempt, others, decided);
     }
+    this.#participants.stats.committed++;
     attempt.sessionMark.group = commitMark.group;
     attempt.sessionMark.index = commitMark.index;
     this.release(attempt, [...others, anchor]);
@@ -203,6 +208,7 @@ export class Steps {
   }
 
   #abort(attempt: Attempt, others: readonly GroupId[], why: Outcome | ErrorReply): ErrorReply | typeof CONFLICT {
+    this.#participants.stats.conflicts++;
     for (const group of others) {
       this.#resolve(group, attempt.id, 0).catch((error: unknown) => {
         this.#participants.log.error('aborting a transaction failed', { error });

@@ -21,6 +21,7 @@ import type { DataCommand } from '../../src/commands/define.ts';
 import { encodeReply } from '../../src/resp/encode.ts';
 import { type KeyspaceCounts, KeyspaceStats } from '../../src/partition/keyspace-stats.ts';
 import type { TransactionOptions } from '../../src/txn/interactive.ts';
+import { TransactionStats } from '../../src/txn/transaction-stats.ts';
 import { UNBLOCKED } from '../../src/resp/errors.ts';
 import { EncodedReply, NULL_ARRAY, type Reply, ReplyError } from '../../src/resp/reply.ts';
 
@@ -100,6 +101,7 @@ export class MemoryCluster implements Cluster {
     return this.partitionList;
   }
 
+  readonly transactionStats = new TransactionStats();
   /** What transactions were begun with. */
   readonly begun: TransactionOptions[] = [];
 

@@ -92,6 +92,7 @@ const resetStat = sessionCommand({
     const { cluster, stats, table } = session.context;
     stats.reset();
     cluster.keyspaceStats.reset();
+    cluster.transactionStats.reset();
     for (const entry of table.all()) entry.stats.reset();
     return OK;
   },
