@@ -6,5 +6,6 @@ import { crc32 as zlibCrc32 } from 'node:zlib';
 
 /** Unsigned 32 bits. `seed` is the checksum of what comes before `bytes`, so that pieces can be chained. */
 export function crc32(bytes: Uint8Array, seed = 0): number {
-  return zlibCrc32(bytes, seed);
+  // An empty array may have no memory at all; zlib takes that for the question of what to begin with, and answers 0.
+  return bytes.length === 0 ? seed : zlibCrc32(bytes, seed);
 }
