@@ -27,6 +27,8 @@ export interface Report {
 
 export interface RunOptions extends Omit<Partial<WorldOptions>, 'scriptHost'> {
   readonly adjust?: (profile: Profile) => Profile;
+  /** The verdict is in; the nodes still run, and nobody asks them for anything. */
+  readonly onEnd?: (world: World) => void;
 }
 
 /** How long anything may take once all is healed, beyond a few election time-outs and command time-outs, ms. */
@@ -51,6 +53,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   process.on('unhandledRejection', onRejection);
   try {
     await new Run(world).play();
+    options.onEnd?.(world);
   } finally {
     process.off('unhandledRejection', onRejection);
     for (const other of others) process.on('unhandledRejection', other);
