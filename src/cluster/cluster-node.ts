@@ -50,17 +50,11 @@ import { internalRows, joinKeyspaces, keyspaceOf, keyspaceRow, timestampRow } fr
 import { MESSAGE_KINDS } from './message-kinds.ts';
 import { Leaderships } from './leaderships.ts';
 import { openGroup } from './open-replica.ts';
+import { Peers } from './peers.ts';
 import { Quarantine } from './quarantine.ts';
 import { ReplicaWait } from './replica-wait.ts';
-import {
-  type DecodedUnblock,
-  readAnswer,
-  readUnblock,
-  readUnblockAnswer,
-  writeRequest,
-  writeUnblock,
-} from './request-codec.ts';
-import type { EntryJob, Route } from './route.ts';
+import { readAnswer, readUnblock, readUnblockAnswer } from './request-codec.ts';
+import type { Route } from './route.ts';
 import { Router } from './router.ts';
 import { ReplicatedScripts } from './script-catalog.ts';
 import { Scrub } from './scrub.ts';
@@ -122,17 +116,13 @@ export class ClusterNode implements Cluster, ReplicaHost {
   readonly #founding: Founding;
   readonly #quarantine: Quarantine;
   readonly #raftWriter = new WireWriter();
-  readonly #bootEpochs = new Map<NodeId, number>();
-  readonly #addresses = new Map<NodeId, { readonly host: string; readonly port: number }>();
-  #clientPort: number;
-  #isFlushScheduled = false;
+  readonly peers: Peers;
   readonly #alarm: Alarm;
 
   constructor(options: ClusterNodeOptions) {
     this.#options = options;
     this.#topology = options.topology;
     this.clusterId = options.topology.clusterId;
-    this.#clientPort = options.clientAddress.port;
     const { platform, raftLog, data, log, topology } = options;
     this.#alarm = new Alarm(platform, {
       gapMs: LOOK_GAP_MS,
@@ -183,6 +173,13 @@ export class ClusterNode implements Cluster, ReplicaHost {
       transport: this.transport,
       replicas: this.engine.replicas,
     });
+    this.peers = new Peers({
+      platform,
+      transport: this.transport,
+      nodes: topology.nodes,
+      bootEpoch: options.identity.bootEpoch,
+      clientAddress: options.clientAddress,
+    });
     this.#snapshots = new Snapshots({
       platform,
       data,
@@ -203,13 +200,13 @@ export class ClusterNode implements Cluster, ReplicaHost {
       cancelHere: (group, job) => {
         this.engine.replicas.get(group)?.cancel(job);
       },
-      sendRequest: (to, route, job) => this.#sendRequest(to, route, job),
+      sendRequest: (to, route, job) => this.peers.sendRequest(to, route, job),
       sendCancel: (to, counter) => {
-        this.#sendCancel(to, counter);
+        this.peers.sendCancel(to, counter);
       },
       unblockHere: (group, job, how) => this.engine.replicas.get(group)?.unblock(job, how) ?? false,
       sendUnblock: (to, what) => {
-        this.#sendUnblock(to, what);
+        this.peers.sendUnblock(to, what);
       },
       isServingHere: (group) => this.engine.replicas.get(group)?.isServing ?? false,
       endOfTurn: (callback) => {
@@ -237,7 +234,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
       tags: topology.partitions.map(({ firstSlot }) => tagOfSlot(firstSlot)),
       groupOf: (key) => partitionOfSlot(topology.partitions, slotOfKey(key)).id,
       replicas: () => this.engine.replicas.values(),
-      isConnected: (node, bootEpoch) => this.transport.isUp(node) && this.#bootEpochs.get(node) === bootEpoch,
+      isConnected: (node, bootEpoch) => this.transport.isUp(node) && this.peers.bootEpochOf(node) === bootEpoch,
       submit: (work) => {
         this.submit(work);
       },
@@ -246,11 +243,11 @@ export class ClusterNode implements Cluster, ReplicaHost {
       },
     });
     const wake = (): void => {
-      this.#flushSoon();
+      this.peers.wake();
     };
     this.#forwarder = new Forwarder({
       transport: this.transport,
-      bootEpochOf: (node) => this.#bootEpochs.get(node) ?? 0,
+      bootEpochOf: (node) => this.peers.bootEpochOf(node),
       replicaOf: (group) => this.engine.replicas.get(group),
       commandOf: (name) => this.#commands.get(name),
       nowMs: () => platform.clock.monotonicMs(),
@@ -436,7 +433,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
 
   #describe(node: TopologyNode): NodeDescription {
     const isSelf = node.id === this.node;
-    const told = isSelf ? this.#clientAddress : this.#addresses.get(node.id);
+    const told = isSelf ? this.peers.clientAddress : this.peers.addressOf(node.id);
     return {
       id: node.id,
       name: node.name,
@@ -449,15 +446,9 @@ export class ClusterNode implements Cluster, ReplicaHost {
     };
   }
 
-  get #clientAddress(): { readonly host: string; readonly port: number } {
-    return { host: this.#options.clientAddress.host, port: this.#clientPort };
-  }
-
   /** The port that clients reach this node at, once it is bound. */
   announceClientPort(port: number): void {
-    this.#clientPort = port;
-    for (const { id } of this.#topology.nodes) if (this.transport.isUp(id)) this.#sendAddress(id);
-    this.#flushSoon();
+    this.peers.announceClientPort(port);
   }
 
   partitions(): readonly PartitionDescription[] {
@@ -650,8 +641,8 @@ export class ClusterNode implements Cluster, ReplicaHost {
       this.#router.ceasedHere(replica.group);
       return;
     }
-    for (const { id } of this.#topology.nodes) this.#sendServing(id, replica);
-    this.#flushSoon();
+    for (const { id } of this.#topology.nodes) this.peers.sendServing(id, replica);
+    this.peers.wake();
     this.#router.leaderServes(replica.group, this.node, replica.term);
   }
 
@@ -719,14 +710,9 @@ export class ClusterNode implements Cluster, ReplicaHost {
       case MESSAGE_KINDS.blank:
         this.#founding.received(from, payload);
         return;
-      case MESSAGE_KINDS.address: {
-        const reader = new ByteReader(payload);
-        const bootEpoch = reader.u64();
-        const port = reader.u32();
-        this.#bootEpochs.set(from, bootEpoch);
-        this.#addresses.set(from, { host: Buffer.from(reader.rest()).toString('utf8'), port });
+      case MESSAGE_KINDS.address:
+        this.peers.addressTold(from, payload);
         return;
-      }
       default:
         // A newer node may say more than this one understands; a keep-alive says nothing.
         this.scrub.received(from, kind, payload);
@@ -735,11 +721,11 @@ export class ClusterNode implements Cluster, ReplicaHost {
 
   #linkUp(node: NodeId): void {
     this.leaderships.linkUp(node);
-    this.#sendAddress(node);
+    this.peers.sendAddress(node);
     this.#founding.linkUp(node);
-    for (const replica of this.engine.replicas.values()) if (replica.isServing) this.#sendServing(node, replica);
+    for (const replica of this.engine.replicas.values()) if (replica.isServing) this.peers.sendServing(node, replica);
     this.engine.nodeFound(node);
-    this.#flushSoon();
+    this.peers.wake();
   }
 
   #linkDown(node: NodeId): void {
@@ -749,59 +735,6 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.engine.nodeLost(node);
     this.#transactions.nodeLost(node);
   }
-
-  #sendAddress(to: NodeId): void {
-    const writer = this.transport.begin(to, MESSAGE_KINDS.address, false);
-    if (writer === null) return;
-    writer.u64(this.#options.identity.bootEpoch);
-    writer.u32(this.#clientPort);
-    writer.bytes(Buffer.from(this.#options.clientAddress.host, 'utf8'));
-    this.transport.end(to);
-  }
-
-  #sendServing(to: NodeId, replica: Replica): void {
-    const writer = this.transport.begin(to, MESSAGE_KINDS.serving, false);
-    if (writer === null) return;
-    writer.u32(replica.group);
-    writer.u64(replica.term);
-    this.transport.end(to);
-  }
-
-  #sendRequest(to: NodeId, route: Route, job: EntryJob): boolean {
-    const writer = this.transport.begin(to, MESSAGE_KINDS.request, false);
-    if (writer === null) return false;
-    writeRequest(writer, job, { group: route.group, term: route.term, nowMs: this.clock.monotonicMs() });
-    this.transport.end(to);
-    this.#flushSoon();
-    return true;
-  }
-
-  #sendCancel(to: NodeId, counter: number): void {
-    const writer = this.transport.begin(to, MESSAGE_KINDS.cancel, false);
-    if (writer === null) return;
-    writer.u64(counter);
-    this.transport.end(to);
-    this.#flushSoon();
-  }
-
-  #sendUnblock(to: NodeId, what: DecodedUnblock): void {
-    const writer = this.transport.begin(to, MESSAGE_KINDS.unblock, false);
-    if (writer === null) return;
-    writeUnblock(writer, what);
-    this.transport.end(to);
-    this.#flushSoon();
-  }
-
-  #flushSoon(): void {
-    if (this.#isFlushScheduled) return;
-    this.#isFlushScheduled = true;
-    this.#options.platform.timers.endOfTurn(() => {
-      this.#isFlushScheduled = false;
-      this.transport.flush();
-    });
-  }
-
-  // -------------------------------------------------------------------------------------------------------------
 
   #replica(group: GroupId): Replica {
     return mustExist(this.engine.replicas.get(group), `group ${group} has a replica on this node`);
