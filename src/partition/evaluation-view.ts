@@ -708,10 +708,12 @@ export class EvaluationView implements View {
     if (!this.#context.locks.isEmpty) this.#passToRead(space, key);
     this.#observe(this.#flushIndex[space] ?? 0);
     const loaded = this.#context.reader.readKey(space, key);
-    if (loaded === undefined) return { version: this.residents.forgottenVersion, value: undefined, expiresAtMs: 0 };
-    const { timestamp, value, expiresAtMs } = loaded;
     const flushedAt = this.#flushedAt[space] ?? 0;
-    if (timestamp <= flushedAt) return { version: flushedAt, value: undefined, expiresAtMs: 0 };
+    // What a flush has killed is swept up without a trace in memory.
+    const absent = { version: Math.max(this.residents.forgottenVersion, flushedAt), value: undefined, expiresAtMs: 0 };
+    if (loaded === undefined) return absent;
+    const { timestamp, value, expiresAtMs } = loaded;
+    if (timestamp <= flushedAt) return absent;
     return { version: timestamp, value, expiresAtMs };
   }
 

@@ -21,7 +21,7 @@
 import { msOfTimestamp } from '../base/hlc.ts';
 import type { LogIndex, Timestamp } from '../base/ids.ts';
 import { NotResident, type PastKey, type PastView, type ScanPage, type ScanRequest } from '../commands/view.ts';
-import { fail, historyGone } from '../resp/errors.ts';
+import { fail, historyGone, historyTooLong } from '../resp/errors.ts';
 import { ErrorReply, ReplyError } from '../resp/reply.ts';
 import type { DataSnapshot, DataStore } from '../storage/data/types.ts';
 import { HistoryGone } from '../storage/data/versions.ts';
@@ -254,7 +254,7 @@ export class HistoryReads implements PastView {
     { space, key, count }: PastRequest & { readonly kind: 'history' },
   ): Promise<readonly PastKey[]> {
     const wanted = { upTo: Number.MAX_SAFE_INTEGER - 1, countMax: count + 1, bytesMax: HISTORY_BYTES_MAX };
-    const versions = await this.#host.reader.readVersions(snapshot, { space, key }, wanted);
+    const { versions, isCut } = await this.#host.reader.readVersions(snapshot, { space, key }, wanted);
     const { from, moments } = flushesOf(state, space);
     const shown: PastKey[] = [];
     // From the oldest to the newest: a flush deletes what is there, and what was swept up after it was deleted already.
@@ -267,6 +267,7 @@ export class HistoryReads implements PastView {
     }
     const last = shown.at(-1);
     if (last?.value !== undefined) pushFlush(shown, moments, { from: last.version, to: Number.MAX_SAFE_INTEGER });
+    if (isCut && shown.length < count) fail(historyTooLong(HISTORY_BYTES_MAX));
     return shown.reverse().slice(0, count);
   }
 }

@@ -6,8 +6,6 @@ import { KahunaError } from '../base/errors.ts';
 import type { GroupId, Slot, Timestamp } from '../base/ids.ts';
 import type { ProcessControl, Timers } from '../base/platform.ts';
 import type { PastKey } from '../commands/view.ts';
-import { historyTooLong } from '../resp/errors.ts';
-import { ReplyError } from '../resp/reply.ts';
 import { afterRecord, decodeRecordKey, encodePageKey, encodeRecordKey, slotRange } from '../storage/data/keys.ts';
 import { openRecord } from '../storage/data/records.ts';
 import type { DataSnapshot, DataStore, OpenedRecord, RawRecord } from '../storage/data/types.ts';
@@ -106,14 +104,14 @@ export class RecordReader {
   }
 
   /**
-   * Versions of a key committed at or before `upTo`, the newest first, as far as they are kept. Rejects with ReplyError if there are
-   * several and they take more than `bytesMax`.
+   * Versions of a key committed at or before `upTo`, the newest first, as far as they are kept. `isCut`: there are more, but they
+   * would take more than `bytesMax`; one is always read.
    */
   async readVersions(
     snapshot: DataSnapshot,
     name: { readonly space: Space; readonly key: string },
     wanted: { readonly upTo: Timestamp; readonly countMax: number; readonly bytesMax: number },
-  ): Promise<readonly PastKey[]> {
+  ): Promise<{ readonly versions: readonly PastKey[]; readonly isCut: boolean }> {
     const recordKey = encodeRecordKey(this.#slotOf(name.key), name.space, name.key);
     const records = await this.#data.versionsOf(snapshot, recordKey, wanted);
     const versions: PastKey[] = [];
@@ -122,7 +120,7 @@ export class RecordReader {
     let bytes = 0;
     for (const { timestamp, payload } of records) {
       if (payload !== null) bytes += payload.length + decodeKeyRecord(payload).pageCount * PAGE_BYTES;
-      if (bytes > wanted.bytesMax && versions.length > 0) throw new ReplyError(historyTooLong(wanted.bytesMax));
+      if (bytes > wanted.bytesMax && versions.length > 0) return { versions, isCut: true };
       if (payload === null) versions.push({ value: undefined, expiresAtMs: 0, version: timestamp });
       else {
         const record = { timestamp, payload };
@@ -131,7 +129,7 @@ export class RecordReader {
       }
       currentUntil = timestamp - 1;
     }
-    return versions;
+    return { versions, isCut: false };
   }
 
   async #assembledAt(

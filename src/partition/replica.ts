@@ -11,7 +11,6 @@
  *   what an earlier leader committed (thesis §6.4 asks for its commit; LevelDB is where evaluation reads from).
  */
 import { assert, mustExist } from '../base/assert.ts';
-import { msOfTimestamp } from '../base/hlc.ts';
 import { type GroupId, type LogIndex, type NodeId, SLOT_COUNT, type Term } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import type { Clock, Random, Timers } from '../base/platform.ts';
@@ -40,7 +39,8 @@ import type { RecordReader } from './record-reader.ts';
 import type { RequestLedger } from './request-ledger.ts';
 import type { MemoryBudget } from './resident.ts';
 import type { Scanner } from './scanner.ts';
-import { Tenure, type TenureHost } from './tenure.ts';
+import { Tenure } from './tenure.ts';
+import type { TenureHost } from './tenure-host.ts';
 import { TRANSACTION_SPACE } from '../values/value.ts';
 import { tagOfSlot } from '../base/slots.ts';
 
@@ -151,7 +151,6 @@ export class Replica implements TenureHost, LogWindowHost {
     this.transactionTag = first < SLOT_COUNT ? tagOfSlot(first) : '';
     this.time = new PartitionTime(host.clock);
     this.time.logged(options.applied.state.timeMs);
-    this.time.logged(msOfTimestamp(options.applied.state.lastTimestamp));
     this.#term = options.core.term;
     this.#isAmnesiac = options.core.isAmnesiac;
     this.#handedIndex = options.applied.index;
