@@ -13,6 +13,8 @@ const TTL_SAMPLES = 1_000;
 export class ExpiryHeap {
   #heap: ResidentKey[] = [];
   #times: number[] = [];
+  /** Keys whose time came while a transaction held them. */
+  #held: ResidentKey[] = [];
 
   get size(): number {
     return this.#heap.length;
@@ -45,16 +47,32 @@ export class ExpiryHeap {
     return undefined;
   }
 
+  /** The key is due, and a transaction holds it: it comes up again once something was let go. */
+  hold(resident: ResidentKey): void {
+    this.#held.push(resident);
+  }
+
+  /** False if nothing was held. */
+  takeUpHeld(): boolean {
+    if (this.#held.length === 0) return false;
+    const held = this.#held;
+    this.#held = [];
+    for (const resident of held) if (!resident.isDropped && resident.expiresAtMs !== 0) this.add(resident);
+    return true;
+  }
+
   clear(): void {
     this.#heap = [];
     this.#times = [];
+    this.#held = [];
   }
 
   /** Forgets nodes of keys that are gone, once they are the majority. */
   compact(residentCount: number): void {
     if (this.#heap.length < 1_024 || this.#heap.length < residentCount * 2) return;
     const live = this.#heap.filter((resident, i) => !resident.isDropped && resident.scheduledAtMs === this.#times[i]);
-    this.clear();
+    this.#heap = [];
+    this.#times = [];
     for (const resident of live) {
       if (resident.expiresAtMs === 0) resident.scheduledAtMs = 0;
       else this.add(resident);

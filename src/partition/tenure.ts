@@ -12,16 +12,14 @@
  *   a confirmation of leadership that began after the evaluation.
  */
 import { AssertionFailure, assert, mustExist } from '../base/assert.ts';
-import type { GroupId, LogIndex, NodeId, Term, Timestamp } from '../base/ids.ts';
-import type { Logger } from '../base/log.ts';
-import type { Clock, Random } from '../base/platform.ts';
+import type { LogIndex, Term, Timestamp } from '../base/ids.ts';
+import type { Random } from '../base/platform.ts';
 import { Args } from '../commands/args.ts';
 import { NotResident, type ScanPage, type ScanRequest } from '../commands/view.ts';
 import { encodeReply } from '../resp/encode.ts';
 import { INTERNAL_ERROR, KEY_ELSEWHERE, tryAgain, UNBLOCKED, uncertain } from '../resp/errors.ts';
 import type { ErrorReply } from '../resp/reply.ts';
 import { EncodedReply, type Reply, ReplyError } from '../resp/reply.ts';
-import type { DataStore, RecordRange } from '../storage/data/types.ts';
 import type { Space } from '../values/value.ts';
 import { Batch } from './batch.ts';
 import { ReplicaDamaged } from './damage.ts';
@@ -37,19 +35,15 @@ import {
 } from './evaluation-view.ts';
 import { ExpiryHeap } from './expiry-heap.ts';
 import { HistoryReads, PastNotRead } from './history-reads.ts';
-import type { KeyspaceStats } from './keyspace-stats.ts';
 import type { Job, JobCall, Unblocking } from './job.ts';
+import { Inflight } from './inflight.ts';
+import { completeRead, distinctKeys, isStep, nameOf, refusalOf } from './job-answers.ts';
 import { JobScans } from './job-scans.ts';
 import { KeyLocks, type KeyName, type TransactionPart, transactionName } from './key-locks.ts';
 import {
   BATCH_BYTES_MAX,
   EVICTION_STEPS_PER_TURN,
   EXPIRY_KEYS_PER_CYCLE_MAX,
-  INFLIGHT_BATCHES_MAX,
-  INFLIGHT_LARGE_BATCHES_MAX,
-  LARGE_BATCH_BYTES,
-  LEDGER_AGE_MAX_MS,
-  LEDGER_KEPT_MS,
   LOAD_ROUNDS_MAX,
   PARKED_REQUESTS_MAX,
   SLICE_MS,
@@ -58,63 +52,14 @@ import {
 import type { OpenDecision, StoredTransactions } from './open-transactions.ts';
 import { Parked } from './parked.ts';
 import type { PartitionState } from './partition-state.ts';
-import type { PartitionTime } from './partition-time.ts';
 import { Pins } from './pins.ts';
 import { ReadRounds } from './read-rounds.ts';
 import type { RecordReader, ScannedRecord } from './record-reader.ts';
-import { RequestLedger } from './request-ledger.ts';
-import type { MemoryBudget, ResidentKey } from './resident.ts';
-import type { Scanner } from './scanner.ts';
+import { Repetitions } from './repetitions.ts';
+import type { ResidentKey } from './resident.ts';
 import { Sweeper, type SweepTarget } from './sweeper.ts';
+import type { TenureHost } from './tenure-host.ts';
 import { runTransaction } from './transactions.ts';
-
-/** What a tenure needs of the replica that it belongs to. */
-export interface TenureHost {
-  readonly group: GroupId;
-  readonly node: NodeId;
-  readonly commandTimeoutMs: number;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly time: PartitionTime;
-  readonly reader: RecordReader;
-  readonly scanner: Scanner;
-  readonly data: DataStore;
-  readonly slots: { readonly first: number; readonly last: number };
-  /** Where the records of the partition lie. */
-  readonly range: RecordRange;
-  readonly budget: MemoryBudget;
-  readonly keyspaceStats: KeyspaceStats;
-  readonly log: Logger;
-  readonly transactionTag: string;
-  /** A transaction was prepared or decided, or what earlier leaders promised was taken up. */
-  transactionOpened(): void;
-  readonly term: Term;
-  /** True if this node alone is the majority: leadership needs no confirmation. */
-  readonly isSoleVoter: boolean;
-  readonly lastIndex: LogIndex;
-  readonly commitIndex: LogIndex;
-  readonly appliedIndex: LogIndex;
-  /** As of `appliedIndex`. */
-  readonly appliedState: PartitionState;
-  /** True when LevelDB or the log lag so far behind that writes must wait. */
-  readonly isBackedUp: boolean;
-  readonly isLeaseValid: boolean;
-  slotOf(key: string): number;
-  /** Appends to the log; returns the index. Never refuses while the tenure lasts. */
-  propose(entry: Uint8Array): LogIndex;
-  /** Something is to be done at the end of this turn. */
-  wake(): void;
-  /** Asks for `look` at this monotonic moment (ms), or soon after. */
-  lookAt(atMs: number): void;
-  /** Fills a new ledger from the log and from what a snapshot carried. */
-  fillLedger(ledger: RequestLedger): void;
-}
-
-interface Inflight {
-  readonly index: LogIndex;
-  jobs: Job[];
-  readonly bytes: number;
-}
 
 export class Tenure implements EvaluationContext, SweepTarget {
   readonly batch = new Batch();
@@ -131,17 +76,11 @@ export class Tenure implements EvaluationContext, SweepTarget {
   readonly #sweeper: Sweeper;
   readonly #scans: JobScans;
   readonly past: HistoryReads;
-  #inflight: Inflight[] = [];
-  #uncommittedBytes = 0;
-  #ledger: RequestLedger | null = null;
-  /** Monotonic ms at which the ledger was made, and of the last repetition. */
-  #ledgerMadeMs = 0;
-  #ledgerUsedMs = 0;
+  readonly #inflight = new Inflight();
+  readonly #repetitions: Repetitions;
   readonly #loading = new Set<Job>();
   readonly #pins = new Pins();
   readonly #toWake: KeyName[] = [];
-  /** Keys whose time came while a transaction held them. */
-  #heldExpired: ResidentKey[] = [];
   #isWaking = false;
   /** Requests of a turn that has taken long enough, in order: nothing is evaluated before them. */
   #deferred: Job[] = [];
@@ -160,6 +99,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.random = host.random;
     this.#view = new EvaluationView(this, host.budget);
     this.#view.reset(state);
+    this.#repetitions = new Repetitions(host);
     this.#scans = new JobScans(host, this.#view);
     this.past = new HistoryReads(host, this.#view);
     this.#sweeper = new Sweeper(host.data, host.range, { target: this, nowMs: host.clock.monotonicMs() });
@@ -316,7 +256,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
   #recordAnswer(job: Job, reply: Reply): void {
     const encoded = encodeReply(reply, job.protocol);
     this.batch.answer(job, encoded);
-    this.#ledger?.add({ node: job.node, epoch: job.epoch, counter: job.counter, reply: encoded }, this.batch.index);
+    this.#repetitions.add(job, encoded, this.batch.index);
   }
 
   #runCall(call: JobCall): Reply {
@@ -413,7 +353,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
   }
 
   #isRefused(job: Job): boolean {
-    if (this.#uncommittedBytes + this.batch.sizeBytes < UNCOMMITTED_BYTES_MAX && !this.#host.isBackedUp) return false;
+    if (this.#inflight.bytes + this.batch.sizeBytes < UNCOMMITTED_BYTES_MAX && !this.#host.isBackedUp) return false;
     return job.mayWrite;
   }
 
@@ -568,10 +508,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   keyReleased({ space, key }: KeyName): void {
     if (this.#parked.waiterCount !== 0 && this.#parked.hasWaiters(space, key)) this.#toWake.push({ space, key });
-    if (this.#heldExpired.length === 0) return;
-    const held = this.#heldExpired;
-    this.#heldExpired = [];
-    for (const resident of held) if (!resident.isDropped && resident.expiresAtMs !== 0) this.scheduleExpiry(resident);
+    if (this.#expiry.takeUpHeld()) this.lookAt(this.#monotonicMsOf(this.#expiry.nextMs));
   }
 
   transactionOpened(): void {
@@ -628,8 +565,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   /** False while so many batches are under way that the open one does better to grow. */
   get mayCloseBatch(): boolean {
-    const isLarge = this.batch.sizeBytes >= LARGE_BATCH_BYTES;
-    return this.#inflight.length < (isLarge ? INFLIGHT_LARGE_BATCHES_MAX : INFLIGHT_BATCHES_MAX);
+    return this.#inflight.takes(this.batch.sizeBytes);
   }
 
   /** Proposes what was collected; at the end of a turn, or earlier if much was. */
@@ -640,18 +576,13 @@ export class Tenure implements EvaluationContext, SweepTarget {
     const index = this.#host.propose(this.batch.encode());
     assert(index === this.batch.index, `a batch meant for index ${this.batch.index} became ${index}`);
     this.#inflight.push({ index, jobs: this.batch.jobs, bytes });
-    this.#uncommittedBytes += bytes;
     this.#scans.batchClosed(index);
     this.batch.reset();
   }
 
   /** The entry has committed: the answers of its requests leave. */
   committed(index: LogIndex): void {
-    while (this.#inflight.length > 0 && (this.#inflight[0] as Inflight).index <= index) {
-      const batch = this.#inflight.shift() as Inflight;
-      this.#uncommittedBytes -= batch.bytes;
-      for (const job of batch.jobs) job.owner.complete(job, job.reply, batch.index);
-    }
+    this.#inflight.committed(index);
   }
 
   releaseReads(): void {
@@ -704,7 +635,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.#expiry.compact(this.residentKeys);
     const monotonicMs = this.#host.clock.monotonicMs();
     this.#refuseLate(monotonicMs);
-    this.#maybeForgetLedger(monotonicMs);
+    this.lookAt(this.#repetitions.look(monotonicMs));
     this.#sweeper.tick(monotonicMs, (error) => this.reader.fail(error));
     this.#askAgain(monotonicMs);
     this.#isLooking = false;
@@ -733,20 +664,13 @@ export class Tenure implements EvaluationContext, SweepTarget {
     for (const part of this.locks.parts) if (!part.isPrepared) this.leaseEndsAt(part.untilMs);
   }
 
-  #maybeForgetLedger(monotonicMs: number): void {
-    if (this.#ledger === null) return;
-    const endMs = Math.min(this.#ledgerUsedMs + LEDGER_KEPT_MS, this.#ledgerMadeMs + LEDGER_AGE_MAX_MS);
-    if (monotonicMs > endMs) this.#ledger = null;
-    else this.lookAt(endMs + 1);
-  }
-
   /** Of what is left, the earliest moment. What began during this look has asked for itself. */
   #askAgain(monotonicMs: number): void {
     this.lookAt(this.#monotonicMsOf(Math.min(this.#parked.nextDeadlineMs(), this.#expiry.nextMs)));
     if (this.#host.budget.isExceeded) this.lookAt(monotonicMs);
     this.lookAt(this.#sweeper.nextMs);
     for (const job of this.#deferred) this.lookAt(job.deadlineMs);
-    for (const batch of this.#inflight) for (const job of batch.jobs) this.lookAt(job.deadlineMs);
+    for (const job of this.#inflight.jobs()) this.lookAt(job.deadlineMs);
     for (const job of this.batch.jobs) this.lookAt(job.deadlineMs);
     this.lookAt(this.reads.nextDeadlineMs());
   }
@@ -757,7 +681,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
     for (let count = 0; count < EXPIRY_KEYS_PER_CYCLE_MAX; count++) {
       const resident = this.#expiry.takeDue(this.#nowMs);
       if (resident === undefined) break;
-      if (resident.lock?.admits(null, true) === false) this.#heldExpired.push(resident);
+      if (resident.lock?.admits(null, true) === false) this.#expiry.hold(resident);
       else this.#view.peek(resident.space, resident.key);
     }
     if (this.#view.hasChanged) this.#keepChanges();
@@ -810,11 +734,8 @@ export class Tenure implements EvaluationContext, SweepTarget {
       this.#deferred = this.#deferred.filter((job) => !isLate(job));
       for (const job of late) this.#answerError(job, refusalOf(job, 'its turn did not come in time'));
     }
-    for (const batch of this.#inflight) {
-      if (!batch.jobs.some(isLate)) continue;
-      const late = batch.jobs.filter(isLate);
-      batch.jobs = batch.jobs.filter((job) => !isLate(job));
-      for (const job of late) this.#answerError(job, uncertain('no majority confirmed the write in time'));
+    for (const job of this.#inflight.remove(isLate)) {
+      this.#answerError(job, uncertain('no majority confirmed the write in time'));
     }
     if (this.reads.isEmpty) return;
     for (const job of this.reads.remove(isLate)) {
@@ -844,14 +765,8 @@ export class Tenure implements EvaluationContext, SweepTarget {
   /** True if the request is in the log already: it gets the recorded answer once that entry has committed. */
   #answerKnown(job: Job): boolean {
     this.closeBatch();
-    if (this.#ledger === null) {
-      this.#ledger = new RequestLedger();
-      this.#ledgerMadeMs = this.#host.clock.monotonicMs();
-      this.#host.fillLedger(this.#ledger);
-    }
-    const known = this.#ledger.find(job);
-    this.#ledgerUsedMs = this.#host.clock.monotonicMs();
-    this.lookAt(this.#ledgerUsedMs + LEDGER_KEPT_MS + 1);
+    const known = this.#repetitions.find(job);
+    this.lookAt(this.#repetitions.look(this.#host.clock.monotonicMs()));
     job.appliedAt = known?.index ?? 0;
     if (known === undefined) return false;
     job.observedIndex = known.index;
@@ -865,7 +780,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
   end(): readonly Job[] {
     this.#isOver = true;
     const jobs = [
-      ...this.#inflight.flatMap((batch) => batch.jobs),
+      ...this.#inflight.clear(),
       ...this.batch.jobs,
       ...this.reads.clear(),
       ...this.#loading,
@@ -873,38 +788,13 @@ export class Tenure implements EvaluationContext, SweepTarget {
       ...this.#deferred,
     ];
     this.#deferred = [];
-    this.#inflight = [];
     this.batch.reset();
     this.#loading.clear();
     this.#scans.clear();
     this.past.clear();
-    this.#heldExpired = [];
     this.#expiry.clear();
     this.#toWake.length = 0;
     this.#view.residents.clear();
     return jobs.filter((job) => !job.isCancelled);
   }
-}
-
-/** A repeated write may have been applied by an earlier attempt: then nobody may say that it was not. */
-function refusalOf(job: Job, reason: string): ErrorReply {
-  return job.isRetry && job.mayWrite ? uncertain(reason) : tryAgain(reason);
-}
-
-/** A key is in the list as often as it was found expired. */
-function distinctKeys(expired: readonly { readonly space: Space; readonly key: string }[]): number {
-  return expired.length === 1 ? 1 : new Set(expired.map(({ space, key }) => `${space}:${key}`)).size;
-}
-
-/** A step of a transaction across partitions: these wait for each other in their own way. */
-function isStep(job: Job): boolean {
-  return job.call?.command.name.startsWith('%TX') === true;
-}
-
-function completeRead(job: Job): void {
-  job.owner.complete(job, job.reply, job.appliedAt);
-}
-
-function nameOf(job: Job): string {
-  return job.call?.command.name ?? 'EXEC';
 }

@@ -22,7 +22,8 @@ import { RecordReader } from '../../src/partition/record-reader.ts';
 import type { RequestLedger } from '../../src/partition/request-ledger.ts';
 import { MemoryBudget } from '../../src/partition/resident.ts';
 import { Scanner } from '../../src/partition/scanner.ts';
-import { Tenure, type TenureHost } from '../../src/partition/tenure.ts';
+import { Tenure } from '../../src/partition/tenure.ts';
+import type { TenureHost } from '../../src/partition/tenure-host.ts';
 import { encodeReply } from '../../src/resp/encode.ts';
 import type { Reply } from '../../src/resp/reply.ts';
 import { openDataStore } from '../../src/storage/data/state.ts';
@@ -92,6 +93,7 @@ export class TestLeader implements TenureHost {
   readonly answers: string[] = [];
   /** The last answer to each name, as it is. */
   readonly replies = new Map<string, Reply>();
+  onAnswer: ((name: string, reply: Reply, index: LogIndex) => void) | null = null;
   readonly retried: Job[] = [];
   tenure: Tenure;
   #counter = 0;
@@ -103,6 +105,7 @@ export class TestLeader implements TenureHost {
       this.indices.push(index);
       this.replies.set(this.#names.get(job) ?? '', reply);
       this.answers.push(`${this.#names.get(job) ?? ''}: ${told(reply)}`);
+      this.onAnswer?.(this.#names.get(job) ?? '', reply, index);
     },
     retry: (job) => {
       this.retried.push(job);
