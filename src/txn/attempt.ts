@@ -18,9 +18,9 @@ export interface Part {
 export class Attempt {
   readonly id: TransactionId;
   readonly view: TransactionView;
-  /** Of the session: what it asked for before comes before. */
+  /** Of the session: its last write is noted there. */
   readonly sessionMark: Mark;
-  /** Its own steps are done in order, but not behind those of the session. */
+  /** The steps that take keys, prepare and let go are done in order. */
   readonly mark: Mark;
   readonly parts = new Map<GroupId, Part>();
   /** Monotonic ms. */

@@ -12,10 +12,10 @@ import type { OpenDecision } from '../partition/open-transactions.ts';
 import type { TransactionId, TransactionPart } from '../partition/key-locks.ts';
 import { transactionName } from '../partition/key-locks.ts';
 import { forgetRow, resolveRow, statusRow } from '../partition/participant.ts';
-import { decodeOutcome, encodeIds, encodeResolve, encodeStatus } from '../partition/transaction-codec.ts';
+import { encodeIds, encodeResolve, encodeStatus } from '../partition/transaction-codec.ts';
 import { ErrorReply, type Reply } from '../resp/reply.ts';
 import { DECISION_PATIENCE_MS, SETTLE_SLACK_MS, SETTLEMENTS_MAX } from './limits.ts';
-import { bytesOf } from './step-replies.ts';
+import { outcomeOf } from './step-replies.ts';
 import type { Participants } from './participants.ts';
 
 /** A partition that this node leads. */
@@ -74,9 +74,9 @@ export class Recovery {
   async #settle(group: GroupId, part: TransactionPart): Promise<void> {
     const { intent } = part;
     if (intent === null) return;
-    const status = await this.#step(intent.anchor, statusRow, encodeStatus(part.id, intent.decideByMs));
+    const status = outcomeOf(await this.#step(intent.anchor, statusRow, encodeStatus(part.id, intent.decideByMs)));
     if (status instanceof ErrorReply) return;
-    const { isDone, timestamp } = decodeOutcome(bytesOf(status));
+    const { isDone, timestamp } = status;
     this.#participants.stats.settled++;
     this.#participants.log.info('settled a transaction whose coordinator is silent', {
       group,

@@ -18,8 +18,6 @@ import {
   resolveRow,
 } from '../partition/participant.ts';
 import {
-  decodeFetched,
-  decodeOutcome,
   encodeChecks,
   encodeCommit,
   encodeIds,
@@ -38,7 +36,7 @@ import { wholeSize } from '../values/whole.ts';
 import { Attempt, byKey } from './attempt.ts';
 import { RESOLVE_TRIES_MAX, SETTLED_MAX, WRITTEN_BYTES_MAX } from './limits.ts';
 import type { Mark, Participants } from './participants.ts';
-import { bytesOf } from './step-replies.ts';
+import { fetchedOf, outcomeOf } from './step-replies.ts';
 import type { TransactionView } from './transaction-view.ts';
 
 /** Somebody else's work came between: nothing of the attempt is left. */
@@ -85,7 +83,7 @@ export class Steps {
     const fetched = await Promise.all(
       [...this.#byGroup(names)].map(async ([group, own]) => {
         const reply = await this.#step(group, row, encodeKeys(own), attempt);
-        return attempt.take(group, own, decodeFetched(bytesOf(reply)));
+        return attempt.take(group, own, fetchedOf(reply, own.length));
       }),
     );
     return fetched.every((isSame) => isSame);
@@ -132,7 +130,8 @@ export class Steps {
     part.isLocked = true;
     const payload = encodeLock({ id, waits, isConfirmed, leaseMs, keys });
     // In the order of the attempt's own steps: what it lets go comes after what it takes.
-    const fetched = decodeFetched(bytesOf(await this.#step(group, lockRow, payload, attempt, attempt.mark)));
+    const reply = await this.#step(group, lockRow, payload, attempt, attempt.mark);
+    const fetched = fetchedOf(reply, names.length);
     if (fetched.isGranted) return attempt.take(group, names, fetched);
     part.isLocked = false;
     return false;
@@ -334,8 +333,7 @@ export class Steps {
     { deadlineMs }: Attempt,
     mark: Mark,
   ): Promise<Outcome | ErrorReply> {
-    const reply = await this.#participants.step(group, row, payload, { deadlineMs, mark });
-    return reply instanceof ErrorReply ? reply : decodeOutcome(bytesOf(reply));
+    return outcomeOf(await this.#participants.step(group, row, payload, { deadlineMs, mark }));
   }
 }
 

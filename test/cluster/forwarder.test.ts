@@ -114,6 +114,7 @@ class Bench {
       unblockHere: () => assert.fail('nothing is led here'),
       isServingHere: () => false,
       submitAcross: () => assert.fail('there is one partition'),
+      sessionIsIdle: () => assert.fail('there is one partition'),
       sendRequest: (to, route, job) =>
         this.#send(to, MESSAGE_KINDS.request, (writer) => {
           writeRequest(writer, job, { group: route.group, term: route.term, nowMs: this.time.monotonicMs() });

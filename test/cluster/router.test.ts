@@ -69,6 +69,7 @@ class World {
       sendUnblock: (to, { counter, how }) => this.unblocked.push(`${to} ${counter} ${how}`),
       isServingHere: () => this.isServingHere,
       submitAcross: () => assert.fail('there is one partition'),
+      sessionIsIdle: () => assert.fail('there is one partition'),
       endOfTurn: (callback) => this.#due.push(callback),
       lookAt: (atMs) => {
         this.#lookAtMs = Math.min(this.#lookAtMs, atMs);
@@ -360,6 +361,7 @@ describe('router', () => {
       sendUnblock: () => undefined,
       isServingHere: () => true,
       submitAcross: (work) => across.push(work),
+      sessionIsIdle: () => assert.fail('there is one partition'),
       endOfTurn: () => undefined,
       lookAt: () => undefined,
     });
