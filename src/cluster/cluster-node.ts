@@ -4,7 +4,7 @@
  */
 import { Alarm } from '../base/alarm.ts';
 import { mustExist } from '../base/assert.ts';
-import { type GroupId, METADATA_GROUP, type NodeId, type Slot, type Timestamp } from '../base/ids.ts';
+import { type GroupId, METADATA_GROUP, type NodeId, SLOT_COUNT, type Slot, type Timestamp } from '../base/ids.ts';
 import { ByteReader } from '../base/bytes.ts';
 import { KahunaError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
@@ -12,14 +12,15 @@ import type { Platform } from '../base/platform.ts';
 import { slotOfKey, tagOfSlot } from '../base/slots.ts';
 import type { DataCommand } from '../commands/define.ts';
 import { Engine } from '../partition/engine.ts';
-import { KeyElsewhere } from '../partition/evaluation-view.ts';
+import { KeyElsewhere } from '../partition/evaluation-ends.ts';
 import type { Unblocking } from '../partition/job.ts';
 import { type KeyspaceCounts, KeyspaceStats } from '../partition/keyspace-stats.ts';
+import { momentRows } from '../partition/moments.ts';
 import { participantRows } from '../partition/participant.ts';
 import { RecordReader } from '../partition/record-reader.ts';
 import { Replica, type ReplicaHost } from '../partition/replica.ts';
 import type { MemoryBudget } from '../partition/resident.ts';
-import { Scanner } from '../partition/scanner.ts';
+import { Scanner, slotOfCursor } from '../partition/scanner.ts';
 import { decodeMessage, encodeMessage } from '../raft/codec.ts';
 import type { Message } from '../raft/types.ts';
 import { WireWriter } from '../raft/wire.ts';
@@ -48,6 +49,7 @@ import { Forwarder } from './forwarder.ts';
 import { Founding } from './founding.ts';
 import { internalRows, joinKeyspaces, keyspaceOf, keyspaceRow, timestampRow } from './internal-rows.ts';
 import { MESSAGE_KINDS } from './message-kinds.ts';
+import { Moments } from './moments.ts';
 import { Leaderships } from './leaderships.ts';
 import { openGroup } from './open-replica.ts';
 import { Peers } from './peers.ts';
@@ -109,6 +111,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   readonly #commands = new Map<string, DataCommand>();
   readonly #router: Router;
   readonly #transactions: Transactions;
+  readonly #moments: Moments;
   readonly #forwarder: Forwarder;
   readonly #snapshots: Snapshots;
   readonly #replicaWait: ReplicaWait;
@@ -242,6 +245,9 @@ export class ClusterNode implements Cluster, ReplicaHost {
         this.#router.submitTo(this.#router.route(group), work);
       },
     });
+    this.#moments = new Moments(this.#transactions, (cursor) => {
+      return partitionOfSlot(topology.partitions, Math.min(SLOT_COUNT - 1, slotOfCursor(cursor))).id;
+    });
     const wake = (): void => {
       this.peers.wake();
     };
@@ -318,7 +324,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
       flushedAt: () => this.engine.replicas.get(METADATA_GROUP)?.applier.state.flushedAt[0] ?? 0,
     });
     this.dataCommands = options.dataCommands(this.scripts);
-    for (const row of [...this.dataCommands, ...internalRows, ...participantRows]) {
+    for (const row of [...this.dataCommands, ...internalRows, ...participantRows, ...momentRows]) {
       this.#commands.set(row.name, row);
       for (const sub of row.subcommands) this.#commands.set(sub.name, sub);
     }
@@ -482,6 +488,10 @@ export class ClusterNode implements Cluster, ReplicaHost {
   }
 
   submit(work: Work): void {
+    if (work.asOf !== undefined && work.asOf !== 0) {
+      this.#moments.submit(work, work.asOf);
+      return;
+    }
     if (work.mark.crossing !== null) {
       work.mark.crossing.waiting.push({ work, run: null, isElder: false });
       return;

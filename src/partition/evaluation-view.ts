@@ -11,11 +11,10 @@
  */
 import { assert } from '../base/assert.ts';
 import { msOfTimestamp, nextTimestamp } from '../base/hlc.ts';
-import type { LogIndex, Slot, Term, Timestamp } from '../base/ids.ts';
+import type { LogIndex, Term, Timestamp } from '../base/ids.ts';
 import type { Random } from '../base/platform.ts';
 import {
   type KeyObject,
-  NotResident,
   type PastView,
   type Savepoint,
   type ScanPage,
@@ -26,6 +25,8 @@ import { clockAhead, futureMoment, MOMENT_NOT_OVER } from '../resp/errors.ts';
 import { type ErrorReply, type Protocol, ReplyError } from '../resp/reply.ts';
 import { DATABASE_COUNT, SPACE_COUNT, type Space, TRANSACTION_SPACE, type Value } from '../values/value.ts';
 import type { Batch } from './batch.ts';
+import { KeyLocked, KeyNotResident, RangeNotResident, RequestAborted, WaitForKey } from './evaluation-ends.ts';
+import type { EvaluationContext } from './evaluation-context.ts';
 import { ALL_DATABASES } from './entry-format.ts';
 import {
   type KeyLock,
@@ -38,119 +39,17 @@ import {
 import { ALL_PARTS_RECHECK_MS, CLOCK_AHEAD_MAX_MS } from './limits.ts';
 import type { OpenDecision } from './open-transactions.ts';
 import { type Holds, NO_HOLDS, type PartitionState } from './partition-state.ts';
-import type { RecordReader } from './record-reader.ts';
 import { deleteKeyRecords, deleteRecord, putKeyRecords } from './record-writer.ts';
 import type { Intent } from './transaction-codec.ts';
 import { isPresent, type MemoryBudget, type ResidentKey, ResidentTable, type SpaceTable } from './resident.ts';
 
-/** The evaluation must wait until a long value is in memory. */
-export class KeyNotResident extends NotResident {
-  override readonly kind = 'key';
-  readonly space: Space;
-  readonly key: string;
-  constructor(space: Space, key: string) {
-    super();
-    this.space = space;
-    this.key = key;
-  }
-}
-
-/** The evaluation must wait until a range of keys was read. */
-export class RangeNotResident extends NotResident {
-  override readonly kind = 'range';
-  readonly request: ScanRequest;
-  constructor(request: ScanRequest) {
-    super();
-    this.request = request;
-  }
-}
-
-/** The evaluation waits for a key that a transaction across partitions holds, and runs again, inside EXEC and scripts too. */
-export class KeyLocked extends NotResident {
-  override readonly kind = 'lock';
-  readonly space: Space;
-  readonly key: string;
-  /** Partition time in ms at which it looks again although nobody let the key go. */
-  readonly recheckMs: number;
-  constructor(space: Space, key: string, recheckMs = Number.POSITIVE_INFINITY) {
-    super();
-    this.space = space;
-    this.key = key;
-    this.recheckMs = recheckMs;
-  }
-}
-
-/** The evaluation came upon a key that lies in another partition: it must be done by a coordinator. */
-export class KeyElsewhere extends NotResident {
-  override readonly kind = 'elsewhere';
-}
-
 /** What concerns all keys waits under this name until no transaction is prepared here. */
 const ALL_PARTS: KeyName = { space: TRANSACTION_SPACE, key: '*' };
-
-/** The evaluation waits for a key to change. */
-export class WaitForKey {
-  readonly space: Space;
-  readonly key: string;
-  readonly deadlineMs: number;
-  constructor(space: Space, key: string, deadlineMs: number) {
-    this.space = space;
-    this.key = key;
-    this.deadlineMs = deadlineMs;
-  }
-}
-
-/** The whole request ends with this error. */
-export class RequestAborted {
-  readonly reply: ErrorReply;
-  constructor(reply: ErrorReply) {
-    this.reply = reply;
-  }
-}
 
 /** Keys that a flush turns into tombstones one by one. */
 const FLUSH_TOMBSTONES_MAX = 10_000;
 /** Keys that RANDOMKEY chooses from, from a random place on. */
 const RANDOM_PAGE_KEYS = 64;
-
-/** What the view asks of the replica around it. */
-export interface EvaluationContext {
-  readonly batch: Batch;
-  readonly reader: RecordReader;
-  readonly random: Random;
-  readonly locks: KeyLocks;
-  /** What keys were, for the request that is being evaluated. */
-  readonly past: PastView;
-  /** Greatest commit timestamp that is committed and in LevelDB. */
-  readonly appliedTimestamp: Timestamp;
-  /** Commits that some participant may not know of, by the name of the transaction. */
-  readonly decisions: Map<string, OpenDecision>;
-  readonly term: Term;
-  /** Hash tag of the records that transactions leave in this partition: they lie at its beginning. */
-  readonly transactionTag: string;
-  /** A transaction has let a key go. */
-  keyReleased(name: KeyName): void;
-  /** A commit timestamp was refused: it was too far ahead of the time here, by so many ms. */
-  refusedTimestamp(aheadMs: number): void;
-  /** A part was prepared or a commit decided: whoever settles what coordinators leave shall know. */
-  transactionOpened(): void;
-  /** An unprepared part is to be dropped then (partition time, ms). */
-  leaseEndsAt(untilMs: number): void;
-  slotOf(key: string): Slot;
-  waiterCount(space: Space, key: string): number;
-  /** A page that was read for this evaluation, brought up to date; undefined if it must be read first. */
-  scanned(request: ScanRequest): ScanPage | undefined;
-  /** Where RANDOMKEY starts looking: the same for all evaluations of a request. */
-  randomCursor(): bigint;
-  /** False for a cursor that stands behind this partition, or at the end. */
-  isCursorHere(cursor: bigint): boolean;
-  /** Records of a space are dead now, and lie about. */
-  spaceFlushed(): void;
-  /** How long the keys of a database that expire have left on average, in ms, by a sample of those in memory. */
-  averageTtlMs(database: Space): number;
-  /** A key was given an expiry earlier than it is scheduled for. */
-  scheduleExpiry(resident: ResidentKey): void;
-}
 
 /** The newest state of a key. Absent: `version` is when it went, or later. */
 export interface NewestKey {

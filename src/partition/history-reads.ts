@@ -34,7 +34,14 @@ import { flushedBefore, flushesOf, type PartitionState } from './partition-state
 import type { RecordReader } from './record-reader.ts';
 import { isSameRequest } from './scanner.ts';
 
+/** Keys of one request that are read in one go. */
+interface Wanted {
+  readonly space: Space;
+  readonly key: string;
+}
+
 export type PastRequest =
+  | { readonly kind: 'moments'; readonly keys: readonly Wanted[]; readonly at: Timestamp }
   | { readonly kind: 'moment' | 'revision'; readonly space: Space; readonly key: string; readonly at: Timestamp }
   | { readonly kind: 'history'; readonly space: Space; readonly key: string; readonly count: number }
   | { readonly kind: 'scan'; readonly scan: ScanRequest; readonly at: Timestamp };
@@ -121,6 +128,12 @@ export class HistoryReads implements PastView {
     const state = this.#host.appliedState;
     try {
       switch (request.kind) {
+        case 'moments':
+          for (const { space, key } of request.keys) {
+            const one = { kind: 'moment', space, key, at: request.at } as const;
+            answers.keys.set(nameOf(one), await answerOf(this.#moment(snapshot, state, one)));
+          }
+          return;
         case 'moment':
           answers.keys.set(nameOf(request), await answerOf(this.#moment(snapshot, state, request)));
           return;
@@ -168,6 +181,22 @@ export class HistoryReads implements PastView {
     const newest = this.#view.newest(space, key);
     if (isAnswer(newest) && newest.version <= at) return liveAt(newest, at);
     throw this.#missing(request, at);
+  }
+
+  /** As `keyAt` of each, but what is missing is read together. */
+  keysAt(keys: readonly Wanted[], at: Timestamp): readonly (PastKey | undefined)[] {
+    this.#view.promise(at);
+    const found: (PastKey | undefined)[] = [];
+    const missing: Wanted[] = [];
+    for (const { space, key } of keys) {
+      const name = nameOf({ kind: 'moment', space, key, at });
+      const newest = this.#view.newest(space, key);
+      if (this.#active?.keys.has(name) === true) found.push(known(this.#active.keys.get(name)));
+      else if (isAnswer(newest) && newest.version <= at) found.push(liveAt(newest, at));
+      else missing.push({ space, key });
+    }
+    if (missing.length > 0) throw this.#missing({ kind: 'moments', keys: missing, at }, at);
+    return found;
   }
 
   revision(space: Space, key: string, revision: Timestamp): PastKey | undefined {
@@ -311,7 +340,7 @@ function isError(answer: unknown): answer is ErrorReply {
   return answer instanceof ErrorReply;
 }
 
-function nameOf(request: Exclude<PastRequest, { kind: 'scan' }>): string {
+function nameOf(request: Exclude<PastRequest, { kind: 'scan' | 'moments' }>): string {
   const moment = request.kind === 'history' ? request.count : request.at;
   return `${request.kind} ${moment} ${request.space} ${request.key}`;
 }

@@ -23,16 +23,16 @@ import { EncodedReply, type Reply, ReplyError } from '../resp/reply.ts';
 import type { Space } from '../values/value.ts';
 import { Batch } from './batch.ts';
 import { ReplicaDamaged } from './damage.ts';
+import type { EvaluationContext } from './evaluation-context.ts';
 import {
-  type EvaluationContext,
-  EvaluationView,
   KeyElsewhere,
   KeyLocked,
   KeyNotResident,
   RangeNotResident,
   RequestAborted,
   WaitForKey,
-} from './evaluation-view.ts';
+} from './evaluation-ends.ts';
+import { EvaluationView } from './evaluation-view.ts';
 import { ExpiryHeap } from './expiry-heap.ts';
 import { HistoryReads, PastNotRead } from './history-reads.ts';
 import type { Job, JobCall, Unblocking } from './job.ts';

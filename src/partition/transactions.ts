@@ -2,7 +2,7 @@
 import type { Args } from '../commands/args.ts';
 import { NULL_ARRAY, type Reply, ReplyError } from '../resp/reply.ts';
 import type { View } from '../commands/view.ts';
-import { WaitForKey } from './evaluation-view.ts';
+import { WaitForKey } from './evaluation-ends.ts';
 import type { JobCall, JobTransaction } from './job.ts';
 
 /** Answers as EXEC does. A command that fails changes nothing and does not undo the others. */

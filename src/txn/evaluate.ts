@@ -3,7 +3,7 @@ import { mustExist } from '../base/assert.ts';
 import type { Logger } from '../base/log.ts';
 import { Args } from '../commands/args.ts';
 import { keyIndices, keySpace } from '../commands/key-indices.ts';
-import { RequestAborted } from '../partition/evaluation-view.ts';
+import { RequestAborted } from '../partition/evaluation-ends.ts';
 import type { JobCall, JobTransaction } from '../partition/job.ts';
 import type { KeyName } from '../partition/key-locks.ts';
 import { runTransaction } from '../partition/transactions.ts';

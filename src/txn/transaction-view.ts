@@ -22,7 +22,7 @@ import {
   type ScanRequest,
   type View,
 } from '../commands/view.ts';
-import { RequestAborted, WaitForKey } from '../partition/evaluation-view.ts';
+import { RequestAborted, WaitForKey } from '../partition/evaluation-ends.ts';
 import type { KeyName } from '../partition/key-locks.ts';
 import type { FetchedObject, KeyWrite } from '../partition/transaction-codec.ts';
 import { notAcrossPartitions, PAST_ACROSS_PARTITIONS } from '../resp/errors.ts';

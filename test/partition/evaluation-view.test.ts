@@ -12,7 +12,9 @@ import { slotOfKey } from '../../src/base/slots.ts';
 import type { Savepoint, ScanPage } from '../../src/commands/view.ts';
 import { Batch } from '../../src/partition/batch.ts';
 import { decodeEntry } from '../../src/partition/entry-format.ts';
-import { type EvaluationContext, EvaluationView, KeyNotResident } from '../../src/partition/evaluation-view.ts';
+import type { EvaluationContext } from '../../src/partition/evaluation-context.ts';
+import { KeyNotResident } from '../../src/partition/evaluation-ends.ts';
+import { EvaluationView } from '../../src/partition/evaluation-view.ts';
 import {
   afterEntry,
   emptyPartitionState,

@@ -48,7 +48,7 @@ describe('an anchor', () => {
     });
     assert.match(
       shown(await world.send('%TXCOMMIT', payload)()),
-      /^TRYAGAIN the clocks of two partitions are 61000 ms apart/,
+      /^MISCONF the clocks of two partitions are 61000 ms apart/,
     );
     world.leader.pass(1_100);
     assert.equal(await world.ask('SET', 'k', 'w'), 'OK');

@@ -1,0 +1,134 @@
+/**
+ * What a node that reads a moment asks of partitions, and what they answer.
+ *
+ *   keys    u64 moment | keys (transaction-codec.ts)
+ *   objects varint n, each: u64 revision | u8 present, 1: object (values/whole.ts)
+ *   page    u64 moment | u8 space | u8 stored type, 0 = any | u32 keys to look at | varint bytes, cursor in decimal digits
+ *   found   varint bytes, cursor to go on with | varint n, each: varint bytes, key
+ *
+ * Little-endian; on the wire: append-only.
+ */
+import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { KahunaError } from '../base/errors.ts';
+import type { Timestamp } from '../base/ids.ts';
+import type { ScanPage } from '../commands/view.ts';
+import { SPACE_COUNT, type Space } from '../values/value.ts';
+import { readWhole, type WholeObject, writeWhole } from '../values/whole.ts';
+import type { KeyName } from './key-locks.ts';
+import { decodeKeys, encodeKeys } from './transaction-codec.ts';
+
+export interface KeysAt {
+  readonly at: Timestamp;
+  readonly keys: readonly KeyName[];
+}
+
+/** Null: nothing was there. */
+export type ObjectAt = (WholeObject & { readonly version: Timestamp }) | null;
+
+export interface PageAt {
+  readonly at: Timestamp;
+  readonly space: Space;
+  /** 0 = any. */
+  readonly type: number;
+  readonly count: number;
+  readonly cursor: bigint;
+}
+
+const CURSOR = /^\d{1,20}$/;
+
+export function encodeKeysAt({ at, keys }: KeysAt): Buffer {
+  const writer = new ByteWriter(64);
+  writer.u64(at);
+  writer.bytes(encodeKeys(keys));
+  return bufferOf(writer);
+}
+
+export function decodeKeysAt(bytes: Uint8Array): KeysAt {
+  const reader = new ByteReader(bytes);
+  const at = reader.u64();
+  return { at, keys: decodeKeys(reader.rest()) };
+}
+
+export function encodeObjects(objects: readonly ObjectAt[]): Buffer {
+  const writer = new ByteWriter(256);
+  writer.varint(objects.length);
+  for (const object of objects) {
+    writer.u64(object?.version ?? 0);
+    writer.u8(object === null ? 0 : 1);
+    if (object !== null) writeWhole(writer, object);
+  }
+  return bufferOf(writer);
+}
+
+export function decodeObjects(bytes: Uint8Array): readonly ObjectAt[] {
+  const reader = new ByteReader(bytes);
+  const objects: ObjectAt[] = [];
+  for (let left = reader.varint(); left > 0; left--) {
+    const version = reader.u64();
+    const isPresent = reader.u8();
+    if (isPresent > 1) throw malformed(`${isPresent} is no presence`);
+    objects.push(isPresent === 0 ? null : { ...readWhole(reader), version });
+  }
+  reader.expectEnd();
+  return objects;
+}
+
+export function encodePageAt({ at, space, type, count, cursor }: PageAt): Buffer {
+  const writer = new ByteWriter(64);
+  writer.u64(at);
+  writer.u8(space);
+  writer.u8(type);
+  writer.u32(count);
+  writer.lengthPrefixed(Buffer.from(String(cursor)));
+  return bufferOf(writer);
+}
+
+export function decodePageAt(bytes: Uint8Array): PageAt {
+  const reader = new ByteReader(bytes);
+  const at = reader.u64();
+  const space = reader.u8();
+  const type = reader.u8();
+  const count = reader.u32();
+  const cursor = readCursor(reader);
+  reader.expectEnd();
+  if (space >= SPACE_COUNT) throw malformed(`there is no space ${space}`);
+  if (count === 0) throw malformed('it asks for no keys');
+  return { at, space, type, count, cursor };
+}
+
+export function encodeFound({ keys, next }: ScanPage): Buffer {
+  const writer = new ByteWriter(256);
+  writer.lengthPrefixed(Buffer.from(String(next)));
+  writer.varint(keys.length);
+  for (const key of keys) writer.lengthPrefixed(Buffer.from(key, 'latin1'));
+  return bufferOf(writer);
+}
+
+export function decodeFound(bytes: Uint8Array): ScanPage {
+  const reader = new ByteReader(bytes);
+  const next = readCursor(reader);
+  const keys: string[] = [];
+  for (let left = reader.varint(); left > 0; left--) keys.push(textOf(reader.lengthPrefixed()));
+  reader.expectEnd();
+  return { keys, next };
+}
+
+function readCursor(reader: ByteReader): bigint {
+  const text = textOf(reader.lengthPrefixed());
+  const cursor = CURSOR.test(text) ? BigInt(text) : -1n;
+  if (cursor < 0n || cursor !== BigInt.asUintN(64, cursor)) throw malformed('its cursor is none');
+  return cursor;
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
+
+function bufferOf(writer: ByteWriter): Buffer {
+  const bytes = writer.finish();
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function malformed(what: string): KahunaError<'REQUEST_MALFORMED'> {
+  return new KahunaError('REQUEST_MALFORMED', `a message about a moment cannot be read: ${what}`);
+}
