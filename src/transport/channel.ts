@@ -120,9 +120,13 @@ export class Channel {
     this.#options.connection.destroy();
   }
 
-  /** Sets who gets the messages that follow the handshake. */
-  attach(events: ChannelEvents): void {
+  /**
+   * Sets who gets the messages that follow the handshake. Some may have come already: `ready` is called before they are handed
+   * over, so that nobody answers on a link of which its owner has not been told.
+   */
+  attach(events: ChannelEvents, ready?: () => void): void {
     this.#events = events;
+    ready?.();
     for (const { kind, payload } of this.#early.splice(0)) events.message(kind, payload);
   }
 

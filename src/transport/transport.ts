@@ -238,23 +238,25 @@ export class Transport {
     link.channel = channel;
     link.lastHeardMs = now;
     link.lastSentMs = now;
-    channel.attach({
-      message: (kind, payload) => {
+    const events = {
+      message: (kind: number, payload: Buffer): void => {
         if (link.channel !== channel) return;
         link.lastHeardMs = this.#options.platform.clock.monotonicMs();
         this.#options.events.message(link.peer.node, kind, payload);
       },
-      closed: (error) => {
+      closed: (error: Error | undefined): void => {
         if (link.channel !== channel) return;
         link.channel = null;
         this.#options.log.info('link down', { node: link.peer.node, error: error?.message });
         this.#options.events.linkDown(link.peer.node);
         this.#dialLater(link);
       },
-      drained: () => undefined,
+      drained: (): void => undefined,
+    };
+    channel.attach(events, () => {
+      this.#options.log.info('link up', { node: link.peer.node });
+      this.#options.events.linkUp(link.peer.node);
     });
-    this.#options.log.info('link up', { node: link.peer.node });
-    this.#options.events.linkUp(link.peer.node);
   }
 
   /** Keeps quiet links alive and takes silent ones down. */

@@ -29,6 +29,8 @@ class Node {
   readonly events: string[] = [];
   readonly channels: Channel[] = [];
   readonly transport: Transport;
+  /** Sent as soon as a link is up. */
+  greeting = '';
 
   constructor(world: World, id: number, members: readonly number[], secret: string) {
     this.id = id;
@@ -44,7 +46,10 @@ class Node {
         message: (from, kind, payload) => {
           if (kind === KIND) this.events.push(`${from}: ${payload.toString()}`);
         },
-        linkUp: (node) => this.events.push(`up ${node}`),
+        linkUp: (node) => {
+          this.events.push(`up ${node}`);
+          if (this.greeting !== '' && this.send(node, this.greeting)) this.transport.flush();
+        },
         linkDown: (node) => this.events.push(`down ${node}`),
         snapshotConnection: (from, channel) => {
           this.events.push(`snapshot from ${from}`);
@@ -85,6 +90,15 @@ describe('transport', () => {
     await world.time.pass(10);
     assert.deepEqual([a.taken(), b.taken()], [['2: three'], ['1: one', '1: ', '1: two']]);
     assert.equal(world.network.size, 2, 'two ends of one connection');
+  });
+
+  it('tells of a link before it hands over what came with the welcome', async () => {
+    const world = new World();
+    const b = await world.start(2);
+    b.greeting = 'at once';
+    const a = await world.start(1);
+    await world.time.pass(1_000);
+    assert.deepEqual(a.taken(), ['up 2', '2: at once']);
   });
 
   it('keeps trying until the other node is there', async () => {
