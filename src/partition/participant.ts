@@ -73,15 +73,21 @@ export const lockRow = row('%TXLOCK', 'readonly', decodeLock, (view, request) =>
 });
 
 /** Reads keys without locks, unconfirmed: `%TXCHECK` confirms. */
-export const readRow = row('%TXREAD', 'readonly', decodeKeys, (view, keys) => encodeFetched(fetch(view, keys, false)));
+export const readRow = row('%TXREAD', 'readonly', decodeKeys, (view, keys) => {
+  view.passStopper();
+  return encodeFetched(fetch(view, keys, false));
+});
 
 /** Reads keys without locks: what they hold has committed. */
-export const readCommittedRow = row('%TXGET', 'readonly', decodeKeys, (view, keys) =>
-  encodeFetched(fetch(view, keys, true)),
-);
+export const readCommittedRow = row('%TXGET', 'readonly', decodeKeys, (view, keys) => {
+  view.passStopper();
+  return encodeFetched(fetch(view, keys, true));
+});
 
 /** Answers 1 if what was read is still so, and committed; else 0. */
 export const checkRow = row('%TXCHECK', 'readonly', decodeChecks, (view, { term, checks }) => {
+  // A prepared flush may have been acknowledged, and no key of its own is locked by it.
+  view.passStopper();
   const isUnchanged =
     (term === 0 || term === view.term) &&
     checks.every(({ space, key, version }) => view.isUnchanged(space, key, version));

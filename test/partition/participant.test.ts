@@ -5,6 +5,7 @@
 import { strict as assert } from 'node:assert';
 import { timestampFromMs } from '../../src/base/hlc.ts';
 import { LOCK_LEASE_MAX_MS } from '../../src/partition/limits.ts';
+import { flushKey } from '../../src/partition/open-transactions.ts';
 import {
   decodeFetched,
   encodeChecks,
@@ -13,6 +14,7 @@ import {
   encodeLock,
 } from '../../src/partition/transaction-codec.ts';
 import { stringFromBytes } from '../../src/values/string.ts';
+import { TRANSACTION_SPACE } from '../../src/values/value.ts';
 import {
   A,
   B,
@@ -259,6 +261,21 @@ describe('a read of a transaction', () => {
     await world.resolve(A, world.laterTimestamp);
     assert.equal(await check(), 0);
     assert.deepEqual(valuesOf(fetchedOf(await read())), ['w']);
+  });
+
+  it('waits for a flush that is prepared, which locks no key of its own, and is then found changed', async () => {
+    const world = await World.create();
+    await world.ask('SET', 'k', 'v');
+    const checks = await world.checksOf('k');
+    const flush = { space: TRANSACTION_SPACE, key: flushKey(world.leader.transactionTag, 0), object: null };
+    assert.ok((await world.prepare(A, { writes: [flush] })).isDone);
+    const keys = encodeKeys([{ space: 0, key: 'k' }]);
+    const waiting = [world.check(1, checks), world.send('%TXREAD', keys), world.send('%TXGET', keys)] as const;
+    for (const answer of waiting) assert.equal(await answer(), WAITING);
+    await world.resolve(A, world.laterTimestamp);
+    const [check, read, confirmed] = waiting;
+    assert.equal(await check(), 0);
+    assert.deepEqual([valuesOf(fetchedOf(await read())), valuesOf(fetchedOf(await confirmed()))], [[null], [null]]);
   });
 
   it('is confirmed if the transaction for which it waited was aborted', async () => {
