@@ -34,6 +34,8 @@ export interface Work {
   readonly protocol: Protocol;
   /** CLIENT NO-TOUCH: reading a key does not count as an access to it. */
   readonly isNoTouch: boolean;
+  /** The moment that the session reads; 0 or absent: the present. Nothing of the work changes anything then. */
+  readonly asOf?: Timestamp;
   /** Monotonic ms; past it the answer is an error: TRYAGAIN/CLUSTERDOWN if nothing was applied, else UNCERTAIN. */
   readonly deadlineMs: number;
   /** Of the session: work with the same mark is evaluated in order of submission, and its writes are noted in it. */

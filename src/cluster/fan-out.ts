@@ -25,6 +25,7 @@ const CURSOR_POSITIONS: Readonly<Record<string, number>> = {
   SCAN: 1,
   'KAHUNA.LOCK|LIST': 2,
   'KAHUNA.SEQ|LIST': 2,
+  'KAHUNA.SCAN': 1,
 };
 
 const FLUSHES: ReadonlySet<string> = new Set(['FLUSHALL', 'FLUSHDB']);

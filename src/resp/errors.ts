@@ -340,6 +340,14 @@ export const BAD_REVISION = error('ERR IFREV needs a revision, or 0 for a key th
 export const badHistoryCount = (most: number): ErrorReply => error(`ERR COUNT must be 1 to ${most}`);
 export const historyTooLong = (bytesMax: number): ErrorReply =>
   error(`ERR the values of these revisions take more than ${bytesMax} bytes; ask for fewer with COUNT`);
+export const MOMENT_READ_ONLY = error(
+  'ERR this connection reads a moment of the past and changes nothing; KAHUNA.ASOF OFF returns to the present',
+);
+export const MOMENT_NAMED = error(
+  'ERR KAHUNA.GET with REVISION or ASOF, KAHUNA.HISTORY and KAHUNA.SCAN with ASOF name moments of their own; KAHUNA.ASOF OFF first',
+);
+export const MOMENT_BUSY = error('ERR KAHUNA.ASOF inside MULTI or KAHUNA.TX, or with watched keys; end that first');
+export const MOMENT_CHOSEN = error('ERR this connection reads a moment of the past; KAHUNA.ASOF OFF first');
 export const PAST_ACROSS_PARTITIONS = error(
   'ERR KAHUNA.GET with REVISION or ASOF, KAHUNA.HISTORY and KAHUNA.SCAN cannot be part of a KAHUNA.TX, nor of a transaction or ' +
     'script over several partitions; nothing was applied',

@@ -10,6 +10,8 @@ import { assert, mustExist } from '../base/assert.ts';
 import {
   execAbortBecause,
   LOADING,
+  MOMENT_CHOSEN,
+  MOMENT_READ_ONLY,
   NOT_ALLOWED_IN_MULTI,
   NO_AUTH,
   NO_SCRIPT,
@@ -186,6 +188,11 @@ export class Dispatcher {
       session.park(argv, STALL.paused);
       return false;
     }
+    const refusal = (gate & GATE.moment) === 0 ? null : refusalAtMoment(entry);
+    if (refusal !== null) {
+      this.#reject(session, entry, refusal);
+      return false;
+    }
     session.beginReply();
     if (isInMulti && (bits & ENTRY.immediateInMulti) === 0) {
       session.answer(session.transaction?.queue(entry, argv, session.requestBytes) ?? QUEUED);
@@ -332,6 +339,12 @@ export class Dispatcher {
 /** Commands that begin or end what KAHUNA.TX is itself. */
 const NESTING: ReadonlySet<string> = new Set(['multi', 'exec', 'discard', 'watch', 'unwatch']);
 const SPECIAL_DATA = ENTRY.blocking | ENTRY.scriptBody | ENTRY.scriptDigest;
+
+/** Commands that make no sense while the connection reads a moment of the past: those that write, and promises about the present. */
+function refusalAtMoment(entry: CommandEntry): ErrorReply | null {
+  if ((entry.bits & ENTRY.write) !== 0) return MOMENT_READ_ONLY;
+  return entry.fullName === 'watch' || entry.fullName === 'kahuna.tx|begin' ? MOMENT_CHOSEN : null;
+}
 
 function runnerOf(entry: CommandEntry): SessionCommand {
   assert(entry.session !== null, `${entry.fullName} has nothing that runs it`);

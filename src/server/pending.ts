@@ -6,6 +6,7 @@
  * A slot is filled once, in any order; replies leave from the head only.
  */
 import { assert, mustExist } from '../base/assert.ts';
+import type { Timestamp } from '../base/ids.ts';
 import type { Call, WatchedKey, Work, WriteMark } from '../cluster/api.ts';
 import type { DataCommand } from '../commands/define.ts';
 import { decodeReplies } from '../resp/decode.ts';
@@ -46,6 +47,7 @@ export abstract class ClusterSlot extends Slot implements Work {
   /** The session's later commands wait for this one. */
   readonly isBarrier: boolean;
   readonly isNoTouch: boolean;
+  readonly asOf: Timestamp;
 
   constructor(session: Session, entry: CommandEntry, argv: readonly Buffer[], waitMs: number) {
     super(session);
@@ -56,6 +58,7 @@ export abstract class ClusterSlot extends Slot implements Work {
     this.bytes = session.requestBytes;
     this.isBarrier = waitMs > 0;
     this.isNoTouch = session.isNoTouch;
+    this.asOf = session.asOf;
   }
 
   abstract get call(): Call | null;
@@ -145,6 +148,7 @@ export class SideWork implements Work {
   readonly deadlineMs: number;
   readonly mark: WriteMark;
   readonly isNoTouch: boolean;
+  readonly asOf: Timestamp;
   #done: ((reply: Reply) => void) | null;
 
   constructor(
@@ -158,6 +162,7 @@ export class SideWork implements Work {
     this.deadlineMs = session.context.platform.clock.monotonicMs() + session.commandTimeoutMs;
     this.mark = session.mark;
     this.isNoTouch = session.isNoTouch;
+    this.asOf = session.asOf;
     this.#done = done;
   }
 

@@ -14,6 +14,7 @@
  * fall into the void. `#isEnding` comes before it: no more requests, but the replies owed still leave.
  */
 import { assert } from '../base/assert.ts';
+import type { Timestamp } from '../base/ids.ts';
 import type { Connection, ConnectionHandler, TimerHandle } from '../base/platform.ts';
 import { type Call, type OpenTransaction, type WatchedKey, type Work, WriteMark } from '../cluster/api.ts';
 import type { ReplyBuffer } from '../resp/encode.ts';
@@ -52,7 +53,7 @@ export const STALL = {
 } as const;
 
 /** What makes a session's commands leave the straight path of the dispatcher; shares the number with SERVER_GATE. */
-export const GATE = { unauthenticated: 1, multi: 2, reply: 4, ending: 8, open: 16 } as const;
+export const GATE = { unauthenticated: 1, multi: 2, reply: 4, ending: 8, open: 16, moment: 32 } as const;
 
 export class Session implements ConnectionHandler {
   readonly id: number;
@@ -75,6 +76,8 @@ export class Session implements ConnectionHandler {
   isMonitor = false;
   isNoEvict = false;
   isNoTouch = false;
+  /** The moment that its commands read (KAHUNA.ASOF); 0 = the present. */
+  asOf: Timestamp = 0;
   isReadOnly = false;
   /** EXEC is running its session commands: they must not wait. */
   isInExec = false;
@@ -338,6 +341,12 @@ export class Session implements ConnectionHandler {
   setTransaction(transaction: Transaction | null): void {
     this.transaction = transaction;
     this.gate = transaction === null ? this.gate & ~GATE.multi : this.gate | GATE.multi;
+  }
+
+  /** 0 = the present. */
+  setMoment(asOf: Timestamp): void {
+    this.asOf = asOf;
+    this.gate = asOf === 0 ? this.gate & ~GATE.moment : this.gate | GATE.moment;
   }
 
   setOpenTransaction(transaction: OpenTransaction | null): void {

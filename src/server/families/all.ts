@@ -9,6 +9,7 @@ import { connectionCommands } from './connection.ts';
 import { diagnosticsCommands } from './diagnostics.ts';
 import { infoCommands } from './info.ts';
 import { introspectionCommands } from './introspection.ts';
+import { kahunaAsofCommands } from './kahuna-asof.ts';
 import { kahunaClusterCommands } from './kahuna-cluster.ts';
 import { kahunaTxCommands } from './kahuna-tx.ts';
 import { replicationCommands } from './replication.ts';
@@ -26,6 +27,7 @@ export const sessionCommands: readonly (SessionCommand | CommandSpec)[] = [
   ...diagnosticsCommands,
   ...infoCommands,
   ...introspectionCommands,
+  ...kahunaAsofCommands,
   ...kahunaClusterCommands,
   ...kahunaTxCommands,
   ...replicationCommands,

@@ -226,6 +226,7 @@ const reset = sessionCommand({
     session.name = '';
     session.isNoEvict = false;
     session.isNoTouch = false;
+    session.setMoment(0);
     session.isReadOnly = false;
     if (session.isMonitor) {
       session.isMonitor = false;
