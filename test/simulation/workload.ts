@@ -1,4 +1,5 @@
 /** What clients do in a run, and what must be true of what they saw. */
+import { ErrorReply, type Reply } from '../../src/resp/reply.ts';
 import type { SeededRandom } from '../doubles/seeded-random.ts';
 import type { Outcome, Request, Stage, StageClient } from './workloads/stage.ts';
 
@@ -88,6 +89,46 @@ export class Actor {
     this.reconnect();
     const error = 'the connection that watched is gone';
     return { client: clientName, startMs: nowMs, endMs: nowMs, outcome: { kind: 'failed', error } };
+  }
+
+  /**
+   * KAHUNA.TX, the requests one by one, COMMIT. The outcome is that of COMMIT, and if it is ok the reply is an array of the
+   * replies to the requests. What fails before COMMIT leaves nothing behind.
+   */
+  async interact(begin: Request, requests: readonly Request[]): Promise<Operation> {
+    const startMs = this.nowMs;
+    const client = this.clientName;
+    const replies: Reply[] = [];
+    const end = (outcome: Outcome): Operation => {
+      const operation = { client, startMs, endMs: this.nowMs, outcome };
+      this.noted(['KAHUNA.TX', ...requests.flat()], operation);
+      return operation;
+    };
+    for (const request of [begin, ...requests]) {
+      // On a new connection it would be a command by itself.
+      const isFirst = request === begin;
+      const [outcome] = isFirst || this.client.isConnected ? await this.client.pipeline([request]) : [];
+      if (outcome?.kind !== 'ok' || (!isFirst && !this.client.isConnected)) {
+        this.reconnect();
+        return end({
+          kind: 'failed',
+          error: outcome?.kind === 'ok' || outcome === undefined ? 'the connection is gone' : outcome.error,
+        });
+      }
+      if (outcome.reply instanceof ErrorReply) {
+        await this.client.pipeline([['KAHUNA.TX', 'ROLLBACK']]);
+        return end({ kind: 'failed', error: outcome.reply.text });
+      }
+      if (!isFirst) replies.push(outcome.reply);
+      await this.stage.sleep(this.random.below(5));
+    }
+    if (!this.client.isConnected) {
+      this.reconnect();
+      return end({ kind: 'failed', error: 'the connection is gone' });
+    }
+    const [outcome] = await this.client.pipeline([['KAHUNA.TX', 'COMMIT']]);
+    if (outcome?.kind !== 'ok') return end(outcome ?? { kind: 'unknown', error: 'no answer' });
+    return end({ kind: 'ok', reply: replies });
   }
 
   noted(request: Request, { client, startMs, outcome }: Operation): void {

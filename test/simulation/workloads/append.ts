@@ -48,8 +48,10 @@ export class AppendWorkload implements Workload {
       const plans = this.#draw(actor);
       const [only] = plans;
       if (plans.length > 1 || only === undefined) {
-        if (actor.random.chance(0.5)) this.#note(plans, await actor.exec(plans.map(requestOf)));
-        else this.#note(plans, await actor.call(...scriptOf(plans)));
+        const style = actor.random.below(3);
+        if (style === 0) this.#note(plans, await actor.exec(plans.map(requestOf)));
+        else if (style === 1) this.#note(plans, await actor.call(...scriptOf(plans)));
+        else this.#note(plans, await this.#interact(actor, plans));
         actor.maybeReconnect();
       } else if (only.id === null && actor.random.chance(0.5)) {
         const keys = actor.random.chance(0.5) ? this.#keysOf(actor.random.pick(TAGS)) : this.#allKeys();
@@ -64,6 +66,13 @@ export class AppendWorkload implements Workload {
         );
       }
     }
+  }
+
+  async #interact(actor: Actor, plans: readonly Plan[]): Promise<Operation> {
+    const mode = actor.random.pick(['OPTIMISTIC', 'PESSIMISTIC']);
+    const operation = await actor.interact(['KAHUNA.TX', 'BEGIN', mode, 'TIMEOUT', 2_000], plans.map(requestOf));
+    this.#stage.mark(`${mode.toLowerCase()} transactions: ${operation.outcome.kind}`);
+    return operation;
   }
 
   #draw(actor: Actor): readonly Plan[] {
