@@ -57,6 +57,12 @@ export const TRANSACTION_BUGS: readonly PlantedBug[] = [
     firstSeed: 1,
   },
   {
+    name: 'a read of several partitions does not wait for a prepared flush',
+    plant: () => method(EvaluationView.prototype, 'passStopper', () => () => undefined),
+    options: aimed({ ...across, workloads: ['flush'], faults: ['transfer'] }),
+    firstSeed: 1,
+  },
+  {
     name: 'a participant that refuses to prepare says yes',
     plant: () =>
       method(prepareRow, 'run', (run) => {
