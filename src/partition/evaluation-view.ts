@@ -343,7 +343,7 @@ export class EvaluationView implements View {
 
   put(space: Space, key: string, value: Value, expiresAtMs: number, forgetsPast = false): void {
     if (expiresAtMs !== 0 && expiresAtMs <= this.nowMs) {
-      if (!this.remove(space, key)) this.#touchAbsent(space, key);
+      this.erase(space, key);
       return;
     }
     const present = this.#resident(space, key);
@@ -386,6 +386,11 @@ export class EvaluationView implements View {
     const wasLive = resident.expiresAtMs === 0 || resident.expiresAtMs > this.nowMs;
     this.#delete(resident);
     return wasLive;
+  }
+
+  /** The key is absent now. If it was before, it came and went within one moment. */
+  erase(space: Space, key: string): void {
+    if (!this.remove(space, key)) this.#touchAbsent(space, key);
   }
 
   /** The key came and went within one moment: nothing to write, but whoever watches it shall know. */

@@ -263,7 +263,7 @@ function takeAll(view: EvaluationView, part: TransactionPart, { checks, writes }
 function apply(view: EvaluationView, writes: readonly KeyWrite[]): void {
   for (const { space, key, object } of writes) {
     if (space === TRANSACTION_SPACE) view.flush(flushedBy(key));
-    else if (object === null) view.remove(space, key);
+    else if (object === null) view.erase(space, key);
     else view.put(space, key, object.value, object.expiresAtMs);
   }
 }

@@ -158,7 +158,7 @@ export class TransactionView implements View {
     const writes: KeyWrite[] = [];
     for (const [name, { object }] of this.#written) {
       const { space, key } = mustExist(names.get(name), 'what was written was changed');
-      if (object !== null || this.#fetched.get(name)?.object !== null) writes.push({ space, key, object });
+      writes.push({ space, key, object });
     }
     return writes;
   }

@@ -333,6 +333,19 @@ describe('a coordinator', () => {
     assert.equal(await world.ask('GET', '3c'), '$1 4');
   });
 
+  it('has a key that came and went within the transaction noticed by whoever watches it', async () => {
+    // It was no write at all, and an assertion failed if there was no other.
+    const world = await Partitions.create();
+    const version = (): Promise<string> => world.ask('%WATCH', '1a');
+    const before = await version();
+    assert.equal(await world.run(['SET', '1a', 'x', 'PXAT', '1'], ['GET', '2b']), '*2 +OK $-1');
+    const between = await version();
+    assert.notEqual(between, before);
+    assert.equal(await world.run(['GET', '2b'], ['SET', '1a', 'x'], ['DEL', '1a']), '*3 $-1 +OK :1');
+    assert.notEqual(await version(), between);
+    assert.equal(await world.ask('EXISTS', '1a'), ':0');
+  });
+
   it('runs what names its keys only while it runs, and locks them as it comes to them', async () => {
     const world = await Partitions.create();
     await world.ask('SET', '1a', '2b');

@@ -1,6 +1,6 @@
 /**
  * Partitions for coordinators: each is a leader of its own (test/partition/leader.ts), reached without a network. A key belongs to the
- * partition that its first character says: `1:a` to the first. Every step is noted as a line, and the test may answer it itself,
+ * partition that its first character says: `1a` to the first; others are spread. Every step is noted as a line, and the test may answer it itself,
  * hold it back, or have its answer lost.
  */
 import type { GroupId, LogIndex } from '../../src/base/ids.ts';
@@ -127,7 +127,8 @@ export class Partitions implements Participants {
 
   groupOf(key: string): GroupId {
     const group = Number(/^\{tag(\d)\}/.exec(key)?.[1] ?? key[0]);
-    return this.leaders.has(group) ? group : 1;
+    if (this.leaders.has(group)) return group;
+    return ((key.charCodeAt(0) || 0) % this.leaders.size) + 1;
   }
 
   newMark(): TestMark {
