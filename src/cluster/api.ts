@@ -129,8 +129,13 @@ export interface Cluster {
   readonly transactionStats: TransactionStats;
   /** Voters besides the leader that have fsynced the last write acknowledged through `session`, waiting as WAIT does. */
   waitForReplicas(session: WriteMark, count: number, timeoutMs: number): Promise<number>;
-  /** Cluster-wide timestamp now (KAHUNA.TIME): not before anything acknowledged earlier. */
+  /**
+   * Cluster-wide timestamp now (KAHUNA.TIME): not before anything acknowledged earlier, and before whatever is asked for after the
+   * answer. Rejects with ReplyError if a partition does not answer in time.
+   */
   timestamp(deadlineMs: number): Promise<Timestamp>;
+  /** The latest time of any partition: no moment after it is over. Rejects with ReplyError. */
+  latestTimestamp(deadlineMs: number): Promise<Timestamp>;
 
   readonly scripts: ScriptCatalog;
 }

@@ -15,7 +15,8 @@ import { Engine } from '../partition/engine.ts';
 import { KeyElsewhere } from '../partition/evaluation-ends.ts';
 import type { Unblocking } from '../partition/job.ts';
 import { type KeyspaceCounts, KeyspaceStats } from '../partition/keyspace-stats.ts';
-import { momentRows } from '../partition/moments.ts';
+import { encodeKeysAt } from '../partition/moment-codec.ts';
+import { keysAtRow, momentRows } from '../partition/moments.ts';
 import { participantRows } from '../partition/participant.ts';
 import { RecordReader } from '../partition/record-reader.ts';
 import { Replica, type ReplicaHost } from '../partition/replica.ts';
@@ -539,7 +540,18 @@ export class ClusterNode implements Cluster, ReplicaHost {
     return replies.map(keyspaceOf).reduce(joinKeyspaces);
   }
 
+  /** What is asked for later shall be later everywhere: partitions whose time lags behind pass this moment, durably. */
   async timestamp(deadlineMs: number): Promise<Timestamp> {
+    const at = await this.latestTimestamp(deadlineMs);
+    const payload = encodeKeysAt({ at, keys: [] });
+    const promises = await Promise.all(
+      this.#topology.partitions.map(({ id }) => this.#callGroup(id, keysAtRow, [payload], { deadlineMs })),
+    );
+    for (const promise of promises) if (promise instanceof ErrorReply) throw new ReplyError(promise);
+    return at;
+  }
+
+  async latestTimestamp(deadlineMs: number): Promise<Timestamp> {
     const readings = await Promise.all(
       this.#topology.partitions.map(({ id }) => this.#callGroup(id, timestampRow, [], { deadlineMs })),
     );

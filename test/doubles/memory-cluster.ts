@@ -205,6 +205,10 @@ export class MemoryCluster implements Cluster {
     return Promise.resolve(this.replicas);
   }
 
+  latestTimestamp(): Promise<Timestamp> {
+    return this.timestamp();
+  }
+
   timestamp(): Promise<Timestamp> {
     return Promise.resolve(this.#version);
   }

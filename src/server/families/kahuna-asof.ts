@@ -31,7 +31,7 @@ async function choose(session: Session, word: Buffer): Promise<Reply> {
   const at = parseInt64(word);
   if (typeof at !== 'number' || at < 1) return fail(BAD_MOMENT);
   if (session.openTransaction !== null || session.watched.length > 0) return fail(MOMENT_BUSY);
-  const now = await session.context.cluster.timestamp(session.nowMs + session.commandTimeoutMs);
+  const now = await session.context.cluster.latestTimestamp(session.nowMs + session.commandTimeoutMs);
   if (at > now) return fail(futureMoment(Math.ceil((at - now) / timestampFromMs(1))));
   session.setMoment(at);
   return OK;

@@ -16,8 +16,9 @@ const time = sessionCommand({
   name: 'KAHUNA.TIME',
   group: 'kahuna',
   since: '0.1.0',
-  summary: "The cluster's timestamp: not before anything that was acknowledged earlier, usable in ASOF",
-  complexity: 'O(1), and one round trip inside the cluster',
+  summary:
+    "The cluster's timestamp: what was acknowledged before is seen at it, and nothing that is asked for after the answer",
+  complexity: 'O(N) where N is the number of partitions: two round trips, and a small write in each',
   flags: ['noscript', 'fast'],
   arity: 1,
   args: [],

@@ -1,0 +1,172 @@
+/** The past as clients of whole nodes see it: moments over all partitions, through any node, after restarts and other leaders. */
+import assert from 'node:assert/strict';
+import type { SettingValues } from '../../src/config/settings.ts';
+import { ErrorReply, NullArray, type Reply } from '../../src/resp/reply.ts';
+import type { RunningNode } from '../../src/node/compose.ts';
+import { SmallCluster, type TestClient } from './small-cluster.ts';
+
+const KEPT: Partial<SettingValues> = { partitions: 4, 'version-retention': 3_600_000 };
+const KEYS = Array.from({ length: 12 }, (_, i) => `key:${i}`);
+
+function errorOf(reply: Reply): string {
+  assert.ok(reply instanceof ErrorReply, `an error, not ${String(reply as unknown)}`);
+  return reply.text;
+}
+
+async function moment(client: TestClient): Promise<number> {
+  const at = await client.call('KAHUNA.TIME');
+  assert.ok(typeof at === 'number');
+  return at;
+}
+
+async function startAll(world: SmallCluster, names: readonly string[]): Promise<RunningNode[]> {
+  const nodes: RunningNode[] = [];
+  for (const name of names) nodes.push(await world.start(name));
+  return nodes;
+}
+
+async function keysOf(client: TestClient, ...argv: readonly string[]): Promise<readonly string[]> {
+  const keys: string[] = [];
+  for (let cursor = '0', pages = 0; pages === 0 || cursor !== '0'; pages++) {
+    assert.ok(pages < 200);
+    const reply = await client.call(argv[0] ?? '', cursor, ...argv.slice(1));
+    assert.ok(Array.isArray(reply), String(reply as unknown));
+    cursor = String(reply[0]);
+    keys.push(...(reply[1] as readonly string[]));
+  }
+  return keys.sort();
+}
+
+describe('the past, for clients', () => {
+  it('is one state of all partitions for whatever a connection asks at a moment', async () => {
+    const world = new SmallCluster({ values: KEPT });
+    const node = await world.start('n1');
+    await world.ready(node);
+    const client = await world.client('n1');
+    for (const key of KEYS) await client.call('SET', key, 'old');
+    await client.call('SET', 'lease', 'x', 'PX', '5000');
+    await client.call('SETRANGE', 'long', '300000', 'old');
+    const at = await moment(client);
+    for (const key of KEYS.slice(0, 6)) await client.call('SET', key, 'new value');
+    await client.call('DEL', ...KEYS.slice(6, 9));
+    await client.call('SETRANGE', 'long', '300000', 'new');
+    await client.call('SET', 'later', '1');
+    await world.time.pass(10_000);
+
+    const reader = await world.client('n1');
+    assert.equal(String(await reader.call('KAHUNA.ASOF', String(at))), '[object Object]');
+    assert.deepEqual(await reader.call('MGET', ...KEYS, 'later'), [...KEYS.map(() => 'old'), null]);
+    assert.equal(await reader.call('STRLEN', KEYS[0] ?? ''), 3);
+    assert.equal(await reader.call('EXISTS', ...KEYS, 'later'), 12);
+    assert.equal(await reader.call('GET', 'lease'), 'x');
+    const ttl = await reader.call('PTTL', 'lease');
+    assert.ok(typeof ttl === 'number' && ttl > 4_000 && ttl <= 5_000, 'what was left then');
+    assert.equal(await reader.call('GETRANGE', 'long', '300000', '-1'), 'old');
+    assert.equal(await reader.call('DBSIZE'), 14);
+    assert.deepEqual([...((await reader.call('KEYS', 'key:*')) as string[])].sort(), [...KEYS].sort());
+    assert.deepEqual(await keysOf(reader, 'SCAN', 'COUNT', '3'), [...KEYS, 'lease', 'long'].sort());
+    assert.deepEqual(await keysOf(reader, 'SCAN', 'MATCH', 'key:1*'), ['key:1', 'key:10', 'key:11']);
+    assert.deepEqual(await keysOf(reader, 'KAHUNA.SCAN', 'PREFIX', 'key:1'), ['key:1', 'key:10', 'key:11']);
+    assert.ok([...KEYS, 'lease', 'long'].includes(String(await reader.call('RANDOMKEY'))));
+    assert.equal(await reader.call('EVAL', "return redis.call('GET', 'key:1') .. redis.call('GET', 'key:7')", '0'), 'oldold');
+    await reader.call('MULTI');
+    await reader.call('GET', 'key:2');
+    await reader.call('GET', 'key:8');
+    assert.deepEqual(await reader.call('EXEC'), ['old', 'old']);
+    const [, revision] = ((await reader.call('KAHUNA.GET', 'key:3')) as readonly Reply[]).slice(2);
+    assert.ok(typeof revision === 'number' && revision <= at);
+
+    assert.match(errorOf(await reader.call('SET', 'key:1', 'x')), /^ERR this connection reads a moment/);
+    assert.match(errorOf(await reader.call('WATCH', 'key:1')), /^ERR this connection reads/);
+    assert.match(errorOf(await reader.call('KAHUNA.TX', 'BEGIN')), /^ERR this connection reads/);
+    assert.match(errorOf(await reader.call('EVAL', "return redis.call('SET', 'key:1', 'x')", '0')), /reads a moment/);
+    assert.match(errorOf(await reader.call('KAHUNA.HISTORY', 'key:1')), /name moments of their own/);
+    await reader.call('MULTI');
+    assert.match(errorOf(await reader.call('DEL', 'key:1')), /^ERR this connection reads/);
+    assert.match(errorOf(await reader.call('EXEC')), /^EXECABORT/);
+
+    await reader.call('KAHUNA.ASOF', 'OFF');
+    assert.deepEqual(await reader.call('MGET', 'key:1', 'key:7', 'key:10', 'lease'), ['new value', null, 'old', null]);
+    assert.ok((await client.call('KAHUNA.GET', 'key:7')) instanceof NullArray);
+    assert.deepEqual(await keysOf(client, 'KAHUNA.SCAN', 'PREFIX', 'key:', 'COUNT', '2', 'ASOF', String(at)), [...KEYS].sort());
+    assert.deepEqual((await keysOf(client, 'KAHUNA.SCAN', 'PREFIX', 'key:', 'COUNT', '2')).length, 9);
+    await world.finished(node.close(0));
+    assert.deepEqual(world.failures, []);
+  });
+
+  it('refuses moments that are not over, and those before what is kept', async () => {
+    const world = new SmallCluster({ values: { partitions: 2 } });
+    const node = await world.start('n1');
+    await world.ready(node);
+    const client = await world.client('n1');
+    for (const key of KEYS) await client.call('SET', key, '1');
+    const at = await moment(client);
+    assert.match(errorOf(await client.call('KAHUNA.ASOF', String(at + 40_960_000))), /^ERR the moment lies \d+ ms ahead/);
+    for (const bad of ['x', '0', '-1', '1.5']) {
+      assert.match(errorOf(await client.call('KAHUNA.ASOF', bad)), /^ERR a timestamp or revision must be/);
+    }
+    await client.call('WATCH', 'key:1');
+    assert.match(errorOf(await client.call('KAHUNA.ASOF', String(at))), /^ERR KAHUNA.ASOF inside MULTI/);
+    await client.call('UNWATCH');
+    await client.call('MULTI');
+    assert.match(errorOf(await client.call('KAHUNA.ASOF', String(at))), /not allowed inside a transaction/);
+    await client.call('DISCARD');
+    await client.call('KAHUNA.ASOF', String(at));
+    assert.equal(await client.call('GET', 'key:1'), '1');
+    const writer = await world.client('n1');
+    for (const key of KEYS) await writer.call('SET', key, '2');
+    assert.match(errorOf(await client.call('GET', 'key:1')), /^HISTORYGONE /);
+    assert.match(errorOf(await client.call('MGET', ...KEYS)), /^HISTORYGONE /);
+    assert.match(errorOf(await client.call('KEYS', '*')), /^HISTORYGONE /);
+    await client.call('RESET');
+    assert.equal(await client.call('GET', 'key:1'), '2');
+    await world.finished(node.close(0));
+  });
+
+  it('is the same through every node, after restarts and at the next leader', async () => {
+    const names = ['n1', 'n2', 'n3'];
+    const world = new SmallCluster({ members: names, values: KEPT });
+    let nodes = await startAll(world, names);
+    await world.ready(...nodes);
+    const client = await world.client('n1');
+    for (const key of KEYS) await client.call('SET', key, 'old');
+    const at = await moment(client);
+    for (const key of KEYS) await client.call('SET', key, 'new');
+    const check = async (): Promise<void> => {
+      for (const name of names) {
+        const reader = await world.client(name);
+        await reader.call('KAHUNA.ASOF', String(at));
+        assert.deepEqual(await reader.call('MGET', ...KEYS), KEYS.map(() => 'old'));
+        assert.deepEqual(await keysOf(reader, 'SCAN', 'COUNT', '5'), [...KEYS].sort());
+        reader.connection.destroy();
+      }
+    };
+    await check();
+    await world.finished(nodes[0]?.close(5_000) ?? Promise.resolve());
+    nodes[0] = await world.start('n1');
+    await world.ready(...nodes);
+    await check();
+    for (const node of nodes) await world.finished(node.close(0));
+    nodes = await startAll(world, names);
+    await world.ready(...nodes);
+    await check();
+    for (const node of nodes) await world.finished(node.close(0));
+    assert.deepEqual(world.failures, []);
+  });
+
+  it('that a client reads ahead of time shortens no lease after a restart', async () => {
+    const world = new SmallCluster({ values: KEPT });
+    const node = await world.start('n1');
+    await world.ready(node);
+    const client = await world.client('n1');
+    await client.call('SET', 'k', 'v', 'PX', '60000');
+    const ahead = (await moment(client)) + 4096 * 50_000;
+    assert.equal(((await client.call('KAHUNA.GET', 'k', 'ASOF', String(ahead))) as readonly Reply[])[1], 'v');
+    await world.finished(node.close(0));
+    const again = await world.start('n1');
+    await world.ready(again);
+    const left = await (await world.client('n1')).call('PTTL', 'k');
+    assert.ok(typeof left === 'number' && left > 50_000, `${String(left)} ms are left`);
+    await world.finished(again.close(0));
+  });
+});
