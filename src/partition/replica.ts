@@ -687,6 +687,8 @@ export class Replica implements TenureHost, LogWindowHost {
     this.#window.carried();
     this.time.logged(state.timeMs);
     this.applier.resume(installed.index, installed.term, state);
+    // What was handed out meanwhile and lies in the copy is applied, although it never was here.
+    if (installed.index > this.core.appliedIndex) this.core.applied(installed.index);
     for (let index = installed.index + 1; index <= this.#handedIndex; index++) {
       this.applier.enqueue(mustExist(this.core.entry(index), `entry ${index} is in memory`));
     }
