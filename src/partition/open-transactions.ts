@@ -45,11 +45,11 @@ export function flushKey(transactionTag: string, what: Space | 'all'): string {
   return `{${transactionTag}}*${what}`;
 }
 
-/** What `flushKey` was told. */
-export function flushedBy(key: string): Space | 'all' {
-  const what = key.slice(key.indexOf('*') + 1);
-  assert(what === 'all' || (/^\d+$/.test(what) && Number(what) < DATABASE_COUNT), `${key} flushes nothing`);
-  return what === 'all' ? what : Number(what);
+/** What `flushKey` was told; null if the key is none of those. */
+export function flushedBy(key: string): Space | 'all' | null {
+  const what = /^\{\d+\}\*(all|\d+)$/.exec(key)?.[1];
+  if (what === 'all' || what === undefined) return what ?? null;
+  return Number(what) < DATABASE_COUNT ? Number(what) : null;
 }
 
 const RECORDS_PER_READ = 1_000;

@@ -13,7 +13,7 @@
  *   comes after the time up to which that record is kept.
  * - The commit timestamp is greater than those of all preparations, and than every earlier one of each key concerned.
  */
-import { assert } from '../base/assert.ts';
+import { assert, mustExist } from '../base/assert.ts';
 import { KahunaError } from '../base/errors.ts';
 import { type DataCommand, defineCommand } from '../commands/define.ts';
 import type { View } from '../commands/view.ts';
@@ -234,8 +234,17 @@ function notGranted(view: EvaluationView): Fetched {
   return { isGranted: false, term: view.term, nowMs: view.nowMs, objects: [] };
 }
 
+/** Where records of transactions lie, nobody writes but to flush. */
+function mustBeWritable({ writes }: Intent): void {
+  for (const { space, key, object } of writes) {
+    if (space === TRANSACTION_SPACE && (object !== null || flushedBy(key) === null))
+      throw new ReplyError(stepMalformed('it writes what is no key'));
+  }
+}
+
 /** The part, if all that it read is unchanged and all of its keys are, or can be, its own; else null, and it holds nothing. */
 function admit(view: EvaluationView, intent: Intent): TransactionPart | null {
+  mustBeWritable(intent);
   const part = view.locks.part(intent.id);
   const { checks, writes, term } = intent;
   view.part = part ?? null;
@@ -262,7 +271,7 @@ function takeAll(view: EvaluationView, part: TransactionPart, { checks, writes }
 
 function apply(view: EvaluationView, writes: readonly KeyWrite[]): void {
   for (const { space, key, object } of writes) {
-    if (space === TRANSACTION_SPACE) view.flush(flushedBy(key));
+    if (space === TRANSACTION_SPACE) view.flush(mustExist(flushedBy(key), 'what is written there was looked at'));
     else if (object === null) view.erase(space, key);
     else view.put(space, key, object.value, object.expiresAtMs);
   }

@@ -57,6 +57,9 @@ const intent = {
   ],
 };
 const blind = { ...intent, id: other, term: 0, checks: [] };
+/** Empties a database; and something like it that makes no sense. */
+const flush = { ...blind, writes: [{ space: 18, key: '{1}*3', object: null }] };
+const nonsense = { ...blind, writes: [{ space: 18, key: '{1}*16', object }] };
 const commit = { timestampMin: 0, participants: [2, 3], settled: [other], intent: blind };
 
 function wholeBytes(one: WholeObject): Uint8Array {
@@ -211,6 +214,12 @@ const leader: FuzzTarget = {
       step('%TXRESOLVE', encodeResolve(other, 6_963_200_000_000_000)),
       step('%TXRELEASE', encodeIds([id, other])),
     ]),
+    ...[flush, nonsense].map((written) =>
+      Buffer.concat([
+        step('%TXPREPARE', encodeIntent(written)),
+        step('%TXRESOLVE', encodeResolve(other, 6_963_200_000_000_000)),
+      ]),
+    ),
     Buffer.concat([
       step('%TXSTATUS', encodeResolve(other, 1_700_000_060_000)),
       step('%TXCOMMIT', encodeCommit({ ...commit, participants: [] })),
