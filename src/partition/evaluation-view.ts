@@ -424,7 +424,7 @@ export class EvaluationView implements View {
         keyCount,
         expiringCount,
       };
-      this.#leaveTombstones(table, timestamp);
+      this.#leaveTombstones(table, keyCount, timestamp);
       this.#flushedAt[flushed] = timestamp;
       this.#flushIndex[flushed] = this.#batch.index;
       this.#count(flushed, -keyCount);
@@ -436,13 +436,17 @@ export class EvaluationView implements View {
 
   /**
    * WATCH notices that a flush took a key, and only that: keys that were there are absent since now, others since when
-   * they were. Of very many keys only the whole is remembered; then a watch on an absent key may fail in vain.
+   * they were. Of very many keys, and of keys that were not in memory, only the whole is remembered; then a watch on an absent key may
+   * fail in vain.
    */
-  #leaveTombstones(table: SpaceTable, timestamp: Timestamp): void {
+  #leaveTombstones(table: SpaceTable, keyCount: number, timestamp: Timestamp): void {
     if (table.keys.size > FLUSH_TOMBSTONES_MAX) {
       this.residents.forgetUpTo(timestamp);
       return;
     }
+    let presentCount = 0;
+    for (const taken of table.keys.values()) if (taken.value !== undefined) presentCount++;
+    if (presentCount < keyCount) this.residents.forgetUpTo(timestamp);
     for (const taken of table.keys.values()) {
       const tombstone = this.residents.add(taken.space, taken.key);
       tombstone.version = taken.value === undefined ? taken.version : timestamp;

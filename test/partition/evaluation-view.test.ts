@@ -287,6 +287,19 @@ describe('evaluation view', () => {
     assert.ok(!view.hasChanged && bench.batch.isEmpty);
   });
 
+  it('tells a watch that a flush took a key which had left memory: absent, present and absent again is a change', async () => {
+    const { data } = await TestLeader.create();
+    const bench = new Bench(data);
+    const before = bench.begin().version(0, 'k');
+    bench.begin().put(0, 'k', 'v', 0);
+    bench.view.commit();
+    await bench.close();
+    bench.evict();
+    bench.begin().flush(0);
+    bench.view.commit();
+    assert.notEqual(bench.begin().version(0, 'k'), before);
+  });
+
   it('names the last entry that it saw a change of, absences included', async () => {
     const { data } = await TestLeader.create();
     const bench = new Bench(data);
