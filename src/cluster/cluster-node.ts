@@ -235,6 +235,8 @@ export class ClusterNode implements Cluster, ReplicaHost {
       log,
       keyspaceStats: this.keyspaceStats,
       commandTimeoutMs: options.commandTimeoutMs,
+      groupOfCursor: (cursor) =>
+        partitionOfSlot(topology.partitions, Math.min(SLOT_COUNT - 1, slotOfCursor(cursor))).id,
       tags: topology.partitions.map(({ firstSlot }) => tagOfSlot(firstSlot)),
       groupOf: (key) => partitionOfSlot(topology.partitions, slotOfKey(key)).id,
       replicas: () => this.engine.replicas.values(),
@@ -246,9 +248,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
         this.#router.submitTo(this.#router.route(group), work);
       },
     });
-    this.#moments = new Moments(this.#transactions, (cursor) => {
-      return partitionOfSlot(topology.partitions, Math.min(SLOT_COUNT - 1, slotOfCursor(cursor))).id;
-    });
+    this.#moments = new Moments(this.#transactions.moments, log);
     const wake = (): void => {
       this.peers.wake();
     };

@@ -1,18 +1,17 @@
 /** Work of sessions that read a moment (KAHUNA.ASOF): evaluated at this node, whichever partitions it concerns. */
-import type { GroupId, Timestamp } from '../base/ids.ts';
+import type { Timestamp } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import { tryAgain } from '../resp/errors.ts';
-import { MomentReads } from '../txn/moment-reads.ts';
-import type { Participants } from '../txn/participants.ts';
+import type { MomentReads } from '../txn/moment-reads.ts';
 import type { Work } from './api.ts';
 
 export class Moments {
   readonly #reads: MomentReads;
   readonly #log: Logger;
 
-  constructor(participants: Participants, groupOfCursor: (cursor: bigint) => GroupId) {
-    this.#reads = new MomentReads(participants, groupOfCursor);
-    this.#log = participants.log;
+  constructor(reads: MomentReads, log: Logger) {
+    this.#reads = reads;
+    this.#log = log;
   }
 
   submit(work: Work, at: Timestamp): void {

@@ -22,6 +22,7 @@ import { Coordinator } from '../txn/coordinator.ts';
 import { Steps } from '../txn/steps.ts';
 import { InteractiveTransaction, type TransactionOptions } from '../txn/interactive.ts';
 import { SETTLED_KEPT_MS } from '../txn/limits.ts';
+import { MomentReads } from '../txn/moment-reads.ts';
 import type { Participants, StepOptions } from '../txn/participants.ts';
 import { type LedPartition, Recovery } from '../txn/recovery.ts';
 import { TransactionStats } from '../txn/transaction-stats.ts';
@@ -44,6 +45,8 @@ export interface TransactionsHost {
   /** Hash tags that lie in each of the partitions. */
   readonly tags: readonly string[];
   groupOf(key: string): GroupId;
+  /** The partition at which a cursor of SCAN stands. */
+  groupOfCursor(cursor: bigint): GroupId;
   replicas(): Iterable<Replica>;
   /** True if this boot of the node is connected. */
   isConnected(node: NodeId, bootEpoch: number): boolean;
@@ -63,6 +66,7 @@ export class Transactions implements Participants {
   readonly tags: readonly string[];
   readonly stats = new TransactionStats();
   readonly #host: TransactionsHost;
+  readonly moments: MomentReads;
   readonly #steps: Steps;
   readonly #coordinator: Coordinator;
   readonly #recovery: Recovery;
@@ -80,6 +84,7 @@ export class Transactions implements Participants {
     this.keyspaceStats = host.keyspaceStats;
     this.commandTimeoutMs = host.commandTimeoutMs;
     this.tags = host.tags;
+    this.moments = new MomentReads(this, (cursor) => host.groupOfCursor(cursor));
     this.#steps = new Steps(this);
     this.#coordinator = new Coordinator(this, this.#steps);
     this.#recovery = new Recovery(this, (id) => this.#isLost(id));
@@ -145,7 +150,8 @@ export class Transactions implements Participants {
 
   /** A transaction that a session conducts. */
   begin(options: TransactionOptions, mark: WriteMark): InteractiveTransaction {
-    return new InteractiveTransaction(this, this.#steps, { options, mark });
+    const tools = { participants: this, steps: this.#steps, moments: this.moments };
+    return new InteractiveTransaction(tools, { options, mark });
   }
 
   /** Takes work out that waits behind a transaction of its session; false if it does not. */

@@ -314,6 +314,7 @@ export const NO_TRANSACTION = error('NOTX No transaction on this connection');
 export const TRANSACTION_OPEN = error(
   'ERR A transaction is open on this connection; KAHUNA.TX COMMIT or ROLLBACK ends it',
 );
+export const ASOF_NEEDS_READONLY = error('ERR KAHUNA.TX BEGIN with ASOF must be READONLY: the past cannot be changed');
 export const TRANSACTION_UNWATCHED = error('ERR KAHUNA.TX BEGIN with watched keys; UNWATCH them first');
 export const badTransactionTimeout = (mostMs: number): ErrorReply =>
   error(`ERR TIMEOUT must be 1 to ${mostMs} milliseconds`);

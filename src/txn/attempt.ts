@@ -22,7 +22,7 @@ export class Attempt {
   readonly sessionMark: Mark;
   /** The steps that take keys, prepare and let go are done in order. */
   readonly mark: Mark;
-  readonly parts = new Map<GroupId, Part>();
+  readonly parts: Map<GroupId, Part>;
   /** Monotonic ms. */
   deadlineMs: number;
   /** What leaders hand out has committed: a client may see it before the end. */
@@ -38,6 +38,7 @@ export class Attempt {
     readonly deadlineMs: number;
     readonly isConfirmed: boolean;
     readonly leaseUntilMs: number;
+    readonly parts?: Map<GroupId, Part>;
   }) {
     this.id = fields.id;
     this.view = fields.view;
@@ -46,10 +47,17 @@ export class Attempt {
     this.deadlineMs = fields.deadlineMs;
     this.isConfirmed = fields.isConfirmed;
     this.leaseUntilMs = fields.leaseUntilMs;
+    this.parts = fields.parts ?? new Map<GroupId, Part>();
   }
 
   get name(): string {
     return transactionName(this.id);
+  }
+
+  /** The same attempt with another view: what leaders hand out goes there. */
+  over(view: TransactionView): Attempt {
+    const { id, sessionMark, mark, parts, deadlineMs, isConfirmed, leaseUntilMs } = this;
+    return new Attempt({ id, view, sessionMark, mark, parts, deadlineMs, isConfirmed, leaseUntilMs });
   }
 
   part(group: GroupId): Part {

@@ -12,24 +12,34 @@
  * Pessimistic: whatever is read or written is locked first, and stays so to the end. Two transactions that wait for each other end
  * by time: a lock is waited for no longer than a command may take.
  *
- * Either way reads are validated at the commit, absent keys too, also if nothing was written: strictness rests on no clock and on no
+ * Serializable: either way reads are validated at the commit, absent keys too, also if nothing was written: strictness rests on no clock and on no
  * lock in anybody's memory. So a change of leader is no matter, unless it lost a lock and somebody used that: CONFLICT.
+ *
+ * Snapshot: everything is read as it was at one moment, that of BEGIN, whatever is committed meanwhile (moment-reads.ts). What is
+ * written must not have been changed by others since (first committer wins, Berenson et al. 1995, §4.2); what was only read may have
+ * been. If nothing may be written, commands run on the moment itself, scans included; so do those of BEGIN … ASOF.
  */
+import { msOfTimestamp } from '../base/hlc.ts';
 import type { Timestamp } from '../base/ids.ts';
 import type { TimerHandle } from '../base/platform.ts';
 import type { JobCall } from '../partition/job.ts';
 import type { KeyName } from '../partition/key-locks.ts';
 import { conflict, genericError, TRANSACTION_READ_ONLY } from '../resp/errors.ts';
 import { ErrorReply, type Protocol, type Reply, ReplyError } from '../resp/reply.ts';
+import type { KeyWrite } from '../partition/transaction-codec.ts';
 import { type Attempt, KeySet } from './attempt.ts';
 import { declaredKeys, evaluate } from './evaluate.ts';
 import { FETCH_ROUNDS_MAX, TRANSACTION_KEYS_MAX, WRITTEN_BYTES_MAX } from './limits.ts';
+import type { MomentReads } from './moment-reads.ts';
 import type { Mark, Participants } from './participants.ts';
 import { CONFLICT, type Steps } from './steps.ts';
 import { TransactionView } from './transaction-view.ts';
 
 export interface TransactionOptions {
   readonly mode: 'optimistic' | 'pessimistic';
+  readonly isolation: 'serializable' | 'snapshot';
+  /** The moment that is read; 0 = the present, for a serializable one. */
+  readonly moment: Timestamp;
   readonly isReadOnly: boolean;
   /** After so many ms the server rolls back. */
   readonly timeoutMs: number;
@@ -50,6 +60,7 @@ const ANY_KEY: KeyName = { space: 0, key: '' };
 export class InteractiveTransaction {
   readonly #participants: Participants;
   readonly #steps: Steps;
+  readonly #moments: MomentReads;
   readonly #options: TransactionOptions;
   readonly #view: TransactionView;
   readonly #attempt: Attempt;
@@ -60,16 +71,17 @@ export class InteractiveTransaction {
   #isOver = false;
 
   constructor(
-    participants: Participants,
-    steps: Steps,
+    { participants, steps, moments }: { participants: Participants; steps: Steps; moments: MomentReads },
     { options, mark }: { options: TransactionOptions; mark: Mark },
   ) {
     this.#participants = participants;
     this.#steps = steps;
+    this.#moments = moments;
     this.#options = options;
     this.#deadlineMs = participants.clock.monotonicMs() + options.timeoutMs;
     this.#view = new TransactionView(participants.random, ANY_KEY);
     this.#view.begin(2);
+    if (options.moment !== 0) this.#view.heard(msOfTimestamp(options.moment));
     this.#attempt = steps.begin(this.#view, {
       sessionMark: mark,
       deadlineMs: this.#deadlineMs,
@@ -98,6 +110,7 @@ export class InteractiveTransaction {
   }
 
   async #run(call: JobCall, protocol: Protocol): Promise<Reply> {
+    if (this.#options.isReadOnly && this.#options.moment !== 0) return this.#runAtMoment(call, protocol);
     const view = this.#view;
     for (let rounds = 0; rounds < FETCH_ROUNDS_MAX; rounds++) {
       this.#startStep();
@@ -121,14 +134,38 @@ export class InteractiveTransaction {
     );
   }
 
+  #runAtMoment(call: JobCall, protocol: Protocol): Promise<Reply> {
+    this.#startStep();
+    const { deadlineMs, sessionMark: mark } = this.#attempt;
+    const request = { call, transaction: null, protocol, isNoTouch: false, deadlineMs, mark };
+    return this.#moments.run(request, this.#options.moment);
+  }
+
   /** False if something that was read before has changed. */
   async #fetch(names: readonly KeyName[]): Promise<boolean> {
+    const { moment } = this.#options;
+    if (moment !== 0) {
+      if (this.#options.mode === 'pessimistic' && !(await this.#lockForSnapshot(names))) return false;
+      const objects = await this.#moments.fetch(names, { at: moment, deadlineMs: this.#attempt.deadlineMs });
+      names.forEach((name, i) => {
+        const object = objects[i] ?? null;
+        this.#view.fetched(name, { version: object?.version ?? 0, object });
+      });
+      return true;
+    }
     if (this.#options.mode === 'pessimistic') return this.#steps.lockInOrder(this.#attempt, names);
     const earlier = this.#view.reads();
     await this.#steps.read(this.#attempt, names);
     const fetched = this.#view.checksOf(names);
     const isOne = earlier.length === 0 && this.#steps.groupCount(names) === 1;
     return isOne || this.#steps.confirm(this.#attempt, [...earlier, ...fetched]);
+  }
+
+  /** Nobody changes them from now on; false if somebody has since the moment. */
+  async #lockForSnapshot(names: readonly KeyName[]): Promise<boolean> {
+    const view = new TransactionView(this.#participants.random, ANY_KEY);
+    const locked = await this.#steps.lockInOrder(this.#attempt.over(view), names);
+    return locked && view.checksOf(names).every(({ version }) => version <= this.#options.moment);
   }
 
   #checked(reply: Reply): Reply {
@@ -160,8 +197,11 @@ export class InteractiveTransaction {
   }
 
   async #commit(): Promise<Reply> {
-    const reads = this.#view.reads();
+    const { moment } = this.#options;
+    const reads = moment === 0 ? this.#view.reads() : [];
     const writes = this.#view.writes();
+    if (writes.length === 0 && moment !== 0) return moment;
+    if (moment !== 0) return this.#commitSnapshot(writes);
     if (writes.length === 0) {
       if (reads.length > 0 && !(await this.#steps.confirm(this.#attempt, reads))) return CHANGED;
       return reads.reduce<Timestamp>((latest, { version }) => Math.max(latest, version), 0);
@@ -181,6 +221,19 @@ export class InteractiveTransaction {
     }
     const second = await this.#steps.commit(attempt, { reads, writes });
     return second === CONFLICT ? CHANGED : second;
+  }
+
+  async #commitSnapshot(writes: readonly KeyWrite[]): Promise<Reply> {
+    const view = new TransactionView(this.#participants.random, ANY_KEY);
+    const attempt = this.#attempt.over(view);
+    const isLocked = await this.#steps.lockInOrder(attempt, writes);
+    const reads = isLocked ? view.checksOf(writes) : [];
+    if (!isLocked || reads.some(({ version }) => version > this.#options.moment)) {
+      this.#steps.release(attempt);
+      return OVERTAKEN;
+    }
+    const done = await this.#steps.commit(attempt, { reads, writes });
+    return done === CONFLICT ? OVERTAKEN : done;
   }
 
   /** Nothing of it happens. */
@@ -220,6 +273,9 @@ export class InteractiveTransaction {
   }
 }
 
+const OVERTAKEN = conflict(
+  'something that the transaction writes was changed since it began; nothing was applied. Begin a new one',
+);
 const CHANGED = conflict('something that the transaction has read was changed; nothing was applied. Begin a new one');
 
 /** What a step was refused with, as the end of the transaction. */

@@ -13,7 +13,7 @@ import { Args } from '../commands/args.ts';
 import type { ScanPage } from '../commands/view.ts';
 import { RequestAborted } from '../partition/evaluation-ends.ts';
 import type { KeyName } from '../partition/key-locks.ts';
-import { decodeFound, decodeObjects, encodeKeysAt, encodePageAt } from '../partition/moment-codec.ts';
+import { decodeFound, decodeObjects, encodeKeysAt, encodePageAt, type ObjectAt } from '../partition/moment-codec.ts';
 import { keysAtRow, pageAtRow } from '../partition/moments.ts';
 import { runTransaction } from '../partition/transactions.ts';
 import { INTERNAL_ERROR, tryAgain } from '../resp/errors.ts';
@@ -68,6 +68,17 @@ export class MomentReads {
     return tryAgain('it names too many keys, one after the other, to be read at a moment in time');
   }
 
+  /** Keys as they were at a moment; null = absent. Throws ReplyError. */
+  async fetch(
+    keys: readonly KeyName[],
+    { at, deadlineMs }: { readonly at: Timestamp; readonly deadlineMs: number },
+  ): Promise<readonly ObjectAt[]> {
+    const found = new Map<KeyName, ObjectAt>();
+    const view = { timestamp: at, fetched: (name: KeyName, object: ObjectAt) => found.set(name, object) };
+    await this.#fetch(view, keys, { deadlineMs, mark: this.#participants.newMark() });
+    return keys.map((name) => found.get(name) ?? null);
+  }
+
   #evaluate(
     { call, transaction, protocol }: Request,
     view: MomentView,
@@ -87,7 +98,11 @@ export class MomentReads {
     }
   }
 
-  async #fetch(view: MomentView, keys: readonly KeyName[], options: StepOptions): Promise<void> {
+  async #fetch(
+    view: { readonly timestamp: Timestamp; fetched(name: KeyName, object: ObjectAt): void },
+    keys: readonly KeyName[],
+    options: StepOptions,
+  ): Promise<void> {
     const byGroup = new Map<GroupId, KeyName[]>();
     for (const name of keys) {
       const group = this.#participants.groupOf(name.key);

@@ -108,6 +108,7 @@ class World {
         ...silentLogger,
         error: (event: string, fields?: LogFields) => this.failures.push(`${event} ${String(fields?.['error'])}`),
       },
+      groupOfCursor: () => 1,
       keyspaceStats: new KeyspaceStats(),
       commandTimeoutMs: 5_000,
       tags: [],

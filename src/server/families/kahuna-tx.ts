@@ -1,10 +1,14 @@
 /** KAHUNA.TX: transactions that a client conducts command by command; what they do is in txn/interactive.ts. */
-import { mustExist } from '../../base/assert.ts';
+import { timestampFromMs } from '../../base/hlc.ts';
 import type { OpenTransaction } from '../../cluster/api.ts';
 import { after, integer, oneOf, optional, token } from '../../commands/grammar.ts';
 import {
+  ASOF_NEEDS_READONLY,
+  BAD_MOMENT,
   badTransactionTimeout,
   fail,
+  futureMoment,
+  MOMENT_BUSY,
   NO_TRANSACTION,
   SYNTAX_ERROR,
   TRANSACTION_OPEN,
@@ -28,17 +32,18 @@ const begin = sessionCommand({
   arity: -2,
   args: [
     optional(oneOf('mode', token('OPTIMISTIC'), token('PESSIMISTIC'))),
-    optional(token('SERIALIZABLE')),
+    optional(oneOf('isolation', token('SERIALIZABLE'), token('SNAPSHOT'))),
     optional(after('TIMEOUT', integer('milliseconds'))),
     optional(token('READONLY')),
+    optional(after('ASOF', integer('timestamp'))),
   ],
   isAfterEarlier: true,
-  run: (session, argv): Reply => {
+  run: (session, argv): Reply | Promise<Reply> => {
     if (session.openTransaction !== null) return fail(TRANSACTION_OPEN);
     if (session.watched.length > 0) return fail(TRANSACTION_UNWATCHED);
-    const transaction = session.context.cluster.beginTransaction(readOptions(argv), session.mark);
-    session.setOpenTransaction(transaction);
-    return transaction.name;
+    if (session.asOf !== 0) return fail(MOMENT_BUSY);
+    const options = readOptions(argv);
+    return options.isolation === 'snapshot' ? openAtMoment(session, options) : open(session, options);
   },
 });
 
@@ -92,7 +97,8 @@ const status = sessionCommand({
       ['id', now.name],
       ['state', now.state],
       ['mode', now.mode],
-      ['isolation', 'serializable'],
+      ['isolation', now.isolation],
+      ['moment', now.moment === 0 ? null : now.moment],
       ['readonly', now.isReadOnly ? 1 : 0],
       ['timeout', now.timeoutMs],
       ['ttl', now.leftMs],
@@ -113,7 +119,7 @@ const help = sessionCommand({
   args: [],
   run: () =>
     helpReply('KAHUNA.TX', [
-      'BEGIN [OPTIMISTIC|PESSIMISTIC] [SERIALIZABLE] [TIMEOUT <ms>] [READONLY]',
+      'BEGIN [OPTIMISTIC|PESSIMISTIC] [SERIALIZABLE|SNAPSHOT] [TIMEOUT <ms>] [READONLY] [ASOF <timestamp>]',
       '    Begins a transaction. Ordinary commands run inside it and answer at once.',
       'COMMIT',
       '    Applies it at one moment and answers with the commit timestamp, or CONFLICT.',
@@ -123,6 +129,20 @@ const help = sessionCommand({
       '    Shows the transaction of this connection.',
     ]),
 });
+
+function open(session: Session, options: Options): Reply {
+  const transaction = session.context.cluster.beginTransaction(options, session.mark);
+  session.setOpenTransaction(transaction);
+  return transaction.name;
+}
+
+/** The present moment, or that of ASOF, which must be over. */
+async function openAtMoment(session: Session, options: Options): Promise<Reply> {
+  const now = await session.context.cluster.timestamp(session.nowMs + session.commandTimeoutMs);
+  if (options.moment > now) return fail(futureMoment(Math.ceil((options.moment - now) / timestampFromMs(1))));
+  if (session.isClosed) return null;
+  return open(session, options.moment === 0 ? { ...options, moment: now } : options);
+}
 
 function mustBeOpen(session: Session): OpenTransaction {
   return session.openTransaction ?? fail(NO_TRANSACTION);
@@ -134,18 +154,28 @@ type Options = Parameters<Session['context']['cluster']['beginTransaction']>[0];
 function readOptions(argv: readonly Buffer[]): Options {
   const words = new Set<string>();
   let timeoutMs = TRANSACTION_TIMEOUT_DEFAULT_MS;
+  let moment = 0;
   for (let i = 2; i < argv.length; i++) {
     const word = upperAt(argv, i);
     const kind = KINDS[word] ?? fail(SYNTAX_ERROR);
     if (words.has(kind)) fail(SYNTAX_ERROR);
     words.add(kind).add(word);
-    if (word !== 'TIMEOUT') continue;
+    if (word !== 'TIMEOUT' && word !== 'ASOF') continue;
     i++;
-    if (i >= argv.length) fail(SYNTAX_ERROR);
-    timeoutMs = readTimeout(mustExist(argv[i], 'the argument is there'));
+    const argument = argv[i] ?? fail(SYNTAX_ERROR);
+    if (word === 'TIMEOUT') timeoutMs = readTimeout(argument);
+    else moment = readMoment(argument);
   }
   const mode = words.has('PESSIMISTIC') ? 'pessimistic' : 'optimistic';
-  return { mode, isReadOnly: words.has('READONLY'), timeoutMs };
+  if (moment !== 0 && !words.has('READONLY')) fail(ASOF_NEEDS_READONLY);
+  if (moment !== 0 && words.has('SERIALIZABLE')) fail(SYNTAX_ERROR);
+  const isolation = moment !== 0 || words.has('SNAPSHOT') ? 'snapshot' : 'serializable';
+  return { mode, isolation, moment, isReadOnly: words.has('READONLY'), timeoutMs };
+}
+
+function readMoment(bytes: Buffer): number {
+  const at = parseInt64(bytes);
+  return typeof at === 'number' && at >= 1 ? at : fail(BAD_MOMENT);
 }
 
 /** What each word decides. */
@@ -153,6 +183,8 @@ const KINDS: Readonly<Record<string, string>> = {
   OPTIMISTIC: 'mode',
   PESSIMISTIC: 'mode',
   SERIALIZABLE: 'isolation',
+  SNAPSHOT: 'isolation',
+  ASOF: 'moment',
   TIMEOUT: 'time',
   READONLY: 'access',
 };
