@@ -646,6 +646,23 @@ describe('tenure', () => {
       assert.equal(await leader.ask('EXISTS', 'done'), ':0');
     });
 
+    it('do nothing if a flush took a watched key that was not in memory', async () => {
+      const leader = await TestLeader.create();
+      await leader.ask('MSET', 'k', '1', 'gone', '1');
+      leader.submitTransaction('both', [
+        ['SET', 'k', '2'],
+        ['DEL', 'gone'],
+      ]);
+      await leader.settle();
+      // The same moment for a key that is there and for one that is not; memory forgets both.
+      const version = leader.applier.state.lastTimestamp;
+      leader.evictAll();
+      await leader.ask('FLUSHDB');
+      leader.submitTransaction('exec', [['SET', 'done', '1']], [{ key: 'k', version }]);
+      await leader.settle();
+      assert.equal(leader.answers.at(-1), 'exec: *-1');
+    });
+
     it('of which nothing may happen leave nothing behind', async () => {
       const leader = await TestLeader.create();
       leader.submit('a', ['KAHUNA.LOCK', 'ACQUIRE', 'r', 'a', 'PX', '10']);
