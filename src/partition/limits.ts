@@ -26,6 +26,8 @@ export const PARKED_REQUESTS_MAX = 100_000;
  * one. Well below the interval of heartbeats, which leave between turns.
  */
 export const SLICE_MS = 50;
+/** How long evaluations may see the same time where nothing ends their turn, in ms: keys may be seen to expire that much later. */
+export const TIME_HELD_MS = 20;
 /** Bytes of entries of a group since its last checkpoint that start the next one. */
 export const CHECKPOINT_LOG_BYTES = 16 * 1024 * 1024;
 /** Log bytes of a group in memory beyond which writes are refused until compaction catches up. */

@@ -47,6 +47,7 @@ import {
   LOAD_ROUNDS_MAX,
   PARKED_REQUESTS_MAX,
   SLICE_MS,
+  TIME_HELD_MS,
   UNCOMMITTED_BYTES_MAX,
 } from './limits.ts';
 import type { OpenDecision, StoredTransactions } from './open-transactions.ts';
@@ -284,8 +285,9 @@ export class Tenure implements EvaluationContext, SweepTarget {
     }
     if (this.#nowMs === 0) {
       this.#nowMs = this.#host.time.now();
-      // It holds for this turn only.
-      this.#host.wake();
+      // It holds for this turn. Where answers leave at once, without a turn, it holds for a moment: the clock is read less often.
+      if (!this.#host.isSoleVoter && !this.#host.isLeaseValid) this.#host.wake();
+      else this.lookAt(this.#host.clock.monotonicMs() + TIME_HELD_MS);
     }
     this.#scans.begin(job);
     this.past.begin(job);

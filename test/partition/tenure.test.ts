@@ -562,6 +562,39 @@ describe('tenure', () => {
     });
   });
 
+  describe('the time that evaluations see', () => {
+    /** In ms; the clock is drawn towards the wall clock by a thousandth, so it is compared in hundreds. */
+    const left = (leader: TestLeader): number => {
+      leader.submit('left', ['PTTL', 'k']);
+      return Math.round(Number(leader.answers.pop()?.slice('left: :'.length)) / 100);
+    };
+
+    for (const field of ['isSoleVoter', 'isLeaseValid'] as const) {
+      it(`goes on where answers leave without a turn (${field})`, async () => {
+        const leader = await TestLeader.create();
+        await leader.ask('SET', 'k', 'v', 'PX', '10000');
+        leader[field] = true;
+        assert.equal(left(leader), 100);
+        leader.pass(5_000);
+        assert.equal(left(leader), 50);
+        leader.pass(100);
+        assert.equal(left(leader), 49);
+      });
+    }
+
+    it('holds for one turn elsewhere, which is asked for', async () => {
+      const leader = await TestLeader.create();
+      await leader.ask('SET', 'k', 'v', 'PX', '10000');
+      const { wakes } = leader;
+      leader.submit('wait', wait('waiter'));
+      leader.submit('hold', ['KAHUNA.LOCK', 'INFO', 'r']);
+      assert.ok(leader.wakes > wakes);
+      leader.pass(5_000);
+      leader.tenure.nextSlice();
+      assert.match(await leader.ask('PTTL', 'k'), /^:50..$/);
+    });
+  });
+
   describe('expiry', () => {
     it('shows no key whose time has come, and logs its deletion before the answer leaves', async () => {
       const leader = await TestLeader.create();
