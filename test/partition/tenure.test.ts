@@ -585,9 +585,9 @@ describe('tenure', () => {
     it('holds for one turn elsewhere, which is asked for', async () => {
       const leader = await TestLeader.create();
       await leader.ask('SET', 'k', 'v', 'PX', '10000');
+      await leader.ask(...HOLD);
       const { wakes } = leader;
-      leader.submit('wait', wait('waiter'));
-      leader.submit('hold', ['KAHUNA.LOCK', 'INFO', 'r']);
+      leader.submit('waits', wait('waiter', 50_000));
       assert.ok(leader.wakes > wakes);
       leader.pass(5_000);
       leader.tenure.nextSlice();
