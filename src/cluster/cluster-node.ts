@@ -241,6 +241,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
       groupOf: (key) => partitionOfSlot(topology.partitions, slotOfKey(key)).id,
       replicas: () => this.engine.replicas.values(),
       isConnected: (node, bootEpoch) => this.transport.isUp(node) && this.peers.bootEpochOf(node) === bootEpoch,
+      silenceMs: (node) => this.transport.silenceMs(node),
       submit: (work) => {
         this.submit(work);
       },

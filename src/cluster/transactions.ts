@@ -30,6 +30,11 @@ import { type Work, WriteMark } from './api.ts';
 
 /** Pause between looks at what is open, in ms, while something is. */
 const LOOK_MS = 250;
+/**
+ * A coordinator of which nothing is heard for this long counts as lost, in ms: long before its link is given up, and longer than
+ * a quiet link is silent. If it lives, that costs an attempt.
+ */
+const COORDINATOR_SILENCE_MS = 1_500;
 const BULK = 0x24;
 const CR = 0x0d;
 
@@ -50,6 +55,8 @@ export interface TransactionsHost {
   replicas(): Iterable<Replica>;
   /** True if this boot of the node is connected. */
   isConnected(node: NodeId, bootEpoch: number): boolean;
+  /** Time since anything was heard from a connected node, in ms. */
+  silenceMs(node: NodeId): number;
   /** Submits as if a session had, behind whatever is under way. */
   submit(work: Work): void;
   submitTo(group: GroupId, work: Work): void;
@@ -224,19 +231,20 @@ export class Transactions implements Participants {
 
   #look(): void {
     const led: LedPartition[] = [];
+    let areKeysTaken = false;
     for (const replica of this.#host.replicas()) {
+      if (replica.dropParts(({ id }) => this.#isLost(id))) areKeysTaken = true;
       const { group, preparedParts, openDecisions } = replica;
       if (preparedParts.length === 0 && openDecisions.length === 0) continue;
       led.push({ group, nowMs: replica.time.now(), preparedParts, openDecisions });
     }
-    if (led.length === 0) return;
     this.#recovery.look(led);
-    this.mayBeOpen();
+    if (areKeysTaken || led.length > 0) this.mayBeOpen();
   }
 
   #isLost({ node, epoch }: TransactionId): boolean {
     if (node === this.node) return epoch !== this.bootEpoch;
-    return !this.#host.isConnected(node, epoch);
+    return !this.#host.isConnected(node, epoch) || this.#host.silenceMs(node) > COORDINATOR_SILENCE_MS;
   }
 
   close(): void {

@@ -27,7 +27,7 @@ export interface EvaluationContext {
   keyReleased(name: KeyName): void;
   /** A commit timestamp was refused: it was too far ahead of the time here, by so many ms. */
   refusedTimestamp(aheadMs: number): void;
-  /** A part was prepared or a commit decided: whoever settles what coordinators leave shall know. */
+  /** Keys were taken, a part was prepared or a commit decided: whoever settles what coordinators leave shall know. */
   transactionOpened(): void;
   /** An unprepared part is to be dropped then (partition time, ms). */
   leaseEndsAt(untilMs: number): void;

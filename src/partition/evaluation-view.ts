@@ -501,6 +501,7 @@ export class EvaluationView implements View {
   lease(part: TransactionPart, leaseMs: number): void {
     part.untilMs = this.nowMs + leaseMs;
     this.#context.leaseEndsAt(part.untilMs);
+    this.#context.transactionOpened();
   }
 
   /** Lets go what the part holds. The last act of an evaluation: it is not undone. */

@@ -339,9 +339,9 @@ export class Replica implements TenureHost, LogWindowHost {
     return [...(this.#activeTenure()?.decisions.values() ?? [])];
   }
 
-  /** Drops unprepared parts of lost coordinators. */
-  dropParts(isLost: (part: TransactionPart) => boolean): void {
-    this.#activeTenure()?.dropParts(isLost);
+  /** Drops unprepared parts of lost coordinators. True if others are left. */
+  dropParts(isLost: (part: TransactionPart) => boolean): boolean {
+    return this.#activeTenure()?.dropParts(isLost) ?? false;
   }
 
   /** Ends the wait of a job for a key; false if it waits for none here. */

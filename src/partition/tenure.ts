@@ -653,10 +653,12 @@ export class Tenure implements EvaluationContext, SweepTarget {
     }
   }
 
-  /** A coordinator that has gone, or has forgotten: what it did not prepare is free again. */
-  dropParts(isLost: (part: TransactionPart) => boolean): void {
-    for (const part of [...this.locks.parts]) if (!part.isPrepared && isLost(part)) this.#view.close(part);
+  /** A coordinator that has gone, or has forgotten: what it did not prepare is free again. True if some is not lost. */
+  dropParts(isLost: (part: TransactionPart) => boolean): boolean {
+    const { locks } = this;
+    for (const part of [...locks.parts]) if (!part.isPrepared && isLost(part)) this.#view.close(part);
     this.#wakeWaiters();
+    return locks.partCount > locks.preparedCount;
   }
 
   #endLeases(): void {

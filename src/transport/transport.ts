@@ -96,6 +96,13 @@ export class Transport {
     return this.#links.get(node)?.channel !== null && this.#links.has(node);
   }
 
+  /** Time since anything was heard from the node over its present link, in ms; Infinity if there never was one. */
+  silenceMs(node: NodeId): number {
+    const link = this.#links.get(node);
+    if (link === undefined || link.lastHeardMs === 0) return Number.POSITIVE_INFINITY;
+    return this.#options.platform.clock.monotonicMs() - link.lastHeardMs;
+  }
+
   get upCount(): number {
     let count = 0;
     for (const link of this.#links.values()) if (link.channel !== null) count++;

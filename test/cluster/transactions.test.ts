@@ -115,6 +115,7 @@ class World {
       groupOf,
       replicas: () => [],
       isConnected: () => true,
+      silenceMs: () => 0,
       submit: (work) => {
         this.submit(work);
       },

@@ -95,8 +95,9 @@ export const TRANSACTION_BUGS: readonly PlantedBug[] = [
         method(Tenure.prototype, 'dropParts', (dropParts) => {
           return function (this: Tenure, isLost) {
             isDropping = true;
-            dropParts.call(this, isLost);
+            const areLeft = dropParts.call(this, isLost);
             isDropping = false;
+            return areLeft;
           };
         }),
         getter(TransactionPart.prototype, 'isPrepared', (isPrepared) => {
