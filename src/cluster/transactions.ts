@@ -23,7 +23,7 @@ import { Steps } from '../txn/steps.ts';
 import { InteractiveTransaction, type TransactionOptions } from '../txn/interactive.ts';
 import { SETTLED_KEPT_MS } from '../txn/limits.ts';
 import { MomentReads } from '../txn/moment-reads.ts';
-import type { Participants, StepOptions } from '../txn/participants.ts';
+import type { Participants, Request, StepOptions } from '../txn/participants.ts';
 import { type LedPartition, Recovery } from '../txn/recovery.ts';
 import { TransactionStats } from '../txn/transaction-stats.ts';
 import { type Work, WriteMark } from './api.ts';
@@ -77,6 +77,8 @@ export class Transactions implements Participants {
   readonly #steps: Steps;
   readonly #coordinator: Coordinator;
   readonly #recovery: Recovery;
+  /** Cancelled work. */
+  readonly #gone = new WeakSet<object>();
   #isForgetting = false;
   #isLooking = false;
   #isClosed = false;
@@ -161,8 +163,12 @@ export class Transactions implements Participants {
     return new InteractiveTransaction(tools, { options, mark });
   }
 
-  /** Takes work out that waits behind a transaction of its session; false if it does not. */
+  /**
+   * Nobody waits for the answer any more. Takes work out that waits behind a transaction of its session; false if it does not: a
+   * transaction that is under way comes to its end, but waits for nothing more.
+   */
   cancel(work: Work): boolean {
+    this.#gone.add(work);
     const waiting = work.mark.crossing?.waiting ?? [];
     const at = waiting.findIndex((one) => one.work === work);
     if (at === -1) return false;
@@ -179,6 +185,10 @@ export class Transactions implements Participants {
 
   newMark(): WriteMark {
     return new WriteMark();
+  }
+
+  isGone(request: Request): boolean {
+    return this.#gone.has(request);
   }
 
   after(ms: number, callback: () => void): TimerHandle {

@@ -47,7 +47,7 @@ export function flushKey(transactionTag: string, what: Space | 'all'): string {
 
 /** What `flushKey` was told; null if the key is none of those. */
 export function flushedBy(key: string): Space | 'all' | null {
-  const what = /^\{\d+\}\*(all|\d+)$/.exec(key)?.[1];
+  const what = /^\{[^{}]+\}\*(all|\d+)$/.exec(key)?.[1];
   if (what === 'all' || what === undefined) return what ?? null;
   return Number(what) < DATABASE_COUNT ? Number(what) : null;
 }

@@ -32,13 +32,19 @@ import { ErrorReply, type Reply, ReplyError } from '../resp/reply.ts';
 import { TRANSACTION_SPACE } from '../values/value.ts';
 import { KeySet } from './attempt.ts';
 import { callsOf, declaredKeys, evaluate, type Evaluation } from './evaluate.ts';
-import { CONFLICT_PAUSE_MAX_MS, CONFLICT_PAUSE_STEP_MS, FETCH_ROUNDS_MAX, READ_ROUNDS_MAX } from './limits.ts';
+import {
+  CONFLICT_PAUSE_MAX_MS,
+  CONFLICT_PAUSE_STEP_MS,
+  FETCH_ROUNDS_MAX,
+  READ_ROUNDS_MAX,
+  WAIT_LOOK_MS,
+} from './limits.ts';
 import type { Participants, Request } from './participants.ts';
 import { CONFLICT, type Steps } from './steps.ts';
 import { TransactionView } from './transaction-view.ts';
 
-/** What became of one attempt: an answer, or a conflict with somebody else's work: then it is made again. */
-type Result = { readonly reply: Reply } | typeof CONFLICT;
+/** What became of one attempt: an answer, or a conflict with somebody else's work: then it is made again; or it waits for a key. */
+type Result = { readonly reply: Reply } | typeof CONFLICT | { readonly waitMs: number };
 
 /** Its partition gives the time to scripts that name no key. */
 const ANY_KEY: KeyName = { space: 0, key: '' };
@@ -65,9 +71,10 @@ export class Coordinator {
   async #run(request: Request): Promise<Reply> {
     const keys = new KeySet(declaredKeys(request));
     const isReadOnly = callsOf(request).every(({ command }) => command.flags.includes('readonly'));
+    const first = { ms: 0 };
     return this.#again(request, (isOrdered, tries) => {
       const isRead = isReadOnly && tries < READ_ROUNDS_MAX;
-      return isRead ? this.#read(request, keys) : this.#write(request, keys, isOrdered);
+      return isRead ? this.#read(request, keys) : this.#write(request, keys, { isOrdered, first });
     });
   }
 
@@ -79,8 +86,16 @@ export class Coordinator {
         return tryAgain('other transactions kept its keys; nothing was applied');
       }
       const result = await attempt(tries > 0, tries);
-      if (result !== CONFLICT) return result.reply;
+      if (result === CONFLICT) continue;
+      if ('reply' in result) return result.reply;
+      await this.#wait(Math.max(1, Math.min(WAIT_LOOK_MS, result.waitMs)));
+      if (this.#participants.isGone(request)) return null;
+      tries = -1;
     }
+  }
+
+  #wait(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#participants.after(ms, resolve));
   }
 
   /** FLUSHALL or FLUSHDB: every partition is emptied at one moment. */
@@ -90,7 +105,8 @@ export class Coordinator {
     view.mayFlush = true;
     const evaluation = evaluate(request, view, this.#participants.log);
     const { flushed } = view;
-    if ('missing' in evaluation || flushed === null) return 'reply' in evaluation ? evaluation.reply : INTERNAL_ERROR;
+    if (!('reply' in evaluation)) return INTERNAL_ERROR;
+    if (flushed === null) return evaluation.reply;
     const names = this.#participants.tags.map((tag) => ({ space: TRANSACTION_SPACE, key: flushKey(tag, flushed) }));
     try {
       const done = await this.#again(request, (isOrdered) => this.#flush(request, names, isOrdered));
@@ -114,8 +130,7 @@ export class Coordinator {
 
   #pause(tries: number): Promise<void> {
     const most = Math.min(CONFLICT_PAUSE_MAX_MS, tries * CONFLICT_PAUSE_STEP_MS);
-    const ms = this.#participants.random.u32() % (most + 1);
-    return new Promise((resolve) => this.#participants.after(ms, resolve));
+    return this.#wait(this.#participants.random.u32() % (most + 1));
   }
 
   /** Reads alone. */
@@ -131,15 +146,22 @@ export class Coordinator {
         if (!(await this.#steps.read(attempt, [evaluation.missing]))) return CONFLICT;
         continue;
       }
+      if ('waitsUntilMs' in evaluation) return { reply: null };
       if (!(await this.#steps.confirm(attempt, view.reads()))) return CONFLICT;
       this.#count(view);
       return evaluation;
     }
   }
 
-  async #write(request: Request, keys: KeySet, isOrdered: boolean): Promise<Result> {
+  async #write(
+    request: Request,
+    keys: KeySet,
+    { isOrdered, first }: { readonly isOrdered: boolean; readonly first: { ms: number } },
+  ): Promise<Result> {
     const attempt = this.#begin(request, keys);
     const { view } = attempt;
+    view.mayWait = request.call !== null;
+    view.firstAttemptMs = first.ms;
     try {
       // What only sets keys needs nothing of what they hold; after a conflict it queues up like all others.
       let evaluation: Evaluation = isOrdered ? { missing: keys.names[0] ?? ANY_KEY } : this.#evaluate(request, view);
@@ -160,6 +182,11 @@ export class Coordinator {
         }
         evaluation = this.#evaluate(request, view);
       }
+      if ('waitsUntilMs' in evaluation) {
+        this.#steps.release(attempt);
+        first.ms = view.firstRunMs;
+        return { waitMs: evaluation.waitsUntilMs - view.nowMs };
+      }
       if (!view.hasChanged) {
         const isConfirmed = await this.#steps.confirm(attempt, view.reads());
         this.#steps.release(attempt);
@@ -177,7 +204,9 @@ export class Coordinator {
     }
   }
 
-  #begin({ mark, deadlineMs }: Request, keys: KeySet): ReturnType<Steps['begin']> {
+  #begin({ mark, deadlineMs: lastMs }: Request, keys: KeySet): ReturnType<Steps['begin']> {
+    const { clock, commandTimeoutMs } = this.#participants;
+    const deadlineMs = Math.min(lastMs, clock.monotonicMs() + commandTimeoutMs);
     const view = new TransactionView(this.#participants.random, keys.names[0] ?? ANY_KEY);
     return this.#steps.begin(view, { sessionMark: mark, deadlineMs, isConfirmed: false });
   }

@@ -3,7 +3,7 @@ import { mustExist } from '../base/assert.ts';
 import type { Logger } from '../base/log.ts';
 import { Args } from '../commands/args.ts';
 import { keyIndices, keySpace } from '../commands/key-indices.ts';
-import { RequestAborted } from '../partition/evaluation-ends.ts';
+import { RequestAborted, WaitForKey } from '../partition/evaluation-ends.ts';
 import type { JobCall, JobTransaction } from '../partition/job.ts';
 import type { KeyName } from '../partition/key-locks.ts';
 import { runTransaction } from '../partition/transactions.ts';
@@ -16,8 +16,14 @@ export interface Evaluated {
   readonly transaction: JobTransaction | null;
 }
 
-/** `isAborted`: the command asked for the whole request to end with this error. */
-export type Evaluation = { readonly reply: Reply; readonly isAborted?: true } | { readonly missing: KeyName };
+/**
+ * `isAborted`: the command asked for the whole request to end with this error. `waitsUntilMs`: it waits for a key; time of the
+ * partitions at which it will have something to say anyway.
+ */
+export type Evaluation =
+  | { readonly reply: Reply; readonly isAborted?: true }
+  | { readonly missing: KeyName }
+  | { readonly waitsUntilMs: number };
 
 /** On top of what the view has been changed by before; what fails changes nothing. The view must have begun. */
 export function evaluate({ call, transaction }: Evaluated, view: TransactionView, log: Logger): Evaluation {
@@ -31,6 +37,7 @@ export function evaluate({ call, transaction }: Evaluated, view: TransactionView
   } catch (thrown) {
     view.rollback(start);
     if (thrown instanceof NotFetched) return { missing: thrown };
+    if (thrown instanceof WaitForKey) return { waitsUntilMs: thrown.deadlineMs };
     if (thrown instanceof ReplyError) return { reply: thrown.reply };
     if (thrown instanceof RequestAborted) return { reply: thrown.reply, isAborted: true };
     log.error('evaluation failed', { command: call?.command.name ?? 'EXEC', error: thrown });

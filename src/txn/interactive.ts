@@ -116,6 +116,8 @@ export class InteractiveTransaction {
       this.#startStep();
       view.goOn(protocol, this.#participants.clock.monotonicMs());
       const evaluation = evaluate({ call, transaction: null }, view, this.#participants.log);
+      // Nothing waits inside a transaction.
+      if ('waitsUntilMs' in evaluation) return null;
       if (!('missing' in evaluation)) {
         if (evaluation.isAborted === true && evaluation.reply instanceof ErrorReply)
           return this.#fail(evaluation.reply);

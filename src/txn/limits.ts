@@ -11,6 +11,8 @@ export const FETCH_ROUNDS_MAX = 1_000;
 /** Pause before an attempt that follows the second or a later conflict, in ms: at most, and for each earlier one. */
 export const CONFLICT_PAUSE_MAX_MS = 20;
 export const CONFLICT_PAUSE_STEP_MS = 2;
+/** Pause after which a command that waits for keys of several partitions looks again, in ms: at most. */
+export const WAIT_LOOK_MS = 50;
 /** Decisions that are carried out and wait to be forgotten with the next commit, by anchor. */
 export const SETTLED_MAX = 256;
 /** Time after which they are forgotten without one, in ms. */

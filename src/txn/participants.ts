@@ -36,6 +36,8 @@ export interface Participants {
   readonly tags: readonly string[];
   newMark(): Mark;
   after(ms: number, callback: () => void): TimerHandle;
+  /** True once nobody waits for the answer. */
+  isGone(request: Request): boolean;
   /** Decisions wait to be forgotten: `Steps.forgetSettled` is to be called within a second or so. */
   settledLater(): void;
   /**

@@ -70,8 +70,11 @@ export class TransactionView implements View {
   /** The commit timestamp is chosen at the commit. */
   readonly revision = 0;
   readonly past = NO_PAST;
-  readonly mayWait = false;
+  /** A command that would wait says so (WaitForKey); inside EXEC it answers as if its time were over. */
+  mayWait = false;
   readonly waits = 0;
+  /** Of the first attempt of the request; 0 = this is the first. */
+  firstAttemptMs = 0;
   readonly #fetched = new Map<string, KeyName & FetchedObject>();
   readonly #written = new Map<string, { readonly object: WholeObject | null }>();
   readonly #changes: Change[] = [];
@@ -189,7 +192,7 @@ export class TransactionView implements View {
   }
 
   get firstRunMs(): number {
-    return this.nowMs;
+    return this.firstAttemptMs === 0 ? this.nowMs : this.firstAttemptMs;
   }
 
   find(space: Space, key: string): KeyObject | undefined {

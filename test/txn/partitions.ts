@@ -136,6 +136,10 @@ export class Partitions implements Participants {
     return new TestMark(this.#marks);
   }
 
+  isGone(): boolean {
+    return false;
+  }
+
   after(ms: number, callback: () => void): TimerHandle {
     const timer = { atMs: this.nowMs + ms, callback };
     this.#timers.push(timer);
