@@ -8,6 +8,7 @@ import type { KeyspaceCounts, KeyspaceStats } from '../partition/keyspace-stats.
 import type { Protocol, Reply } from '../resp/reply.ts';
 import type { TransactionOptions, TransactionStatus } from '../txn/interactive.ts';
 import type { TransactionStats } from '../txn/transaction-stats.ts';
+import type { HoldsApi } from './holds.ts';
 
 /** One command to be evaluated at a leader. The buffers belong to the call: the server does not reuse them. */
 export interface Call {
@@ -100,6 +101,16 @@ export interface ScrubReport {
   readonly lastRoundAtMs: number;
 }
 
+/** What one node keeps of the past. */
+export interface HistoryReport {
+  /** Older versions are being kept. */
+  readonly isKept: boolean;
+  /** Oldest moment that its data is whole of. */
+  readonly floor: Timestamp;
+  /** Oldest moment that is held by what it has applied; 0 = none is. */
+  readonly heldFloor: Timestamp;
+}
+
 export interface Cluster {
   readonly clusterId: string;
   readonly self: NodeDescription;
@@ -134,6 +145,11 @@ export interface Cluster {
    * answer. Rejects with ReplyError if a partition does not answer in time.
    */
   timestamp(deadlineMs: number): Promise<Timestamp>;
+  /** Oldest moment that can be read of every key of all partitions, at their present leaders. Rejects with ReplyError. */
+  historyFloor(deadlineMs: number): Promise<Timestamp>;
+  /** What this node keeps of the past. */
+  readonly historyReport: HistoryReport;
+  readonly holds: HoldsApi;
   /** The latest time of any partition: no moment after it is over. Rejects with ReplyError. */
   latestTimestamp(deadlineMs: number): Promise<Timestamp>;
 

@@ -15,6 +15,8 @@ import { Engine } from '../partition/engine.ts';
 import { KeyElsewhere } from '../partition/evaluation-ends.ts';
 import type { Unblocking } from '../partition/job.ts';
 import { type KeyspaceCounts, KeyspaceStats } from '../partition/keyspace-stats.ts';
+import type { HistorySettings } from '../partition/history-keeper.ts';
+import { floorRow, holdRow } from '../partition/holds.ts';
 import { encodeKeysAt } from '../partition/moment-codec.ts';
 import { keysAtRow, momentRows } from '../partition/moments.ts';
 import { participantRows } from '../partition/participant.ts';
@@ -36,6 +38,7 @@ import type { TransactionOptions } from '../txn/interactive.ts';
 import type { TransactionStats } from '../txn/transaction-stats.ts';
 import type {
   Cluster,
+  HistoryReport,
   NodeDescription,
   OpenTransaction,
   PartitionDescription,
@@ -50,6 +53,7 @@ import { Forwarder } from './forwarder.ts';
 import { Founding } from './founding.ts';
 import { internalRows, joinKeyspaces, keyspaceOf, keyspaceRow, timestampRow } from './internal-rows.ts';
 import { MESSAGE_KINDS } from './message-kinds.ts';
+import { Holds, holdRows, readHolds } from './holds.ts';
 import { Moments } from './moments.ts';
 import { Leaderships } from './leaderships.ts';
 import { openGroup } from './open-replica.ts';
@@ -86,7 +90,7 @@ export interface ClusterNodeOptions {
   readonly commandTimeoutMs: number;
   readonly logMemoryBytes: number;
   readonly checkpointIntervalMs: number;
-  readonly versionRetentionMs: () => number;
+  readonly history: HistorySettings;
   readonly scrub: ScrubSettings;
 }
 
@@ -101,6 +105,7 @@ const CARE_MS = 500;
 export class ClusterNode implements Cluster, ReplicaHost {
   readonly clusterId: string;
   readonly scripts: ReplicatedScripts;
+  readonly holds: Holds;
   readonly engine: Engine;
   readonly transport: Transport;
   readonly dataCommands: readonly DataCommand[];
@@ -141,7 +146,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
       log,
       tickMs: options.heartbeatMs,
       checkpointIntervalMs: options.checkpointIntervalMs,
-      versionRetentionMs: options.versionRetentionMs,
+      history: options.history,
       events: {
         flushMessages: () => {
           this.transport.flush();
@@ -191,6 +196,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
       dataDirectory: options.dataDirectory,
       log,
       engine: () => this.engine,
+      hold: (group, floor) => this.engine.history.holds(group, floor),
       transport: () => this.transport,
     });
     this.#router = new Router(topology, {
@@ -325,8 +331,26 @@ export class ClusterNode implements Cluster, ReplicaHost {
       appliedEverywhere: (index) => this.#appliedBarrier.wait(METADATA_GROUP, index),
       flushedAt: () => this.engine.replicas.get(METADATA_GROUP)?.applier.state.flushedAt[0] ?? 0,
     });
+    this.holds = new Holds({
+      clock: platform.clock,
+      log,
+      groups: topology.partitions.map(({ id }) => id),
+      retentionMs: options.history.retentionMs,
+      call: (group, command, args, callOptions) => this.#callGroup(group, command, args, callOptions),
+      pass: (at, deadlineMs) => this.#pass(at, deadlineMs),
+      metadata: () => this.engine.replicas.get(METADATA_GROUP),
+      stored: () => readHolds(reader),
+    });
     this.dataCommands = options.dataCommands(this.scripts);
-    for (const row of [...this.dataCommands, ...internalRows, ...participantRows, ...momentRows]) {
+    for (const row of [
+      ...this.dataCommands,
+      ...internalRows,
+      ...holdRows,
+      ...participantRows,
+      ...momentRows,
+      holdRow,
+      floorRow,
+    ]) {
       this.#commands.set(row.name, row);
       for (const sub of row.subcommands) this.#commands.set(sub.name, sub);
     }
@@ -419,6 +443,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.#founding.tick();
     this.#quarantine.tick();
     this.leaderships.look();
+    this.holds.look();
     this.#alarm.at(Math.min(nextMs, this.clock.monotonicMs() + CARE_MS));
   }
 
@@ -544,12 +569,29 @@ export class ClusterNode implements Cluster, ReplicaHost {
   /** What is asked for later shall be later everywhere: partitions whose time lags behind pass this moment, durably. */
   async timestamp(deadlineMs: number): Promise<Timestamp> {
     const at = await this.latestTimestamp(deadlineMs);
+    await this.#pass(at, deadlineMs);
+    return at;
+  }
+
+  /** No partition commits anything at or below the moment any more. */
+  async #pass(at: Timestamp, deadlineMs: number): Promise<void> {
     const payload = encodeKeysAt({ at, keys: [] });
     const promises = await Promise.all(
       this.#topology.partitions.map(({ id }) => this.#callGroup(id, keysAtRow, [payload], { deadlineMs })),
     );
     for (const promise of promises) if (promise instanceof ErrorReply) throw new ReplyError(promise);
-    return at;
+  }
+
+  async historyFloor(deadlineMs: number): Promise<Timestamp> {
+    const floors = await Promise.all(
+      this.#topology.partitions.map(({ id }) => this.#callGroup(id, floorRow, [], { deadlineMs })),
+    );
+    return Math.max(...floors.map(numberOf));
+  }
+
+  get historyReport(): HistoryReport {
+    const { keepsHistory, historyFloor } = this.#options.data;
+    return { isKept: keepsHistory, floor: historyFloor, heldFloor: this.engine.history.heldFloor };
   }
 
   async latestTimestamp(deadlineMs: number): Promise<Timestamp> {
@@ -671,6 +713,10 @@ export class ClusterNode implements Cluster, ReplicaHost {
 
   transactionOpened(): void {
     this.#transactions.mayBeOpen();
+  }
+
+  holdsChanged(replica: Replica, holds: { readonly floor: Timestamp }): Promise<void> {
+    return this.engine.history.holds(replica.group, holds.floor);
   }
 
   appliedTo(replica: Replica): void {

@@ -7,7 +7,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { KahunaError } from '../base/errors.ts';
-import type { GroupId, NodeId } from '../base/ids.ts';
+import type { GroupId, NodeId, Timestamp } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import type { Platform } from '../base/platform.ts';
 import { carriedAnswersKey, decodeCarriedAnswers, encodeCarriedAnswers } from '../partition/carried-answers.ts';
@@ -52,6 +52,8 @@ export interface SnapshotsOptions {
   readonly dataDirectory: string;
   readonly log: Logger;
   readonly engine: () => Engine;
+  /** This node keeps moments of a group from `floor` on, 0 = none; resolves when that is in effect. */
+  readonly hold: (group: GroupId, floor: Timestamp) => Promise<void>;
   readonly transport: () => Transport;
 }
 
@@ -320,6 +322,8 @@ export class Snapshots {
     const { index, term } = metadata;
     const state = Uint8Array.from(staged.header.state);
     const { historyFloor } = staged.header;
+    // What is held there is held here from now on: the versions that come with it must be kept.
+    await this.#options.hold(group, decodePartitionState(state).holds.floor);
     const install = await data.beginInstall(group, [partitionRange(slots)], { historyFloor });
     for (let part = 0; part < staged.end.partCount; part++) {
       // As if the process had died here: the next start finishes it, or asks for another copy.

@@ -268,8 +268,15 @@ export const SETTINGS = {
     kind: duration({ min: 0, max: 365 * DAY }),
     default: 0,
     doc:
-      'How long older versions of a value are kept after it changed; 0 = none are. Commands that read them are not ' +
-      'part of this version.',
+      'How long older versions of a value are kept after it changed, for KAHUNA.ASOF and the like; 0 = none are, besides ' +
+      'what is held (KAHUNA.HOLD). To be the same on all nodes.',
+  }),
+  'version-retention-count': ownLive('storage', {
+    kind: integer({ min: 0, max: 1_000_000 }),
+    default: 0,
+    doc:
+      'Older versions that are kept of each key at most, besides what is held; 0 = no bound. Old pages of strings longer than ' +
+      '16 KiB go with the versions that they belong to.',
   }),
 
   'scrub-rate': ownLive('storage', {

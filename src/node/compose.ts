@@ -77,6 +77,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     // What exceeds it now goes without anybody's request.
     cluster.engine.lookAt(0);
   });
+  for (const name of ['version-retention', 'version-retention-count'] as const) {
+    settings.onChange(name, () => {
+      cluster.engine.historyChanged();
+    });
+  }
   await listening(cluster.start());
   const server = createServer({
     platform,
@@ -158,11 +163,9 @@ async function openStores(
     disk: platform.disk,
     directory: dataDirectory,
     log,
-    history: { retentionMs: settings.values['version-retention'], heldFloor: 0 },
+    // The engine knows what is held (partition/history-keeper.ts).
+    history: null,
     checkpoints: new Map([...raftLog.recovered].map(([group, { checkpoint }]) => [group, checkpoint])),
-  });
-  settings.onChange('version-retention', (values) => {
-    data.setHistory({ retentionMs: values['version-retention'], heldFloor: 0 });
   });
   return { raftLog, data };
 }
@@ -208,7 +211,10 @@ function createCluster(options: NodeOptions, parts: ClusterParts): ClusterNode {
     commandTimeoutMs: values['command-timeout'],
     logMemoryBytes: values['log-memory-size'],
     checkpointIntervalMs: values['checkpoint-interval'],
-    versionRetentionMs: () => options.settings.values['version-retention'],
+    history: {
+      retentionMs: () => options.settings.values['version-retention'],
+      versionsMax: () => options.settings.values['version-retention-count'],
+    },
     scrub: {
       bytesPerSecond: () => options.settings.values['scrub-rate'],
       intervalMs: () => options.settings.values['scrub-interval'],

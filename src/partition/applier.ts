@@ -14,11 +14,13 @@ import { type ConfState, ENTRY_TYPES, type Entry } from '../raft/types.ts';
 import type { DataStore, RecordChange } from '../storage/data/types.ts';
 import { decodeEntry } from './entry-format.ts';
 import { APPLY_BATCH_BYTES_MAX, APPLY_EARLY_BYTES, APPLY_PAUSE_MS } from './limits.ts';
-import { afterEntry, encodePartitionState, type PartitionState } from './partition-state.ts';
+import { afterEntry, encodePartitionState, type Holds, type PartitionState } from './partition-state.ts';
 
 export interface ApplierEvents {
   /** LevelDB now holds everything up to `index`. */
   applied(index: LogIndex): void;
+  /** An entry that was applied says which moments are held. Nothing is applied until this has resolved. Never rejects. */
+  holdsChanged(holds: Holds): Promise<void>;
   /** Membership after a configuration entry that is being applied. */
   confStateAfter(entry: Entry): ConfState;
 }
@@ -158,7 +160,10 @@ export class Applier {
     let bytes = 0;
     let count = 0;
     let last: Entry | undefined;
+    let holds: Holds | null = null;
     for (const entry of this.#queue) {
+      // What comes after it is kept, or not, as it says.
+      if (holds !== null) break;
       if (count > 0 && (bytes + entry.data.length > APPLY_BATCH_BYTES_MAX || last?.index === this.#stop?.index)) break;
       assert(entry.index === (last?.index ?? this.#index) + 1, `entry ${entry.index} is applied out of order`);
       if (entry.type === ENTRY_TYPES.confChange) {
@@ -167,6 +172,7 @@ export class Applier {
         const decoded = decodeEntry(entry.data);
         for (const record of decoded.records) records.push(record);
         state = afterEntry(state, entry.data, decoded);
+        ({ holds } = decoded);
       }
       bytes += entry.data.length;
       count++;
@@ -177,7 +183,7 @@ export class Applier {
     this.#isApplying = true;
     const { index, term } = last;
     this.#handedIndex = index;
-    this.#data.apply(this.#group, records, { index, term, state: encodePartitionState(state) }, () => {
+    const applied = (): void => {
       this.#isApplying = false;
       this.#queuedBytes = Math.max(0, this.#queuedBytes - bytes);
       this.#index = index;
@@ -191,6 +197,11 @@ export class Applier {
       this.#pauseEndMs = this.#clock.monotonicMs() + APPLY_PAUSE_MS;
       this.#events.applied(index);
       if (this.#queue.length > 0) this.#pumpSoon();
+    };
+    const changed: Holds | null = holds;
+    this.#data.apply(this.#group, records, { index, term, state: encodePartitionState(state) }, () => {
+      if (changed === null) applied();
+      else void this.#events.holdsChanged(changed).then(applied);
     });
   }
 

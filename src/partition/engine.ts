@@ -10,13 +10,13 @@
  */
 import { Alarm } from '../base/alarm.ts';
 import { assert } from '../base/assert.ts';
-import { timestampFromMs } from '../base/hlc.ts';
 import type { GroupId, NodeId } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import type { Platform, TimerHandle } from '../base/platform.ts';
 import type { Message, Ready } from '../raft/types.ts';
 import type { DataStore } from '../storage/data/types.ts';
 import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
+import { HistoryKeeper, type HistorySettings } from './history-keeper.ts';
 import { CHECKPOINT_LOG_BYTES } from './limits.ts';
 import type { Replica } from './replica.ts';
 
@@ -36,8 +36,7 @@ export interface EngineOptions {
   readonly tickMs: number;
   /** Longest time between checkpoints while entries arrive, in ms. */
   readonly checkpointIntervalMs: number;
-  /** How long older versions are kept, in ms; asked again and again. 0 = none are. */
-  readonly versionRetentionMs: () => number;
+  readonly history: HistorySettings;
 }
 
 /** Records that one round of collecting old versions looks at. */
@@ -56,6 +55,7 @@ interface Pending {
 
 export class Engine {
   readonly replicas = new Map<GroupId, Replica>();
+  readonly history: HistoryKeeper;
   readonly #options: EngineOptions;
   readonly #awake = new Set<Replica>();
   #isTurnScheduled = false;
@@ -75,6 +75,7 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
+    this.history = new HistoryKeeper(options.data, options.history);
     this.#lastCheckpointMs = options.platform.clock.monotonicMs();
     this.#alarm = new Alarm(options.platform, {
       gapMs: LOOK_GAP_MS,
@@ -233,23 +234,31 @@ export class Engine {
     return Number.POSITIVE_INFINITY;
   }
 
+  /** A setting of the history has changed. */
+  historyChanged(): void {
+    this.history.settingsChanged();
+    this.#collectLater(0);
+  }
+
   #collectLater(afterMs: number): void {
-    if (this.#options.versionRetentionMs() === 0) return;
+    if (!this.#options.data.hasHistory) return;
     const atMs = this.#options.platform.clock.monotonicMs() + afterMs;
     if (atMs < this.#collectAtMs) this.#collectAtMs = atMs;
     this.#alarm.at(this.#collectAtMs);
   }
 
-  /** Lets versions go that are older than the retention, by the time of the partition that lags most. Returns when to look again. */
+  /** Lets versions go that nobody asks for any more (history-keeper.ts). Returns when to look again. */
   #maybeCollect(): number {
-    const retentionMs = this.#options.versionRetentionMs();
-    if (retentionMs === 0 || this.#isCollecting || this.replicas.size === 0) return Number.POSITIVE_INFINITY;
-    if (this.#options.platform.clock.monotonicMs() < this.#collectAtMs) return this.#collectAtMs;
-    this.#collectAtMs = Number.POSITIVE_INFINITY;
+    if (this.#isCollecting || this.replicas.size === 0) return Number.POSITIVE_INFINITY;
+    const nowMs = this.#options.platform.clock.monotonicMs();
+    if (nowMs < this.#collectAtMs) return this.#collectAtMs;
+    const { lagMs } = this.history;
+    for (const replica of this.replicas.values()) replica.writeTime(lagMs);
+    this.#collectAtMs = nowMs + lagMs;
     const times = [...this.replicas.values()].map((replica) => replica.applier.state.timeMs).filter((time) => time > 0);
-    if (times.length === 0) return Number.POSITIVE_INFINITY;
+    const floor = this.history.collectFloor(times);
+    if (floor === null) return Number.POSITIVE_INFINITY;
     this.#isCollecting = true;
-    const floor = timestampFromMs(Math.max(0, Math.min(...times) - retentionMs));
     this.#options.data.collect(floor, COLLECT_STEPS_MAX).then(
       (isDone) => {
         this.#isCollecting = false;

@@ -232,6 +232,11 @@ export class HistoryReads implements PastView {
     return this.#host.data.historyFloor;
   }
 
+  /** True while this node keeps older versions. */
+  get isKept(): boolean {
+    return this.#host.data.keepsHistory;
+  }
+
   // -------------------------------------------------------------------------------------------------------------
 
   #missing(request: PastRequest, at: Timestamp = Number.MAX_SAFE_INTEGER): PastNotRead {

@@ -32,7 +32,7 @@ import {
   readOpenTransactions,
   type StoredTransactions,
 } from './open-transactions.ts';
-import { encodePartitionState, type PartitionState } from './partition-state.ts';
+import { encodePartitionState, type Holds, type PartitionState } from './partition-state.ts';
 import { PartitionTime } from './partition-time.ts';
 import { partitionRange } from './ranges.ts';
 import type { RecordReader } from './record-reader.ts';
@@ -77,6 +77,8 @@ export interface ReplicaHost {
   rebuilt(replica: Replica): void;
   /** LevelDB holds more of the replica's entries. */
   appliedTo(replica: Replica): void;
+  /** An entry says which moments the partition holds. Resolves when that is in effect: nothing is applied before. */
+  holdsChanged(replica: Replica, holds: Holds): Promise<void>;
   /** A transaction is prepared or decided here, and may have to be settled. */
   transactionOpened(): void;
 }
@@ -319,6 +321,11 @@ export class Replica implements TenureHost, LogWindowHost {
     const tenure = this.#activeTenure();
     if (tenure === null) job.owner.retry(job);
     else tenure.submit(job);
+  }
+
+  /** If it leads, and its log has not told the time for so long (ms), it does. */
+  writeTime(lagMs: number): void {
+    this.#activeTenure()?.writeTime(lagMs);
   }
 
   cancel(job: Job): void {
@@ -593,6 +600,10 @@ export class Replica implements TenureHost, LogWindowHost {
     this.#tenure?.applied(index);
     this.#host.appliedTo(this);
     this.#wakeIfDue();
+  }
+
+  holdsChanged(holds: Holds): Promise<void> {
+    return this.#host.holdsChanged(this, holds);
   }
 
   confStateAfter(entry: Entry): ConfState {

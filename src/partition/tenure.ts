@@ -12,6 +12,7 @@
  *   a confirmation of leadership that began after the evaluation.
  */
 import { AssertionFailure, assert, mustExist } from '../base/assert.ts';
+import { timestampFromMs } from '../base/hlc.ts';
 import type { LogIndex, Term, Timestamp } from '../base/ids.ts';
 import type { Random } from '../base/platform.ts';
 import { Args } from '../commands/args.ts';
@@ -589,6 +590,15 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   releaseReads(): void {
     this.reads.release(this.#host.commitIndex, completeRead);
+  }
+
+  /** The log tells the time again if it has not for so long, in ms (history-keeper.ts). */
+  writeTime(lagMs: number): void {
+    const { time, appliedState, isBackedUp } = this.#host;
+    if (isBackedUp || time.now() - appliedState.timeMs < lagMs) return;
+    this.#begin(null);
+    this.#view.promise(timestampFromMs(this.#nowMs));
+    this.#host.wake();
   }
 
   /** LevelDB holds everything up to `index`: those keys are clean now. */

@@ -341,6 +341,14 @@ export const BAD_REVISION = error('ERR IFREV needs a revision, or 0 for a key th
 export const badHistoryCount = (most: number): ErrorReply => error(`ERR COUNT must be 1 to ${most}`);
 export const historyTooLong = (bytesMax: number): ErrorReply =>
   error(`ERR the values of these revisions take more than ${bytesMax} bytes; ask for fewer with COUNT`);
+export const TOO_MANY_HOLDS = error(
+  'OOM the cluster has as many holds as it may; release some, or let their leases end',
+);
+export const HOLD_LAPSED = error('TRYAGAIN the lease was over before the hold was in effect; nothing is held');
+export const badHolder = (bytesMax: number): ErrorReply => error(`ERR a holder must have 1 to ${bytesMax} bytes`);
+export const badLease = (leastMs: number, mostMs: number): ErrorReply =>
+  error(`ERR a lease must be ${leastMs} to ${mostMs} milliseconds`);
+export const BAD_HOLD_ID = error('ERR the id of a hold is an integer, as KAHUNA.HOLD ACQUIRE answers it');
 export const MOMENT_READ_ONLY = error(
   'ERR this connection reads a moment of the past and changes nothing; KAHUNA.ASOF OFF returns to the present',
 );

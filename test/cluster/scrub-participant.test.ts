@@ -53,7 +53,11 @@ class Bench {
       index: 0,
       term: 0,
       state: STATE,
-      events: { applied: () => undefined, confStateAfter: () => STATE.confState },
+      events: {
+        applied: () => undefined,
+        holdsChanged: () => Promise.resolve(),
+        confStateAfter: () => STATE.confState,
+      },
     });
     const replica = Object.assign(this.replica, {
       group: GROUP,

@@ -62,7 +62,11 @@ describe('snapshot header', () => {
       apply: (_group: number, _changes: unknown, _applied: unknown, done: () => void) => done(),
       sync: () => Promise.resolve(),
     } as unknown as DataStore;
-    const snapshots = new Snapshots({ data, log: silentLogger } as unknown as SnapshotsOptions);
+    const hold = (group: number, floor: number): Promise<void> => {
+      assert.deepEqual([group, floor, sources.length], [3, 8, 0], 'what is held is held before anything is installed');
+      return Promise.resolve();
+    };
+    const snapshots = new Snapshots({ data, hold, log: silentLogger } as unknown as SnapshotsOptions);
     const writer = new WireWriter();
     encodeMessage(
       { ...draftMessage(MESSAGE_TYPES.snapshot, 1, 2, 4), snapshot: { index: 9, term: 4, confState: CONF } },
@@ -70,7 +74,7 @@ describe('snapshot header', () => {
     );
     const staged = header({
       message: writer.take(),
-      state: encodePartitionState(emptyPartitionState(CONF)),
+      state: encodePartitionState({ ...emptyPartitionState(CONF), holds: { floor: 8, passed: 0, revision: 9 } }),
       answers: encodeCarriedAnswers([]),
     });
     const installed = await snapshots.installStaged(

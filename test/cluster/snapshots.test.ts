@@ -79,6 +79,7 @@ class Bench {
         disk: this.memory,
       },
       data: this.#data(),
+      hold: () => Promise.resolve(),
       raftLog: {} as RaftLog,
       dataDirectory: '/d',
       log: {

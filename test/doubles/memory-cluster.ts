@@ -4,6 +4,7 @@
  */
 import type { Slot, Timestamp } from '../../src/base/ids.ts';
 import type {
+  HistoryReport,
   Call,
   Cluster,
   NodeDescription,
@@ -16,6 +17,7 @@ import type {
   Work,
   WriteMark,
 } from '../../src/cluster/api.ts';
+import type { HoldsApi } from '../../src/cluster/holds.ts';
 import { createHash } from 'node:crypto';
 import type { DataCommand } from '../../src/commands/define.ts';
 import { encodeReply } from '../../src/resp/encode.ts';
@@ -203,6 +205,18 @@ export class MemoryCluster implements Cluster {
   waitForReplicas(mark: WriteMark, count: number, timeoutMs: number): Promise<number> {
     this.waits.push({ mark, count, timeoutMs });
     return Promise.resolve(this.replicas);
+  }
+
+  readonly historyReport: HistoryReport = { isKept: false, floor: 0, heldFloor: 0 };
+  readonly holds: HoldsApi = {
+    acquire: () => Promise.resolve({ id: 7, at: 5 }),
+    renew: () => Promise.resolve(true),
+    release: () => Promise.resolve(true),
+    list: () => Promise.resolve([{ id: 7, holder: 'me', at: 5, ttlMs: 1_000 }]),
+  };
+
+  historyFloor(): Promise<Timestamp> {
+    return Promise.resolve(0);
   }
 
   latestTimestamp(): Promise<Timestamp> {

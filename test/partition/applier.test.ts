@@ -48,6 +48,7 @@ class Bench {
       state: EMPTY,
       events: {
         applied: (index) => this.told.push(index),
+        holdsChanged: () => Promise.resolve(),
         confStateAfter: () => ({ ...EMPTY.confState, voters: [1, 2] }),
       },
     });

@@ -159,6 +159,7 @@ export class TestLeader implements TenureHost {
         applied: (index) => {
           this.tenure.applied(index);
         },
+        holdsChanged: () => Promise.resolve(),
         confStateAfter: () => state.confState,
       },
     });

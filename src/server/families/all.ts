@@ -11,6 +11,7 @@ import { infoCommands } from './info.ts';
 import { introspectionCommands } from './introspection.ts';
 import { kahunaAsofCommands } from './kahuna-asof.ts';
 import { kahunaClusterCommands } from './kahuna-cluster.ts';
+import { kahunaHoldsCommands } from './kahuna-holds.ts';
 import { kahunaTxCommands } from './kahuna-tx.ts';
 import { replicationCommands } from './replication.ts';
 import { scriptingCommands } from './scripting.ts';
@@ -29,6 +30,7 @@ export const sessionCommands: readonly (SessionCommand | CommandSpec)[] = [
   ...introspectionCommands,
   ...kahunaAsofCommands,
   ...kahunaClusterCommands,
+  ...kahunaHoldsCommands,
   ...kahunaTxCommands,
   ...replicationCommands,
   ...scriptingCommands,

@@ -233,6 +233,10 @@ class KeyValueDataStore implements DataStore {
     return this.#history.floor;
   }
 
+  get hasHistory(): boolean {
+    return this.#history.mode !== 'off';
+  }
+
   get keepsHistory(): boolean {
     return this.#history.mode === 'on';
   }

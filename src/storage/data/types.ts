@@ -132,6 +132,8 @@ export interface DataStore {
   readonly historyFloor: Timestamp;
   /** True while older versions are kept. */
   readonly keepsHistory: boolean;
+  /** True while older versions are kept, or left of a time when they were: `collect` has something to do. */
+  readonly hasHistory: boolean;
   /** Switches the keeping of older versions; in effect at once, or when a running `collect` has ended. */
   setHistory(policy: HistoryPolicy): void;
   /** Resolves when the last policy is in effect: whatever is applied then is kept, or not, as it says. */
