@@ -45,7 +45,9 @@ const LONG: Partial<Profile> = {
 };
 
 /** How many may be left, by kind. */
-function bounds(world: World): readonly (readonly [kind: abstract new (...parameters: never[]) => object, most: number])[] {
+function bounds(
+  world: World,
+): readonly (readonly [kind: abstract new (...parameters: never[]) => object, most: number])[] {
   const links = NODES * (NODES - 1);
   // A connection has two ends.
   const clients = world.network.size / 2 - links / 2;
