@@ -95,23 +95,32 @@ export class ScriptView implements View {
     return this.#view.remove(space, name);
   }
 
+  beforeAllKeys(): void {
+    this.#view.beforeAllKeys();
+  }
+
   randomKey(space: Space): string | undefined {
+    this.beforeAllKeys();
     return this.#view.randomKey(space);
   }
 
   keyCount(space: Space): number {
+    this.beforeAllKeys();
     return this.#view.keyCount(space);
   }
 
   expiring(database: Space): { readonly count: number; readonly averageTtlMs: number } {
+    this.beforeAllKeys();
     return this.#view.expiring(database);
   }
 
   scan(request: ScanRequest): ScanPage {
+    this.beforeAllKeys();
     return this.#view.scan(request);
   }
 
   flush(space: Space | 'all'): void {
+    this.beforeAllKeys();
     this.#view.flush(space);
   }
 

@@ -55,6 +55,11 @@ export interface View {
   put(space: Space, key: string, value: Value, expiresAtMs: number, forgetsPast?: boolean): void;
   /** Deletes the key; false if there was none. */
   remove(space: Space, key: string): boolean;
+  /**
+   * To be called before what concerns all keys is asked of the view, or done, within a script: it ends the evaluation if the view
+   * is one partition of several, of which such a command must be asked by itself.
+   */
+  beforeAllKeys(): void;
   /** Some live key of the space, each about as likely as any other; undefined if there is none. */
   randomKey(space: Space): string | undefined;
 

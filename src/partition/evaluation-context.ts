@@ -23,6 +23,8 @@ export interface EvaluationContext {
   readonly term: Term;
   /** Hash tag of the records that transactions leave in this partition: they lie at its beginning. */
   readonly transactionTag: string;
+  /** All keys lie in this partition. */
+  readonly isWhole: boolean;
   /** A transaction has let a key go. */
   keyReleased(name: KeyName): void;
   /** A commit timestamp was refused: it was too far ahead of the time here, by so many ms. */

@@ -25,7 +25,14 @@ import { clockAhead, futureMoment, MOMENT_NOT_OVER } from '../resp/errors.ts';
 import { type ErrorReply, type Protocol, ReplyError } from '../resp/reply.ts';
 import { DATABASE_COUNT, SPACE_COUNT, type Space, TRANSACTION_SPACE, type Value } from '../values/value.ts';
 import type { Batch } from './batch.ts';
-import { KeyLocked, KeyNotResident, RangeNotResident, RequestAborted, WaitForKey } from './evaluation-ends.ts';
+import {
+  KeyElsewhere,
+  KeyLocked,
+  KeyNotResident,
+  RangeNotResident,
+  RequestAborted,
+  WaitForKey,
+} from './evaluation-ends.ts';
 import type { EvaluationContext } from './evaluation-context.ts';
 import { ALL_DATABASES } from './entry-format.ts';
 import {
@@ -296,6 +303,10 @@ export class EvaluationView implements View {
     this.#passAllParts();
     this.#observe(this.#batch.index === 0 ? 0 : this.#batch.index - 1);
     if (!this.#batch.isEmpty) this.#observe(this.#batch.index);
+  }
+
+  beforeAllKeys(): void {
+    if (!this.#context.isWhole) throw new KeyElsewhere();
   }
 
   scan(request: ScanRequest): ScanPage {

@@ -13,7 +13,7 @@
  */
 import { AssertionFailure, assert, mustExist } from '../base/assert.ts';
 import { timestampFromMs } from '../base/hlc.ts';
-import type { LogIndex, Term, Timestamp } from '../base/ids.ts';
+import { type LogIndex, SLOT_COUNT, type Term, type Timestamp } from '../base/ids.ts';
 import type { Random } from '../base/platform.ts';
 import { Args } from '../commands/args.ts';
 import { NotResident, type ScanPage, type ScanRequest } from '../commands/view.ts';
@@ -507,6 +507,11 @@ export class Tenure implements EvaluationContext, SweepTarget {
 
   get transactionTag(): string {
     return this.#host.transactionTag;
+  }
+
+  get isWhole(): boolean {
+    const { first, last } = this.#host.slots;
+    return first === 0 && last === SLOT_COUNT - 1;
   }
 
   keyReleased({ space, key }: KeyName): void {

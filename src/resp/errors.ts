@@ -273,7 +273,7 @@ export const WAITAOF_LOCAL = error('ERR WAITAOF cannot be used when numlocal is 
 export const notAcrossPartitions = (): ErrorReply =>
   error(
     'ERR KEYS, SCAN, RANDOMKEY, DBSIZE and FLUSH commands cannot be part of a KAHUNA.TX, nor of a transaction or script over ' +
-      'several partitions; nothing was applied. Call them by themselves',
+      'several partitions. Call them by themselves',
   );
 /** Of a transaction across partitions. */
 export const clockAhead = (aheadMs: number): ErrorReply =>
@@ -359,7 +359,7 @@ export const MOMENT_BUSY = error('ERR KAHUNA.ASOF inside MULTI or KAHUNA.TX, or 
 export const MOMENT_CHOSEN = error('ERR this connection reads a moment of the past; KAHUNA.ASOF OFF first');
 export const PAST_ACROSS_PARTITIONS = error(
   'ERR KAHUNA.GET with REVISION or ASOF, KAHUNA.HISTORY and KAHUNA.SCAN cannot be part of a KAHUNA.TX, nor of a transaction or ' +
-    'script over several partitions; nothing was applied',
+    'script over several partitions',
 );
 
 // ---------------------------------------------------------------------------------------------------------------

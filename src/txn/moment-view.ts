@@ -133,6 +133,10 @@ export class MomentView implements View {
     return refuse();
   }
 
+  beforeAllKeys(): void {
+    // It sees all partitions.
+  }
+
   randomKey(space: Space): string | undefined {
     let cursor = this.#randomCursor;
     for (let hasWrapped = false; ; ) {

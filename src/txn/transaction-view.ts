@@ -227,6 +227,10 @@ export class TransactionView implements View {
     return true;
   }
 
+  beforeAllKeys(): void {
+    // Each of them is refused by itself.
+  }
+
   randomKey(): never {
     return refuse();
   }

@@ -220,6 +220,10 @@ export class MemoryView implements View {
     return isLive;
   }
 
+  beforeAllKeys(): void {
+    // All keys are here.
+  }
+
   randomKey(space: Space): string | undefined {
     const keys = this.keysOf(space);
     return keys[this.random.u32() % Math.max(1, keys.length)];

@@ -57,6 +57,7 @@ class Bench implements EvaluationContext {
   readonly batch = new Batch();
   readonly reader: RecordReader;
   readonly random = new SeededRandom(1);
+  readonly isWhole = true;
   readonly locks = new KeyLocks();
   readonly decisions = new Map<string, OpenDecision>();
   readonly past = new MemoryView().past;
