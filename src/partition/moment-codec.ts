@@ -2,7 +2,7 @@
  * What a node that reads a moment asks of partitions, and what they answer.
  *
  *   keys    u64 moment | keys (transaction-codec.ts)
- *   objects varint n, each: u64 revision | u8 present, 1: object (values/whole.ts)
+ *   objects varint n, each: u64 revision, 0 = nothing was there; else: object (values/whole.ts)
  *   page    u64 moment | u8 space | u8 stored type, 0 = any | u32 keys to look at | varint bytes, cursor in decimal digits
  *   found   varint bytes, cursor to go on with | varint n, each: varint bytes, key
  *
@@ -34,7 +34,7 @@ export interface PageAt {
   readonly cursor: bigint;
 }
 
-const CURSOR = /^\d{1,20}$/;
+const CURSOR = /^(0|[1-9]\d{0,19})$/;
 
 export function encodeKeysAt({ at, keys }: KeysAt): Buffer {
   const writer = new ByteWriter(64);
@@ -54,7 +54,6 @@ export function encodeObjects(objects: readonly ObjectAt[]): Buffer {
   writer.varint(objects.length);
   for (const object of objects) {
     writer.u64(object?.version ?? 0);
-    writer.u8(object === null ? 0 : 1);
     if (object !== null) writeWhole(writer, object);
   }
   return bufferOf(writer);
@@ -65,9 +64,7 @@ export function decodeObjects(bytes: Uint8Array): readonly ObjectAt[] {
   const objects: ObjectAt[] = [];
   for (let left = reader.varint(); left > 0; left--) {
     const version = reader.u64();
-    const isPresent = reader.u8();
-    if (isPresent > 1) throw malformed(`${isPresent} is no presence`);
-    objects.push(isPresent === 0 ? null : { ...readWhole(reader), version });
+    objects.push(version === 0 ? null : { ...readWhole(reader), version });
   }
   reader.expectEnd();
   return objects;

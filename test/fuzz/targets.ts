@@ -3,6 +3,7 @@ import type { FuzzTarget } from './target.ts';
 import { clientTargets } from './targets/clients.ts';
 import { logTargets } from './targets/log.ts';
 import { linkTargets } from './targets/links.ts';
+import { momentTargets } from './targets/moments.ts';
 import { peerTargets } from './targets/peers.ts';
 import { recordTargets } from './targets/records.ts';
 import { startTargets } from './targets/starting.ts';
@@ -15,6 +16,7 @@ export const targets: readonly FuzzTarget[] = [
   ...peerTargets,
   ...linkTargets,
   ...transactionTargets,
+  ...momentTargets,
   ...recordTargets,
   ...logTargets,
   ...startTargets,

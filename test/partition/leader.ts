@@ -14,6 +14,8 @@ import { Applier } from '../../src/partition/applier.ts';
 import { answersOf } from '../../src/partition/entry-format.ts';
 import { Job, type JobOwner } from '../../src/partition/job.ts';
 import { KeyspaceStats } from '../../src/partition/keyspace-stats.ts';
+import { floorRow, holdRow } from '../../src/partition/holds.ts';
+import { momentRows } from '../../src/partition/moments.ts';
 import { participantRows } from '../../src/partition/participant.ts';
 import { emptyPartitionState, type PartitionState } from '../../src/partition/partition-state.ts';
 import { PartitionTime } from '../../src/partition/partition-time.ts';
@@ -38,7 +40,7 @@ const SLOTS = { first: 0, last: 16_383 };
 const LOOK_GAP_MS = 20;
 
 const rows = new Map<string, DataCommand>();
-for (const row of [...dataCommands, ...participantRows]) {
+for (const row of [...dataCommands, ...participantRows, ...momentRows, holdRow, floorRow]) {
   rows.set(row.name, row);
   for (const sub of row.subcommands) rows.set(sub.name, sub);
 }

@@ -1,7 +1,4 @@
-/**
- * What coordinators and partitions tell each other, and the records of transactions: golden bytes, every message whole, cut
- * everywhere and changed in each bit. A message is refused by name, or it is read and means the same again.
- */
+/** What coordinators and partitions tell each other, and the records of transactions. */
 import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
 import { KahunaError } from '../../src/base/errors.ts';
@@ -32,6 +29,7 @@ import {
 } from '../../src/partition/transaction-codec.ts';
 import { stringFromBytes } from '../../src/values/string.ts';
 import { SPACE_COUNT } from '../../src/values/value.ts';
+import { type Case, codec, describeCodecs } from './codec-suite.ts';
 
 const plain = { noNullPrototype: true } as const;
 const u32 = fc.integer({ min: 0, max: 2 ** 32 - 1 });
@@ -57,40 +55,6 @@ const intent = fc.record(
   plain,
 );
 const mode = fc.constantFrom('read' as const, 'write' as const);
-
-interface Case {
-  readonly name: string;
-  /** One message with each of its fields set, and its bytes. */
-  readonly golden: Buffer;
-  readonly hex: string;
-  readonly any: fc.Arbitrary<Buffer>;
-  /** Reads the message and writes it again. */
-  readonly again: (bytes: Uint8Array) => Buffer;
-}
-
-function codec<T>(one: {
-  readonly name: string;
-  readonly golden: T;
-  readonly hex: string;
-  readonly any: fc.Arbitrary<T>;
-  readonly encode: (message: T) => Buffer;
-  readonly decode: (bytes: Uint8Array) => T;
-}): Case {
-  const { encode, decode } = one;
-  return {
-    name: one.name,
-    golden: encode(one.golden),
-    hex: one.hex,
-    any: one.any.map((message) => {
-      const bytes = encode(message);
-      const read = decode(bytes);
-      bytes.fill(bytes.length % 256);
-      assert.deepEqual(read, message, 'it is read as it was written, and keeps nothing of the bytes');
-      return encode(message);
-    }),
-    again: (bytes) => encode(decode(bytes)),
-  };
-}
 
 const ID = { node: 3, epoch: 0x0405, counter: 0x06 };
 const ID_HEX = '0300000005040000000000000600000000000000';
@@ -237,60 +201,7 @@ const cases: readonly Case[] = [
   }),
 ];
 
-function refusedOrSame(again: Case['again'], bytes: Uint8Array): void {
-  try {
-    assert.ok(again(bytes).equals(bytes), `${Buffer.from(bytes).toString('hex')} means something else again`);
-  } catch (error) {
-    assert.ok(error instanceof KahunaError, String(error));
-    assert.match(String(error.code), /^(REQUEST|VALUE|BYTES)_MALFORMED$/);
-  }
-}
-
-for (const { name: title, golden, hex, any, again } of cases) {
-  describe(`transaction message: ${title}`, () => {
-    it('has these bytes', () => {
-      assert.equal(golden.toString('hex'), hex);
-    });
-
-    it('comes out as it went in', () => {
-      fc.assert(
-        fc.property(any, (bytes) => {
-          assert.ok(again(bytes).equals(bytes));
-        }),
-      );
-    });
-
-    it('is refused by name wherever it is cut, and if it goes on', () => {
-      for (let length = 0; length < golden.length; length++) {
-        assert.throws(() => again(golden.subarray(0, length)), KahunaError, `cut to ${length}`);
-      }
-      assert.throws(() => again(Buffer.concat([golden, Buffer.of(0)])), KahunaError);
-    });
-
-    it('that was changed is refused by name, or means what its bytes say', () => {
-      for (let at = 0; at < golden.length; at++) {
-        for (let byte = 0; byte < 256; byte++) {
-          refusedOrSame(
-            again,
-            golden.map((old, i) => (i === at ? byte : old)),
-          );
-        }
-      }
-      fc.assert(
-        fc.property(any, fc.nat(), fc.integer({ min: 1, max: 255 }), (bytes, place, mask) => {
-          if (bytes.length === 0) return;
-          const at = place % bytes.length;
-          bytes[at] = (bytes[at] ?? 0) ^ mask;
-          refusedOrSame(again, bytes);
-        }),
-      );
-    });
-
-    it('of any bytes is read or refused by name', () => {
-      fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => refusedOrSame(again, bytes)));
-    });
-  });
-}
+describeCodecs('transaction message', cases);
 
 describe('transaction messages', () => {
   it('that claim to hold more than follows are refused before much is built', () => {
