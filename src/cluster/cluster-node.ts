@@ -59,6 +59,7 @@ import { Leaderships } from './leaderships.ts';
 import { openGroup } from './open-replica.ts';
 import { Peers } from './peers.ts';
 import { Quarantine } from './quarantine.ts';
+import { statusOf } from './replica-status.ts';
 import { ReplicaWait } from './replica-wait.ts';
 import { readAnswer, readUnblock, readUnblockAnswer } from './request-codec.ts';
 import type { Route } from './route.ts';
@@ -112,6 +113,13 @@ export class ClusterNode implements Cluster, ReplicaHost {
   readonly keyspaceStats = new KeyspaceStats();
   readonly scrub: Scrub;
   readonly leaderships: Leaderships;
+  readonly clock: Platform['clock'];
+  readonly timers: Platform['timers'];
+  readonly random: Platform['random'];
+  readonly log: Logger;
+  readonly raftLog: RaftLog;
+  readonly data: DataStore;
+  readonly budget: MemoryBudget;
   readonly #options: ClusterNodeOptions;
   readonly #topology: Topology;
   readonly #commands = new Map<string, DataCommand>();
@@ -130,6 +138,13 @@ export class ClusterNode implements Cluster, ReplicaHost {
 
   constructor(options: ClusterNodeOptions) {
     this.#options = options;
+    this.clock = options.platform.clock;
+    this.timers = options.platform.timers;
+    this.random = options.platform.random;
+    this.log = options.log;
+    this.raftLog = options.raftLog;
+    this.data = options.data;
+    this.budget = options.budget;
     this.#topology = options.topology;
     this.clusterId = options.topology.clusterId;
     const { platform, raftLog, data, log, topology } = options;
@@ -499,19 +514,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   }
 
   replicaStatus(): readonly ReplicaStatus[] {
-    return [...this.engine.replicas.values()].map((replica) => ({
-      group: replica.group,
-      role: replica.role,
-      leader: replica.leader,
-      term: replica.term,
-      commitIndex: replica.commitIndex,
-      appliedIndex: replica.appliedIndex,
-      lastIndex: replica.lastIndex,
-      logBytes: replica.logBytes,
-      residentKeys: replica.residentKeys,
-      residentBytes: replica.residentBytes,
-      isQuarantined: replica.isQuarantined,
-    }));
+    return [...this.engine.replicas.values()].map(statusOf);
   }
 
   submit(work: Work): void {
@@ -632,34 +635,6 @@ export class ClusterNode implements Cluster, ReplicaHost {
 
   get node(): NodeId {
     return this.#topology.self.id;
-  }
-
-  get clock(): Platform['clock'] {
-    return this.#options.platform.clock;
-  }
-
-  get timers(): Platform['timers'] {
-    return this.#options.platform.timers;
-  }
-
-  get random(): Platform['random'] {
-    return this.#options.platform.random;
-  }
-
-  get log(): Logger {
-    return this.#options.log;
-  }
-
-  get raftLog(): RaftLog {
-    return this.#options.raftLog;
-  }
-
-  get data(): DataStore {
-    return this.#options.data;
-  }
-
-  get budget(): MemoryBudget {
-    return this.#options.budget;
   }
 
   wake(replica: Replica): void {

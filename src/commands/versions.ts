@@ -217,7 +217,7 @@ function shown({ value, version, expiresAtMs }: PastKey, nowMs: number): Reply {
 }
 
 /** A timestamp as KAHUNA.TIME answers it. */
-export function readMoment(args: Args): Timestamp {
+function readMoment(args: Args): Timestamp {
   const moment = parseInt64(args.bytes());
   return typeof moment === 'number' && moment >= 1 ? moment : fail(BAD_MOMENT);
 }

@@ -13,14 +13,7 @@ import { assert } from '../base/assert.ts';
 import { msOfTimestamp, nextTimestamp } from '../base/hlc.ts';
 import type { LogIndex, Term, Timestamp } from '../base/ids.ts';
 import type { Random } from '../base/platform.ts';
-import {
-  type KeyObject,
-  type PastView,
-  type Savepoint,
-  type ScanPage,
-  type ScanRequest,
-  type View,
-} from '../commands/view.ts';
+import type { KeyObject, PastView, Savepoint, ScanPage, ScanRequest, View } from '../commands/view.ts';
 import { clockAhead, futureMoment, MOMENT_NOT_OVER } from '../resp/errors.ts';
 import { type ErrorReply, type Protocol, ReplyError } from '../resp/reply.ts';
 import { DATABASE_COUNT, SPACE_COUNT, type Space, TRANSACTION_SPACE, type Value } from '../values/value.ts';

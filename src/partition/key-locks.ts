@@ -94,7 +94,7 @@ export class KeyLock implements KeyName {
 }
 
 /** Names the partition as a whole: no key of a user lies in this space. */
-export function isWhole({ space }: KeyName): boolean {
+function isWhole({ space }: KeyName): boolean {
   return space === TRANSACTION_SPACE;
 }
 

@@ -56,14 +56,15 @@ import { Parked } from './parked.ts';
 import type { PartitionState } from './partition-state.ts';
 import { Pins } from './pins.ts';
 import { ReadRounds } from './read-rounds.ts';
-import type { RecordReader, ScannedRecord } from './record-reader.ts';
+import type { RecordReader } from './record-reader.ts';
 import { Repetitions } from './repetitions.ts';
 import type { ResidentKey } from './resident.ts';
-import { Sweeper, type SweepTarget } from './sweeper.ts';
+import { Sweeper } from './sweeper.ts';
+import { SweptKeys } from './swept-keys.ts';
 import type { TenureHost } from './tenure-host.ts';
 import { runTransaction } from './transactions.ts';
 
-export class Tenure implements EvaluationContext, SweepTarget {
+export class Tenure implements EvaluationContext {
   readonly batch = new Batch();
   readonly reader: RecordReader;
   readonly random: Random;
@@ -75,6 +76,7 @@ export class Tenure implements EvaluationContext, SweepTarget {
   readonly #args = new Args();
   readonly #parked = new Parked();
   readonly #expiry = new ExpiryHeap();
+  readonly swept: SweptKeys;
   readonly #sweeper: Sweeper;
   readonly #scans: JobScans;
   readonly past: HistoryReads;
@@ -104,7 +106,22 @@ export class Tenure implements EvaluationContext, SweepTarget {
     this.#repetitions = new Repetitions(host);
     this.#scans = new JobScans(host, this.#view);
     this.past = new HistoryReads(host, this.#view);
-    this.#sweeper = new Sweeper(host.data, host.range, { target: this, nowMs: host.clock.monotonicMs() });
+    this.swept = new SweptKeys({
+      view: this.#view,
+      host,
+      isOver: () => this.#isOver,
+      lookAt: (atMs) => {
+        this.lookAt(atMs);
+      },
+      begin: () => {
+        this.#begin(null);
+      },
+      keepChanges: () => {
+        this.#keepChanges();
+      },
+      loadKey: (missing) => this.#loadKey(missing, null),
+    });
+    this.#sweeper = new Sweeper(host.data, host.range, { target: this.swept, nowMs: host.clock.monotonicMs() });
     this.lookAt(this.#sweeper.nextMs);
     this.#takeUp(open);
   }
@@ -704,46 +721,6 @@ export class Tenure implements EvaluationContext, SweepTarget {
       else this.#view.peek(resident.space, resident.key);
     }
     if (this.#view.hasChanged) this.#keepChanges();
-  }
-
-  // -------------------------------------------------------------------------------------------------------------
-  // SweepTarget
-
-  get isBusy(): boolean {
-    return this.#host.isBackedUp;
-  }
-
-  /** Deletes what is dead or expired; a key that is in memory knows better than a record that was read before. */
-  sweep(records: readonly ScannedRecord[]): number {
-    this.#begin(null);
-    let swept = 0;
-    for (const record of records) {
-      const { space, key } = record;
-      if (record.timestamp <= this.#view.flushedAt(space)) {
-        if (this.#view.residents.get(space, key) !== undefined) continue;
-        // The page was read a while ago: the key may have been set since, applied, and have left memory again.
-        if (this.reader.storedTimestamp(record.recordKey) !== record.timestamp) continue;
-        this.#view.dropDead(record.recordKey, record.timestamp);
-        swept++;
-      } else if (record.isKeyRecord && record.expiresAtMs !== 0 && record.expiresAtMs <= this.#nowMs) {
-        this.#expireStored(space, key);
-        swept++;
-      }
-    }
-    if (this.#view.hasChanged) this.#keepChanges();
-    return swept;
-  }
-
-  #expireStored(space: Space, key: string): void {
-    try {
-      this.#view.peek(space, key);
-    } catch (thrown) {
-      // A transaction holds it: it is in memory, and comes up again when it is free.
-      if (thrown instanceof KeyLocked) return;
-      if (!(thrown instanceof KeyNotResident)) throw thrown;
-      // A long value: once in memory it is in the expiry heap.
-      this.#loadKey(thrown, null).catch((error: unknown) => this.reader.fail(error));
-    }
   }
 
   #refuseLate(nowMs: number): void {

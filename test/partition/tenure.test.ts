@@ -733,7 +733,7 @@ describe('tenure', () => {
     // Meanwhile one is set again, reaches the data store and leaves memory.
     await leader.ask('SET', 'comes back', 'new');
     leader.evictAll();
-    leader.tenure.sweep(page);
+    leader.tenure.swept.sweep(page);
     await leader.settle();
     leader.evictAll();
     assert.equal(await leader.ask('GET', 'comes back'), '$3 new');
