@@ -22,6 +22,8 @@ class Bench {
   readonly batches: Applied[] = [];
   readonly told: LogIndex[] = [];
   readonly due: (() => void)[] = [];
+  /** What was said to be held, and how to say that it is in effect. */
+  readonly held: { readonly floor: number; readonly inEffect: () => void }[] = [];
   readonly applier: Applier;
   nowMs = 0;
 
@@ -48,7 +50,10 @@ class Bench {
       state: EMPTY,
       events: {
         applied: (index) => this.told.push(index),
-        holdsChanged: () => Promise.resolve(),
+        holdsChanged: ({ floor }) =>
+          new Promise((resolve) => {
+            this.held.push({ floor, inEffect: resolve });
+          }),
         confStateAfter: () => ({ ...EMPTY.confState, voters: [1, 2] }),
       },
     });
@@ -87,6 +92,13 @@ function entry(index: number, bytes = 5, term = 1): Entry {
   buffer[offset] = 0x6b;
   buffer.fill(index, offset + 1, offset + 1 + bytes);
   return { term, index, type: ENTRY_TYPES.normal, data: batch.encode() };
+}
+
+function holding(index: number, floor: number): Entry {
+  const batch = new Batch();
+  batch.timeMs = index;
+  batch.hold({ floor, passed: 0, revision: index });
+  return { term: 1, index, type: ENTRY_TYPES.normal, data: batch.encode() };
 }
 
 const noOp = (index: LogIndex, term: number): Entry => ({
@@ -192,6 +204,39 @@ describe('applier', () => {
     await bench.applier.suspend();
     bench.enqueue(entry(5));
     assert.equal(bench.batches.length, 0);
+  });
+
+  it('applies nothing after an entry with holds before they are in effect', async () => {
+    const bench = new Bench();
+    bench.enqueue(entry(1), entry(2), holding(3, 8), entry(4));
+    bench.complete();
+    const batch = bench.complete();
+    assert.equal(batch.applied.index, 3, 'such an entry ends a batch');
+    assert.deepEqual(decodePartitionState(batch.applied.state).holds, { floor: 8, passed: 0, revision: 3 });
+    bench.enqueue(entry(5));
+    bench.pass(APPLY_PAUSE_MS);
+    assert.deepEqual([bench.batches.length, bench.told, bench.held.map(({ floor }) => floor)], [0, [1], [8]]);
+    bench.held[0]?.inEffect();
+    await drainPromises();
+    assert.deepEqual(bench.told, [1, 3]);
+    bench.pass(APPLY_PAUSE_MS);
+    assert.equal(bench.complete().applied.index, 5);
+    assert.equal(bench.held.length, 1);
+  });
+
+  it('stands still only when what is held is in effect', async () => {
+    const bench = new Bench();
+    bench.enqueue(holding(1, 8));
+    let isStill = false;
+    void bench.applier.suspend().then(() => {
+      isStill = true;
+    });
+    bench.complete();
+    await drainPromises();
+    assert.equal(isStill, false);
+    bench.held[0]?.inEffect();
+    await drainPromises();
+    assert.equal(isStill, true);
   });
 
   describe('a stop', () => {
