@@ -281,6 +281,7 @@ function kahuna(context: ServerContext): InfoFields {
   const health = clusterHealth(view);
   const replicas = view.replicaStatus();
   const scrub = view.scrub.report;
+  const history = view.historyReport;
   return [
     ['kahuna_version', context.version],
     ['cluster_id', view.clusterId],
@@ -295,6 +296,9 @@ function kahuna(context: ServerContext): InfoFields {
     ['replicas', replicas.length],
     ['replicas_leading', replicas.filter((replica) => replica.role === 'leader').length],
     ['replicas_quarantined', replicas.filter((replica) => replica.isQuarantined).length],
+    ['history_kept', history.isKept ? 1 : 0],
+    ['history_floor', history.floor],
+    ['history_held_floor', history.heldFloor],
     ['scrub_rounds', scrub.rounds],
     ['scrub_ranges', scrub.ranges],
     ['scrub_records', scrub.records],

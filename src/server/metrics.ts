@@ -1,4 +1,5 @@
 /** GET /metrics: the node's counters in Prometheus's text format (version 0.0.4). A new metric is a new row. */
+import { msOfTimestamp } from '../base/hlc.ts';
 import { clusterHealth } from './cluster-view.ts';
 import type { CommandEntry } from './command-table.ts';
 import type { ServerContext } from './context.ts';
@@ -252,6 +253,24 @@ const METRICS: readonly Metric[] = [
     type: 'gauge',
     help: '1 if the data of the replica is damaged and waits to be rebuilt.',
     read: perReplica((replica) => (replica.isQuarantined ? 1 : 0)),
+  },
+  {
+    name: 'kahuna_history_kept',
+    type: 'gauge',
+    help: '1 if older versions of values are kept on this node.',
+    read: ({ cluster }) => (cluster.historyReport.isKept ? 1 : 0),
+  },
+  {
+    name: 'kahuna_history_floor_seconds',
+    type: 'gauge',
+    help: 'Oldest moment that the data of this node is whole of, in seconds since 1970.',
+    read: ({ cluster }) => msOfTimestamp(cluster.historyReport.floor) / 1000,
+  },
+  {
+    name: 'kahuna_history_held_floor_seconds',
+    type: 'gauge',
+    help: 'Oldest moment that is held (KAHUNA.HOLD), in seconds since 1970; 0 = none is.',
+    read: ({ cluster }) => msOfTimestamp(cluster.historyReport.heldFloor) / 1000,
   },
   {
     name: 'kahuna_scrub_rounds_total',

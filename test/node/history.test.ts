@@ -223,6 +223,11 @@ describe('the past, for clients', () => {
     assert.equal(await client.call('DBSIZE'), KEYS.length);
     const floor = await client.call('KAHUNA.HOLD', 'FLOOR');
     assert.ok(typeof floor === 'number' && floor <= at && floor > before);
+    const info = valueOf(await client.call('INFO', 'kahuna'));
+    const fields = ['kept', 'floor', 'held_floor'].map((name) =>
+      Number(new RegExp(`history_${name}:(\\d+)`).exec(info)?.[1]),
+    );
+    assert.deepEqual([fields[0], fields[1], (fields[2] ?? 0) <= at && (fields[2] ?? 0) > before], [1, floor, true]);
     assert.equal(await client.call('KAHUNA.HOLD', 'RENEW', String(id), 'PX', '60000'), 1);
     await world.time.pass(45_000);
     assert.equal(await client.call('GET', 'key:1'), 'old');
