@@ -192,7 +192,7 @@ export class InteractiveTransaction {
       return await this.#commit();
     } catch (thrown) {
       if (!(thrown instanceof ReplyError)) throw thrown;
-      return thrown.reply;
+      return this.#participants.clock.monotonicMs() >= this.#deadlineMs ? EXPIRED : explained(thrown.reply);
     } finally {
       this.#end();
     }

@@ -70,7 +70,7 @@ export class AppendWorkload implements Workload {
 
   async #interact(actor: Actor, plans: readonly Plan[]): Promise<Operation> {
     const mode = actor.random.pick(['OPTIMISTIC', 'PESSIMISTIC']);
-    const operation = await actor.interact(['KAHUNA.TX', 'BEGIN', mode, 'TIMEOUT', 2_000], plans.map(requestOf));
+    const operation = await actor.interact(['KAHUNA.TX', 'BEGIN', mode, 'TIMEOUT', 10_000], plans.map(requestOf));
     this.#stage.mark(`${mode.toLowerCase()} transactions: ${operation.outcome.kind}`);
     return operation;
   }
