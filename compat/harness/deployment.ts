@@ -11,7 +11,7 @@ export interface Endpoint {
 }
 
 export interface Deployment {
-  /** 'redis', 'kahuna-1', 'kahuna-3' or what the caller named it. */
+  /** 'redis', 'kahuna-1', 'kahuna-3', 'kahuna-3x8' (three nodes, eight partitions) or what the caller named it. */
   readonly name: string;
   readonly endpoints: readonly Endpoint[];
   /**

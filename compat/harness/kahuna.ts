@@ -47,6 +47,8 @@ function newestSource(folder: string): number {
 
 export interface KahunaOptions {
   readonly nodes: 1 | 3 | 5;
+  /** Default: one. */
+  readonly partitions?: number;
   /** Further flags for every node. */
   readonly args?: readonly string[];
   /** Flags for Node.js itself (profiling), before the script. */
@@ -66,6 +68,7 @@ export interface NodeSpecials {
 }
 
 export async function startKahuna(options: KahunaOptions): Promise<KahunaCluster> {
+  const { partitions = 1 } = options;
   const script = kahunaServer();
   const folder = temporaryFolder(`kahuna${options.nodes}`);
   const ports = await freePorts(options.nodes * 2);
@@ -100,13 +103,15 @@ export async function startKahuna(options: KahunaOptions): Promise<KahunaCluster
         script,
         ...['--port', String(port), '--dir', dataFolder],
         ...(options.nodes > 1 ? clusterArgs : []),
+        ...(partitions > 1 ? ['--partitions', String(partitions)] : []),
         ...(options.args ?? []),
         ...(specials.args ?? []),
       ],
       env: { ...options.env, ...specials.env },
     });
   });
-  const cluster = new KahunaCluster({ name: `kahuna-${options.nodes}`, folder, nodes, network });
+  const name = `kahuna-${options.nodes}${partitions > 1 ? `x${partitions}` : ''}`;
+  const cluster = new KahunaCluster({ name, folder, nodes, network });
   for (const node of nodes) node.start();
   await cluster.untilAllReady();
   return cluster;

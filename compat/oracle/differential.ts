@@ -13,6 +13,8 @@ export interface Pair {
   readonly protocol: 2 | 3;
   /** Which node client 0 talks to; counts up over the streams. */
   readonly firstNode: number;
+  /** What concerns all keys is refused within transactions; scripts that name a key too few are done behind others of one pipeline. */
+  readonly hasSeveralPartitions: boolean;
 }
 
 export class Difference extends Error {
@@ -61,18 +63,20 @@ async function leadershipOf(target: Deployment): Promise<string> {
 
 async function runOnBoth(pair: Pair, stream: Stream): Promise<StreamCounts> {
   const rotates = stream.delivery === 'rotating';
-  const sideOptions = { protocol: pair.protocol, firstNode: pair.firstNode, rotates };
-  const oracle = await Side.open(pair.oracle, sideOptions);
-  const target = await Side.open(pair.target, sideOptions).catch((error: unknown) => {
-    oracle.close();
-    throw new Difference(
-      `cannot connect to ${pair.target.name}: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  });
+  const { protocol, firstNode, hasSeveralPartitions } = pair;
+  const oracle = await Side.open(pair.oracle, { protocol, firstNode, rotates, hasSeveralPartitions: false });
+  const target = await Side.open(pair.target, { protocol, firstNode, rotates, hasSeveralPartitions }).catch(
+    (error: unknown) => {
+      oracle.close();
+      throw new Difference(
+        `cannot connect to ${pair.target.name}: ${error instanceof Error ? error.message : String(error)}`,
+      );
+    },
+  );
   try {
     await Promise.all([oracle.clear(), target.clear()]);
     const run = new StreamRun(oracle, target);
-    await runParts(run, stream);
+    await runParts(run, stream, pair.hasSeveralPartitions);
     run.checkUnsolicited();
     return { commands: run.commands, errors: run.errors };
   } catch (error) {
@@ -84,9 +88,9 @@ async function runOnBoth(pair: Pair, stream: Stream): Promise<StreamCounts> {
   }
 }
 
-async function runParts(run: StreamRun, stream: Stream): Promise<void> {
+async function runParts(run: StreamRun, stream: Stream, areScriptsAlone: boolean): Promise<void> {
   try {
-    for (const part of parts(stream)) await run.part(part);
+    for (const part of parts(stream, areScriptsAlone)) await run.part(part);
   } catch (error) {
     if (!(error instanceof Incomparable)) throw error;
   }
@@ -98,7 +102,7 @@ class Incomparable extends Error {
 }
 
 /** Steps that go out in one write: one each, or runs of one client that nothing has to wait within. */
-function parts(stream: Stream): Step[][] {
+function parts(stream: Stream, areScriptsAlone: boolean): Step[][] {
   const result: Step[][] = [];
   let open: CommandStep[] = [];
   let expirySeen = false;
@@ -115,7 +119,8 @@ function parts(stream: Stream): Step[][] {
     if (open[0] !== undefined && open[0].client !== step.client) close();
     open.push(step);
     expirySeen ||= mustSettle(step.args);
-    if (mustSettle(step.args) || (expirySeen && isExec(step.args))) close();
+    const isAlone = areScriptsAlone && isScript(step.args);
+    if (isAlone || mustSettle(step.args) || (expirySeen && isExec(step.args))) close();
   }
   close();
   return result;
@@ -174,6 +179,7 @@ class StreamRun {
     const problem = compareFrames(oracle, target, this.#comparison(client, args, oracle));
     if (problem !== null) {
       if (this.#mayHaveGrownUnseen && isFailedExec(oracle, target)) throw new Incomparable();
+      if (isExec(args) && isRefusedAcross(target)) throw new Incomparable();
       throw new Difference(
         `${formatArgs(args)}\n    redis:  ${printable(oracle.raw)}\n    ${this.#target.name}: ${printable(target.raw)}\n    (${problem})`,
       );
@@ -248,6 +254,15 @@ const GROWING_SCRIPTS = SCRIPTS.filter((script) => script.includes(`'FAIL'`));
 
 function isFailedExec(oracle: Frame, target: Frame): boolean {
   return oracle.value.type === 'array' && target.value.type === 'null';
+}
+
+/** The queue held a command that concerns all keys, of which there are several partitions. */
+function isRefusedAcross({ value }: Frame): boolean {
+  return value.type === 'error' && value.text.startsWith('ERR KEYS, SCAN, RANDOMKEY, DBSIZE and FLUSH commands cannot');
+}
+
+function isScript(args: readonly string[]): boolean {
+  return /^(EVAL|EVALSHA)(_RO)?$/i.test(args[0] ?? '');
 }
 
 function countsKeys(args: readonly string[]): boolean {

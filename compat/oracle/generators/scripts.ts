@@ -190,6 +190,20 @@ export const LIBRARY_SCRIPTS: Readonly<Record<'cjson' | 'bit' | 'cmsgpack' | 'st
 /** Scripts whose replies hold a TTL. */
 export const TIMED_SCRIPTS: ReadonlySet<string> = new Set(SCRIPTS.filter((script) => script.includes(`'ttl'`)));
 
+/** Commands that concern all keys of a database: over several partitions they cannot be part of anything larger. */
+export const ALL_KEYS_COMMANDS: ReadonlySet<string> = new Set([
+  'KEYS',
+  'SCAN',
+  'RANDOMKEY',
+  'DBSIZE',
+  'FLUSHDB',
+  'FLUSHALL',
+]);
+
+export function concernsAllKeys(script: string): boolean {
+  return [...ALL_KEYS_COMMANDS].some((name) => script.includes(`'${name.toLowerCase()}'`));
+}
+
 export function sha1(script: string): string {
   return createHash('sha1').update(Buffer.from(script, 'latin1')).digest('hex');
 }

@@ -14,6 +14,8 @@ export interface StreamOptions {
   readonly except: ReadonlySet<string>;
   /** If not empty, only these. */
   readonly only: ReadonlySet<string>;
+  /** Not drawn where a transaction is made on purpose. */
+  readonly exceptInExec?: ReadonlySet<string>;
   readonly scripts: readonly string[];
   readonly lengthMax: number;
 }
@@ -40,7 +42,7 @@ export function sessionStreams(streamOptions: StreamOptions): fc.Arbitrary<Strea
   const anything = [...own, ...chosen(commandsAbout(own), streamOptions)];
   const step = weighted([
     [10, single(anything).map((drawn) => [drawn])],
-    [3, transaction(anything)],
+    [3, transaction(anything.filter(({ name }) => streamOptions.exceptInExec?.has(name) !== true))],
     [2, watched(data)],
     [0.5, fullScan().map((drawn) => [drawn])],
   ]);
