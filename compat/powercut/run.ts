@@ -43,7 +43,16 @@ interface Life {
   readonly acknowledged: number;
 }
 
-const evidence = { lives: 0, acknowledged: 0, tornSectors: 0, tornNames: 0, cut: 0, kept: 0, failedWrites: 0 };
+const evidence = {
+  lives: 0,
+  acknowledged: 0,
+  tornSectors: 0,
+  tornNames: 0,
+  removed: 0,
+  cut: 0,
+  kept: 0,
+  failedWrites: 0,
+};
 
 async function main(): Promise<void> {
   const rounds = Number(process.argv[2] ?? 10);
@@ -183,7 +192,10 @@ function cutPower(directory: string, shadow: string, random: SeededRandom): void
     );
   }
   for (const name of live.keys()) unlinkSync(join(directory, name));
-  for (const file of readdirSync(shadow)) unlinkSync(join(shadow, file));
+  for (const file of readdirSync(shadow)) {
+    if (file.startsWith('removed-')) evidence.removed++;
+    unlinkSync(join(shadow, file));
+  }
   let names = `D ${directory}\n`;
   for (const [name, content] of contents) {
     const path = join(directory, name);

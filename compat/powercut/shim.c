@@ -31,12 +31,14 @@ static ssize_t (*real_pwrite)(int, const void *, size_t, off64_t);
 static int (*real_fsync)(int);
 static int (*real_fdatasync)(int);
 static int (*real_open)(const char *, int, ...);
+static int (*real_unlink)(const char *);
 
 __attribute__((constructor)) static void resolve(void) {
   real_pwrite = dlsym(RTLD_NEXT, "pwrite64");
   real_fsync = dlsym(RTLD_NEXT, "fsync");
   real_fdatasync = dlsym(RTLD_NEXT, "fdatasync");
   real_open = dlsym(RTLD_NEXT, "open64");
+  real_unlink = dlsym(RTLD_NEXT, "unlink");
 }
 
 /* What cannot be recorded would make every verdict worthless. */
@@ -153,7 +155,25 @@ ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t at) {
 }
 ssize_t pwrite(int fd, const void *bytes, size_t size, off_t at) { return pwrite64(fd, bytes, size, at); }
 
-/* A new file may reuse the inode of a removed one: its shadow starts empty. */
+/*
+ * A removed file may come back with the power, for its name was not synced away. So its inode must not be taken by a new file,
+ * whose shadow would be in its place: a second name beside the shadows keeps it.
+ */
+int unlink(const char *path) {
+  char real[PATH_MAX];
+  struct stat st;
+  int fd = real_open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return real_unlink(path);
+  if (watched(fd, real, &st)) {
+    char held[PATH_MAX];
+    snprintf(held, sizeof held, "%s/removed-%lu", getenv("POWERCUT_SHADOW"), (unsigned long)st.st_ino);
+    if (link(path, held) != 0 && errno != EEXIST) broken("keeping a removed file");
+  }
+  close(fd);
+  return real_unlink(path);
+}
+
+/* The shadow of a new file starts empty. */
 static int opened(const char *path, int flags, mode_t mode) {
   int fd = real_open(path, flags, mode);
   char real[PATH_MAX];
