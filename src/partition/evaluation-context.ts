@@ -35,6 +35,8 @@ export interface EvaluationContext {
   leaseEndsAt(untilMs: number): void;
   slotOf(key: string): Slot;
   waiterCount(space: Space, key: string): number;
+  /** Somebody who was there before the present request waits until no part is prepared. */
+  isAllAwaited(): boolean;
   /** A page that was read for this evaluation, brought up to date; undefined if it must be read first. */
   scanned(request: ScanRequest): ScanPage | undefined;
   /** Where RANDOMKEY starts looking: the same for all evaluations of a request. */

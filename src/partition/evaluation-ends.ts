@@ -2,6 +2,7 @@
 import { NotResident, type ScanRequest } from '../commands/view.ts';
 import type { ErrorReply } from '../resp/reply.ts';
 import type { Space } from '../values/value.ts';
+import type { KeyName } from './key-locks.ts';
 
 /** The evaluation must wait until a long value is in memory. */
 export class KeyNotResident extends NotResident {
@@ -30,13 +31,13 @@ export class KeyLocked extends NotResident {
   override readonly kind = 'lock';
   readonly space: Space;
   readonly key: string;
-  /** Partition time in ms at which it looks again although nobody let the key go. */
-  readonly recheckMs: number;
-  constructor(space: Space, key: string, recheckMs = Number.POSITIVE_INFINITY) {
+  /** It waits until no part is prepared: what begins later must not come in front of it. */
+  readonly isForAll: boolean;
+  constructor({ space, key }: KeyName, isForAll = false) {
     super();
     this.space = space;
     this.key = key;
-    this.recheckMs = recheckMs;
+    this.isForAll = isForAll;
   }
 }
 

@@ -16,7 +16,7 @@ import type { Random } from '../base/platform.ts';
 import type { KeyObject, PastView, Savepoint, ScanPage, ScanRequest, View } from '../commands/view.ts';
 import { clockAhead, futureMoment, MOMENT_NOT_OVER } from '../resp/errors.ts';
 import { type ErrorReply, type Protocol, ReplyError } from '../resp/reply.ts';
-import { DATABASE_COUNT, SPACE_COUNT, type Space, TRANSACTION_SPACE, type Value } from '../values/value.ts';
+import { DATABASE_COUNT, SPACE_COUNT, type Space, type Value } from '../values/value.ts';
 import type { Batch } from './batch.ts';
 import {
   KeyElsewhere,
@@ -29,6 +29,8 @@ import {
 import type { EvaluationContext } from './evaluation-context.ts';
 import { ALL_DATABASES } from './entry-format.ts';
 import {
+  ALL_PARTS,
+  isWhole,
   type KeyLock,
   type KeyLocks,
   type KeyName,
@@ -36,15 +38,12 @@ import {
   type TransactionPart,
   transactionName,
 } from './key-locks.ts';
-import { ALL_PARTS_RECHECK_MS, CLOCK_AHEAD_MAX_MS } from './limits.ts';
+import { CLOCK_AHEAD_MAX_MS } from './limits.ts';
 import type { OpenDecision } from './open-transactions.ts';
 import { type Holds, NO_HOLDS, type PartitionState } from './partition-state.ts';
 import { deleteKeyRecords, deleteRecord, putKeyRecords } from './record-writer.ts';
 import type { Intent } from './transaction-codec.ts';
 import { isPresent, type MemoryBudget, type ResidentKey, ResidentTable, type SpaceTable } from './resident.ts';
-
-/** What concerns all keys waits under this name until no transaction is prepared here. */
-const ALL_PARTS: KeyName = { space: TRANSACTION_SPACE, key: '*' };
 
 /** Keys that a flush turns into tombstones one by one. */
 const FLUSH_TOMBSTONES_MAX = 10_000;
@@ -521,25 +520,24 @@ export class EvaluationView implements View {
 
   /** A new part must not come in front of what waits until none is prepared: null, or how to wait. */
   obstacleOfNewPart(): KeyLocked | null {
-    if (this.#context.waiterCount(ALL_PARTS.space, ALL_PARTS.key) === 0) return null;
-    return new KeyLocked(TRANSACTION_SPACE, '', this.nowMs + ALL_PARTS_RECHECK_MS);
+    return this.#context.isAllAwaited() ? new KeyLocked(ALL_PARTS) : null;
   }
 
   /** How to wait for a key that is not free. */
-  obstacleOf({ space, key }: KeyName): KeyLocked {
-    const isKey = this.#context.locks.find(space, key)?.isHeld === true;
-    return isKey ? new KeyLocked(space, key) : new KeyLocked(ALL_PARTS.space, ALL_PARTS.key);
+  obstacleOf(name: KeyName): KeyLocked {
+    const isKey = this.#context.locks.find(name.space, name.key)?.isHeld === true;
+    return isKey ? new KeyLocked(name) : new KeyLocked(ALL_PARTS, isWhole(name));
   }
 
   /** Everything waits while somebody has the partition as a whole. */
   passStopper(): void {
-    if (this.#context.locks.stopper !== null) throw new KeyLocked(ALL_PARTS.space, ALL_PARTS.key);
+    if (this.#context.locks.stopper !== null) throw new KeyLocked(ALL_PARTS);
   }
 
   /** What is prepared may have been acknowledged: counts, scans and flushes must not miss it. */
   #passAllParts(): void {
     const own = this.part?.isPrepared === true ? 1 : 0;
-    if (this.#context.locks.preparedCount > own) throw new KeyLocked(ALL_PARTS.space, ALL_PARTS.key);
+    if (this.#context.locks.preparedCount > own) throw new KeyLocked(ALL_PARTS, true);
   }
 
   /**
@@ -566,7 +564,7 @@ export class EvaluationView implements View {
   }
 
   #pass(lock: KeyLock, isWrite: boolean): void {
-    if (!lock.admits(this.part, isWrite)) throw new KeyLocked(lock.space, lock.key);
+    if (!lock.admits(this.part, isWrite)) throw new KeyLocked(lock);
   }
 
   #passToRead(space: Space, key: string): void {

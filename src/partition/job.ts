@@ -70,6 +70,8 @@ export class Job implements RequestId {
   waits = 0;
   /** Evaluations that ended in waiting for a transaction. */
   lockWaits = 0;
+  /** It waits until no transaction is prepared: see KeyLocked. */
+  waitsForAll = false;
   /** Partition time of the first evaluation, at whichever leader that was; 0 before the first one here. */
   firstRunMs = 0;
   /** Evaluations that ended in loading. */

@@ -35,6 +35,9 @@ export interface KeyName {
   readonly key: string;
 }
 
+/** Under this name waits what concerns all keys, and what waits for that: first come first served. */
+export const ALL_PARTS: KeyName = { space: TRANSACTION_SPACE, key: '*' };
+
 /** What one transaction has to do with this partition. */
 export class TransactionPart {
   readonly id: TransactionId;
@@ -94,7 +97,7 @@ export class KeyLock implements KeyName {
 }
 
 /** Names the partition as a whole: no key of a user lies in this space. */
-function isWhole({ space }: KeyName): boolean {
+export function isWhole({ space }: KeyName): boolean {
   return space === TRANSACTION_SPACE;
 }
 

@@ -56,8 +56,6 @@ export const LEDGER_AGE_MAX_MS = 60_000;
  * running ahead costs nothing; beyond this a clock is wrong, and every partition that took part would have to follow it.
  */
 export const CLOCK_AHEAD_MAX_MS = 60_000;
-/** Pause after which a new transaction looks again whether something that concerns all keys still waits, in ms. */
-export const ALL_PARTS_RECHECK_MS = 20;
 /** Time for which a part that was never prepared holds its keys if its coordinator does not say more, in ms: at most. */
 export const LOCK_LEASE_MAX_MS = 600_000;
 /** How long an abort that nobody asked for is remembered beyond the time after which its transaction cannot commit, in ms. */

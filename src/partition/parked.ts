@@ -9,6 +9,7 @@
 import { mustExist } from '../base/assert.ts';
 import type { Space } from '../values/value.ts';
 import type { Job } from './job.ts';
+import { ALL_PARTS } from './key-locks.ts';
 
 interface Waiter {
   readonly job: Job;
@@ -81,6 +82,15 @@ export class Parked {
   /** Jobs waiting for the key, first come first. */
   jobsOf(space: Space, key: string): readonly Job[] {
     return (this.#byKey.get(nameOf(space, key)) ?? []).map((waiter) => waiter.job);
+  }
+
+  /** Somebody who came before `job`, if it waits at all, waits until no transaction is prepared. */
+  isAllAwaitedBefore(job: Job | null): boolean {
+    for (const waiter of this.#byKey.get(nameOf(ALL_PARTS.space, ALL_PARTS.key)) ?? []) {
+      if (waiter.job === job) return false;
+      if (waiter.job.waitsForAll) return true;
+    }
+    return false;
   }
 
   /** Jobs whose deadline has come, in the order of their queues. */

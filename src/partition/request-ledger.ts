@@ -1,5 +1,5 @@
 /**
- * Which requests are in the log already, with their answers: how a repeated request is applied once (DESIGN: exactly
+ * Which requests are in the log already, with their answers: how a repeated request is applied once (exactly
  * once; the idea is that of RIFL, Lee et al., SOSP 2015, with the log itself as the completion record).
  *
  * The ledger costs nothing while nobody repeats: it is built from the answers in the log when the first repetition

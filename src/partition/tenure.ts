@@ -1,8 +1,7 @@
 /**
  * Everything that a leader knows and nobody else may know: evaluated but uncommitted state, requests in flight, waiters,
  * reads to be confirmed. It is made when this replica becomes leader and thrown away when it is one no more, so that
- * nothing of it can outlive the term (DESIGN: a leader that steps down drops every resident object, and every waiting
- * reply becomes "retry").
+ * nothing of it can outlive the term: every resident object is dropped, and every waiting request is repeated at the next leader.
  *
  * Hot path (bench: compat/bench, GET and SET): submit → evaluate → batch or answer, without a promise or a closure.
  *
@@ -40,14 +39,13 @@ import type { Job, JobCall, Unblocking } from './job.ts';
 import { Inflight } from './inflight.ts';
 import { completeRead, distinctKeys, isStep, nameOf, refusalOf } from './job-answers.ts';
 import { JobScans } from './job-scans.ts';
-import { KeyLocks, type KeyName, type TransactionPart, transactionName } from './key-locks.ts';
+import { ALL_PARTS, KeyLocks, type KeyName, type TransactionPart, transactionName } from './key-locks.ts';
 import {
   BATCH_BYTES_MAX,
   EVICTION_STEPS_PER_TURN,
   EXPIRY_KEYS_PER_CYCLE_MAX,
   LOAD_ROUNDS_MAX,
   PARKED_REQUESTS_MAX,
-  SLICE_MS,
   TIME_HELD_MS,
   UNCOMMITTED_BYTES_MAX,
 } from './limits.ts';
@@ -59,6 +57,7 @@ import { ReadRounds } from './read-rounds.ts';
 import type { RecordReader } from './record-reader.ts';
 import { Repetitions } from './repetitions.ts';
 import type { ResidentKey } from './resident.ts';
+import { Slices } from './slices.ts';
 import { Sweeper } from './sweeper.ts';
 import { SweptKeys } from './swept-keys.ts';
 import type { TenureHost } from './tenure-host.ts';
@@ -86,21 +85,21 @@ export class Tenure implements EvaluationContext {
   readonly #pins = new Pins();
   readonly #toWake: KeyName[] = [];
   #isWaking = false;
-  /** Requests of a turn that has taken long enough, in order: nothing is evaluated before them. */
-  #deferred: Job[] = [];
-  /** Time that evaluations have taken since the last turn of the event loop, in ms, as far as they were measured. */
-  #sliceMs = 0;
+  readonly #slices: Slices;
   /** Partition time of the evaluations of this turn; 0 = not read yet. */
   #nowMs = 0;
   /** Monotonic ms of the next look that was asked for. */
   #lookAtMs = Number.POSITIVE_INFINITY;
   #isLooking = false;
+  /** What is being evaluated, or was last. */
+  #job: Job | null = null;
   #isOver = false;
 
   constructor(host: TenureHost, state: PartitionState, open: StoredTransactions) {
     this.#host = host;
     this.reader = host.reader;
     this.random = host.random;
+    this.#slices = new Slices(host.clock);
     this.#view = new EvaluationView(this, host.budget);
     this.#view.reset(state);
     this.#repetitions = new Repetitions(host);
@@ -158,7 +157,7 @@ export class Tenure implements EvaluationContext {
 
   submit(job: Job): void {
     assert(!this.#isOver, 'a tenure that is over takes no requests');
-    if (this.#deferred.length !== 0 || this.#sliceMs >= SLICE_MS) this.#defer(job);
+    if (this.#slices.isUsedUp) this.#defer(job);
     else this.#start(job);
   }
 
@@ -176,44 +175,36 @@ export class Tenure implements EvaluationContext {
       this.#evaluate(job);
       return;
     }
-    const { clock } = this.#host;
-    const startedMs = clock.monotonicMs();
+    const startedMs = this.#host.clock.monotonicMs();
     this.#evaluate(job);
-    this.#sliceMs += clock.monotonicMs() - startedMs;
-    if (this.#sliceMs >= SLICE_MS) this.#host.wake();
+    this.#slices.spend(startedMs);
+    if (this.#slices.isUsedUp) this.#host.wake();
   }
 
-  /** This turn has taken long enough: other nodes must hear of this one, and it of them, before more is evaluated. */
   #defer(job: Job): void {
-    if (this.#deferred.length >= PARKED_REQUESTS_MAX) {
+    if (!this.#slices.defer(job)) {
       this.#answerError(job, refusalOf(job, 'too many requests are waiting'));
       return;
     }
-    this.#deferred.push(job);
     this.lookAt(job.deadlineMs);
     this.#host.wake();
   }
 
   /** Called at the end of each turn that was asked for by `wake`: the next slice begins, and with it another moment. */
   nextSlice(): void {
-    this.#sliceMs = 0;
     this.#nowMs = 0;
     if (this.#host.budget.isExceeded) this.lookAt(0);
-    if (this.#deferred.length === 0) return;
-    const { clock } = this.#host;
-    const startedMs = clock.monotonicMs();
-    do {
-      const job = this.#deferred.shift() as Job;
-      if (!job.isCancelled) this.#start(job);
-    } while (this.#deferred.length > 0 && clock.monotonicMs() - startedMs < SLICE_MS);
-    this.#sliceMs = clock.monotonicMs() - startedMs;
-    if (this.#deferred.length > 0 || this.#sliceMs >= SLICE_MS) this.#host.wake();
+    this.#wakeWaiters();
+    this.#slices.next((job) => {
+      this.#start(job);
+    });
+    if (this.#slices.isUsedUp) this.#host.wake();
   }
 
   /** The client of a job is gone: it leaves its queue, and what was held behind it goes on. */
   cancel(job: Job): void {
     job.isCancelled = true;
-    if (this.#parked.unpark(job)) this.#releaseStrand(job);
+    if (this.#leaveQueue(job)) this.#releaseStrand(job);
   }
 
   /**
@@ -226,16 +217,14 @@ export class Tenure implements EvaluationContext {
       job.isUnblocked = true;
       this.#evaluate(job);
     } else {
-      this.#finish(job);
-      this.#answerError(job, UNBLOCKED);
+      this.#refuse(job, UNBLOCKED);
     }
     return true;
   }
 
   #evaluate(job: Job): void {
-    if (this.#isRefused(job)) {
-      this.#finish(job);
-      this.#answerError(job, tryAgain('the log is full of writes that wait; nothing was applied'));
+    if (job.mayWrite && this.#isLogFull) {
+      this.#refuse(job, tryAgain('the log is full of writes that wait; nothing was applied'));
       return;
     }
     const view = this.#view;
@@ -255,27 +244,27 @@ export class Tenure implements EvaluationContext {
     if (view.expired.length !== 0) this.#expireAgain();
     job.observedIndex = view.observedIndex;
     if (!view.hasChanged) {
+      // What was held behind it may be evaluated now, on the same view.
+      const { isUnconfirmed } = view;
       this.#finish(job);
-      if (view.isUnconfirmed) job.owner.complete(job, reply, 0);
+      if (isUnconfirmed) job.owner.complete(job, reply, 0);
       else this.#answerRead(job, reply);
       this.#wakeWaiters();
       return;
     }
     job.reply = reply;
     this.batch.jobs.push(job);
-    if (!this.#host.isSoleVoter || job.node !== this.#host.node) this.#recordAnswer(job, reply);
+    if (!this.#host.isSoleVoter || job.node !== this.#host.node) {
+      const encoded = encodeReply(reply, job.protocol);
+      this.batch.answer(job, encoded);
+      this.#repetitions.add(job, encoded, this.batch.index);
+    }
     if (job.waits !== 0) job.deadlineMs = this.#host.clock.monotonicMs() + this.#host.commandTimeoutMs;
     this.lookAt(job.deadlineMs);
     // It waits no more: its own change must not wake it.
-    this.#parked.unpark(job);
+    this.#leaveQueue(job);
     this.#keepChanges();
     this.#finish(job);
-  }
-
-  #recordAnswer(job: Job, reply: Reply): void {
-    const encoded = encodeReply(reply, job.protocol);
-    this.batch.answer(job, encoded);
-    this.#repetitions.add(job, encoded, this.batch.index);
   }
 
   #runCall(call: JobCall): Reply {
@@ -298,6 +287,7 @@ export class Tenure implements EvaluationContext {
   }
 
   #begin(job: Job | null): void {
+    this.#job = job;
     if (this.batch.isEmpty) {
       this.batch.index = this.#host.lastIndex + 1;
     }
@@ -337,7 +327,7 @@ export class Tenure implements EvaluationContext {
 
   #finish(job: Job): void {
     if (job.waits === 0 && job.loads === 0 && job.lockWaits === 0) return;
-    this.#parked.unpark(job);
+    this.#leaveQueue(job);
     this.#loading.delete(job);
     this.#pins.release(job);
     this.#scans.finish(job);
@@ -368,13 +358,19 @@ export class Tenure implements EvaluationContext {
     this.#host.wake();
   }
 
+  /** It ends here, and waits for nothing any more. */
+  #refuse(job: Job, error: ErrorReply): void {
+    this.#finish(job);
+    this.#answerError(job, error);
+  }
+
   #answerError(job: Job, error: ErrorReply): void {
     job.owner.complete(job, error, 0);
   }
 
-  #isRefused(job: Job): boolean {
-    if (this.#inflight.bytes + this.batch.sizeBytes < UNCOMMITTED_BYTES_MAX && !this.#host.isBackedUp) return false;
-    return job.mayWrite;
+  /** So much waits for the log already that it takes no writes. */
+  get #isLogFull(): boolean {
+    return this.#inflight.bytes + this.batch.sizeBytes >= UNCOMMITTED_BYTES_MAX || this.#host.isBackedUp;
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -384,9 +380,8 @@ export class Tenure implements EvaluationContext {
     if (thrown instanceof ReplicaDamaged) {
       // This tenure is about to end; another leader has the request next.
       this.#loading.delete(job);
-      this.#parked.unpark(job);
-      this.#deferred.push(job);
-      this.lookAt(job.deadlineMs);
+      this.#leaveQueue(job);
+      this.#defer(job);
     } else if (thrown instanceof ReplyError || thrown instanceof RequestAborted) {
       this.#countLookups();
       this.#finish(job);
@@ -398,8 +393,7 @@ export class Tenure implements EvaluationContext {
     } else if (thrown instanceof KeyLocked) {
       this.#awaitKey(job, thrown);
     } else if (thrown instanceof KeyElsewhere) {
-      this.#finish(job);
-      this.#answerError(job, KEY_ELSEWHERE);
+      this.#refuse(job, KEY_ELSEWHERE);
     } else if (
       thrown instanceof KeyNotResident ||
       thrown instanceof RangeNotResident ||
@@ -411,8 +405,7 @@ export class Tenure implements EvaluationContext {
     } else {
       // A command that breaks has changed nothing: it fails alone, and the cause is in the log.
       this.#host.log.error('evaluation failed', { group: this.#host.group, command: nameOf(job), error: thrown });
-      this.#finish(job);
-      this.#answerError(job, INTERNAL_ERROR);
+      this.#refuse(job, INTERNAL_ERROR);
     }
   }
 
@@ -433,13 +426,25 @@ export class Tenure implements EvaluationContext {
   #awaitKey(job: Job, wait: KeyLocked): void {
     const leftMs = job.deadlineMs - this.#host.clock.monotonicMs();
     if (leftMs <= 0) {
-      this.#finish(job);
-      this.#answerError(job, refusalOf(job, 'a transaction holds its keys'));
+      this.#refuse(job, refusalOf(job, 'a transaction holds its keys'));
       this.#wakeWaiters();
       return;
     }
     job.lockWaits++;
-    this.#park(job, wait, Math.min(wait.recheckMs, this.#host.time.now() + Math.ceil(leftMs)));
+    if (job.waitsForAll && !wait.isForAll) this.#leaveQueue(job);
+    job.waitsForAll = wait.isForAll;
+    this.#park(job, wait, this.#host.time.now() + Math.ceil(leftMs));
+  }
+
+  /** It waits for no key any more, or for another one. False if it did not wait. */
+  #leaveQueue(job: Job): boolean {
+    if (job.waitsForAll) {
+      // Who waits behind it may go on.
+      job.waitsForAll = false;
+      this.keyReleased(ALL_PARTS);
+      this.#host.wake();
+    }
+    return this.#parked.unpark(job);
   }
 
   /** `deadlineMs`: partition time at which it is evaluated again even if nothing happens. */
@@ -449,8 +454,7 @@ export class Tenure implements EvaluationContext {
       return;
     }
     if (!this.#parked.isParked(job) && this.#parked.count >= PARKED_REQUESTS_MAX) {
-      this.#finish(job);
-      this.#answerError(job, refusalOf(job, 'too many requests are waiting'));
+      this.#refuse(job, refusalOf(job, 'too many requests are waiting'));
       return;
     }
     this.#parked.park(job, space, key, deadlineMs);
@@ -461,13 +465,11 @@ export class Tenure implements EvaluationContext {
   #load(job: Job, missing: KeyNotResident | RangeNotResident | PastNotRead): void {
     job.loads++;
     if (job.loads > LOAD_ROUNDS_MAX) {
-      this.#finish(job);
-      this.#answerError(job, tryAgain('its keys did not stay in memory; raise maxmemory'));
+      this.#refuse(job, tryAgain('its keys did not stay in memory; raise maxmemory'));
       return;
     }
     if (job.deadlineMs <= this.#host.clock.monotonicMs()) {
-      this.#finish(job);
-      this.#answerError(job, refusalOf(job, 'its keys could not be loaded in time'));
+      this.#refuse(job, refusalOf(job, 'its keys could not be loaded in time'));
       return;
     }
     this.#loading.add(job);
@@ -556,6 +558,10 @@ export class Tenure implements EvaluationContext {
 
   waiterCount(space: Space, key: string): number {
     return this.#parked.waitersOf(space, key);
+  }
+
+  isAllAwaited(): boolean {
+    return this.#parked.isAllAwaitedBefore(this.#job);
   }
 
   randomCursor(): bigint {
@@ -705,7 +711,7 @@ export class Tenure implements EvaluationContext {
     this.lookAt(this.#monotonicMsOf(Math.min(this.#parked.nextDeadlineMs(), this.#expiry.nextMs)));
     if (this.#host.budget.isExceeded) this.lookAt(monotonicMs);
     this.lookAt(this.#sweeper.nextMs);
-    for (const job of this.#deferred) this.lookAt(job.deadlineMs);
+    for (const job of this.#slices.jobs) this.lookAt(job.deadlineMs);
     for (const job of this.#inflight.jobs()) this.lookAt(job.deadlineMs);
     for (const job of this.batch.jobs) this.lookAt(job.deadlineMs);
     this.lookAt(this.reads.nextDeadlineMs());
@@ -725,10 +731,8 @@ export class Tenure implements EvaluationContext {
 
   #refuseLate(nowMs: number): void {
     const isLate = (job: Job): boolean => job.deadlineMs <= nowMs;
-    if (this.#deferred.some(isLate)) {
-      const late = this.#deferred.filter(isLate);
-      this.#deferred = this.#deferred.filter((job) => !isLate(job));
-      for (const job of late) this.#answerError(job, refusalOf(job, 'its turn did not come in time'));
+    for (const job of this.#slices.remove(isLate)) {
+      this.#answerError(job, refusalOf(job, 'its turn did not come in time'));
     }
     for (const job of this.#inflight.remove(isLate)) {
       this.#answerError(job, uncertain('no majority confirmed the write in time'));
@@ -781,9 +785,8 @@ export class Tenure implements EvaluationContext {
       ...this.reads.clear(),
       ...this.#loading,
       ...this.#parked.clear(),
-      ...this.#deferred,
+      ...this.#slices.clear(),
     ];
-    this.#deferred = [];
     this.batch.reset();
     this.#loading.clear();
     this.#scans.clear();

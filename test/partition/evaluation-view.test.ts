@@ -94,6 +94,10 @@ class Bench implements EvaluationContext {
   slotOf(key: string): number {
     return slotOfKey(key);
   }
+  isAllAwaited(): boolean {
+    return false;
+  }
+
   waiterCount(): number {
     return 0;
   }

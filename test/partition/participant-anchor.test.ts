@@ -1,6 +1,7 @@
 /** The anchor of transactions across partitions, what concerns all keys of a partition meanwhile, and what the next leader takes up. */
 import { strict as assert } from 'node:assert';
 import { timestampFromMs } from '../../src/base/hlc.ts';
+import type { TransactionId } from '../../src/partition/key-locks.ts';
 import { ABORT_KEPT_MS } from '../../src/partition/limits.ts';
 import { encodeCommit, encodeIds, encodeIntent } from '../../src/partition/transaction-codec.ts';
 import { A, B, C, outcomeOf, put, shown, valuesOf, WAITING, World } from './transaction-world.ts';
@@ -156,10 +157,64 @@ describe('what concerns all keys', () => {
       await world.resolve(A, world.laterTimestamp);
       await world.resolve(B, world.laterTimestamp);
       assert.notEqual(await all(), WAITING);
-      world.leader.pass(50);
       assert.deepEqual(valuesOf(await lock()), [null]);
     });
   }
+
+  it('is served in turn with new transactions, so that neither waits for ever', async () => {
+    // New transactions used to look again now and then, and got nothing while anything of the other kind was waiting.
+    const world = await World.create();
+    const id = (counter: number): TransactionId => ({ ...C, counter });
+    await world.prepare(A, { writes: [put('a', '1')] });
+    const order: string[] = [];
+    const expected: string[] = [];
+    const answers: (() => Promise<void>)[] = [];
+    for (let i = 0; i < 5; i++) {
+      const all = world.plain('DBSIZE');
+      const lock = world.lock(id(i), [`k${i}`], { waits: true });
+      answers.push(
+        async () => {
+          await all();
+        },
+        async () => {
+          await lock();
+        },
+      );
+      expected.push('DBSIZE', '%TXLOCK');
+    }
+    world.leader.onAnswer = (name) => order.push(name.split(' ')[0] ?? '');
+    await world.resolve(A, 0);
+    for (const answer of answers) await answer();
+    assert.deepEqual(order.filter((name) => name !== '%TXRESOLVE').sort(), [...expected].sort());
+  });
+
+  it('lets a new transaction go on if it goes itself, unserved', async () => {
+    for (const how of ['cancelled', 'late'] as const) {
+      const world = await World.create();
+      await world.prepare(A, { writes: [put('a', '1')] });
+      const job = world.leader.submit('size', ['DBSIZE'], { deadlineMs: world.leader.nowMs + 300 });
+      const lock = world.lock(B, ['b'], { waits: true });
+      assert.equal(await lock(), WAITING);
+      if (how === 'cancelled') world.leader.tenure.cancel(job);
+      else world.leader.pass(310);
+      world.leader.tenure.nextSlice();
+      assert.deepEqual(valuesOf(await lock()), [null], how);
+    }
+  });
+
+  it('is not held up by transactions that came later, however many they are', async () => {
+    const world = await World.create();
+    await world.prepare(A, { writes: [put('a', '1')] });
+    const size = world.plain('DBSIZE');
+    const locks = Array.from({ length: 5 }, (_, i) => world.lock({ ...C, counter: i }, ['same'], { waits: true }));
+    for (const lock of locks) assert.equal(await lock(), WAITING);
+    await world.resolve(A, world.laterTimestamp);
+    assert.equal(await size(), '1');
+    for (const [i, lock] of locks.entries()) {
+      assert.deepEqual(valuesOf(await lock()), [null], 'in the order in which they came');
+      await world.release({ ...C, counter: i });
+    }
+  });
 
   it('a flush takes the keys of parts that are not prepared, which then are refused', async () => {
     const world = await World.create();
