@@ -7,7 +7,8 @@
  * Idea: the data alone is suspect. The Raft log has checksums of its own, and votes and acknowledgements speak of the log; so
  * the replica goes on voting and keeping entries, and the group is no weaker. What it does not do any more is whatever reads the data:
  * lead, serve, send snapshots, make checkpoints. It asks its leader for a copy, stages it as any snapshot (snapshot-stage.ts),
- * waits until its own log is committed up to where the copy was taken, replaces the data, and applies its log from there on.
+ * waits until its own log is committed up to where the copy was taken, replaces the data, and applies its log from there on. A log
+ * that cannot get there, because what it lacks is gone from its leader's, is replaced by the copy as by any snapshot.
  * A copy that is older than the log's checkpoint is not taken: the log would not lead on from it.
  *
  * A file `quarantine/<group>`, which holds the reason, is there from the beginning to the end. It is durable before the first copy is

@@ -89,13 +89,20 @@ export class Snapshots {
 
   #send(replica: Replica, message: Message, purpose: SnapshotPurpose): void {
     const name = `${replica.group}:${message.to}`;
-    if (this.#sending.has(name)) return;
-    this.#sending.add(name);
-    const sent = (isInstalled: boolean): void => {
-      this.#sending.delete(name);
+    const report = (isInstalled: boolean): void => {
       if (this.#isClosed || purpose !== SNAPSHOT_PURPOSES.catchUp) return;
       replica.core.reportSnapshot(message.to, isInstalled);
       replica.wake();
+    };
+    if (this.#sending.has(name)) {
+      // Else the core would wait for ever for the end of a stream that never began.
+      report(false);
+      return;
+    }
+    this.#sending.add(name);
+    const sent = (isInstalled: boolean): void => {
+      this.#sending.delete(name);
+      report(isInstalled);
     };
     this.#stream(replica, message, purpose).then(
       (isInstalled) => {
@@ -231,6 +238,9 @@ export class Snapshots {
   /**
    * Replaces damaged data by the staged copy, once the own log is committed up to where it was taken. False if that takes too
    * long, or if the log does not lead on from there: another copy will be asked for.
+   *
+   * The log may end before the copy, and what is missing may be gone from the leader's: only a snapshot leads on then, and the
+   * copy is one. So the core is offered it, and takes it if it can use it.
    */
   async #rebuild(group: GroupId, message: Message): Promise<boolean> {
     const { engine, platform } = this.#options;
@@ -238,6 +248,7 @@ export class Snapshots {
     const replica = engine().replicas.get(group);
     const at = message.snapshot;
     if (replica === undefined || at === null) return false;
+    if (replica.canRebuildFrom(at) === 'later' && (await this.#offer(group, message))) return true;
     const deadlineMs = clock.monotonicMs() + REBUILD_WAIT_MS;
     while (replica.canRebuildFrom(at) === 'later' && clock.monotonicMs() < deadlineMs) {
       await new Promise<void>((resolve) => timers.after(REBUILD_POLL_MS, resolve));

@@ -11,6 +11,7 @@ import {
   encodeEnd,
   encodeHeader,
   SNAPSHOT_PURPOSES,
+  type SnapshotPurpose,
   writeRecords,
 } from '../../src/cluster/snapshot-format.ts';
 import { SnapshotStage } from '../../src/cluster/snapshot-stage.ts';
@@ -94,6 +95,8 @@ class Bench {
   readonly replica = {
     group: GROUP,
     slots: SLOTS,
+    isQuarantined: true,
+    canRebuildFrom: () => 'later',
     step: (message: Message): void => {
       this.#offer(message);
     },
@@ -219,7 +222,12 @@ class Sender {
 }
 
 function header(
-  change: { readonly from?: number; readonly type?: Message['type']; readonly state?: Uint8Array } = {},
+  change: {
+    readonly from?: number;
+    readonly type?: Message['type'];
+    readonly state?: Uint8Array;
+    readonly purpose?: SnapshotPurpose;
+  } = {},
 ): Uint8Array {
   const type = change.type ?? MESSAGE_TYPES.snapshot;
   const message = draftMessage(type, change.from ?? 1, 2, 7);
@@ -227,7 +235,7 @@ function header(
   const writer = new WireWriter();
   encodeMessage(message, writer);
   return encodeHeader({
-    purpose: SNAPSHOT_PURPOSES.catchUp,
+    purpose: change.purpose ?? SNAPSHOT_PURPOSES.catchUp,
     historyFloor: 0,
     group: GROUP,
     message: writer.take(),
@@ -296,6 +304,49 @@ describe('installing a snapshot', () => {
     }
     await closing;
     assert.deepEqual(bench.storeLog, ['begin']);
+  });
+});
+
+describe('sending a snapshot', () => {
+  it('that finds another stream on its way to the same node tells the core, which would wait for its end', async () => {
+    const bench = await new Bench().start();
+    const reports: string[] = [];
+    const replica = {
+      group: GROUP,
+      node: 2,
+      isQuarantined: true,
+      core: { term: 7, reportSnapshot: (to: number, isDelivered: boolean) => reports.push(`${to} ${isDelivered}`) },
+      wake: () => undefined,
+    } as unknown as Replica;
+    const message = draftMessage(MESSAGE_TYPES.snapshot, 2, 1, 7);
+    // It fails, but not in this turn.
+    bench.snapshots.sendCopy(replica, 1);
+    bench.snapshots.send(replica, message);
+    assert.deepEqual(reports, ['1 false']);
+    await bench.settle();
+    assert.deepEqual(reports, ['1 false'], 'nobody asked for the end of the copy');
+    bench.snapshots.send(replica, message);
+    await bench.settle();
+    assert.deepEqual(reports, ['1 false', '1 false'], 'the next one was tried, and failed');
+  });
+});
+
+describe('receiving a copy for damaged data', () => {
+  it('offers it to a core whose log does not reach it: what is missing may be gone from all logs', async () => {
+    const bench = await new Bench().start();
+    const sender = await bench.connect();
+    sender.header(header({ purpose: SNAPSHOT_PURPOSES.rebuild }));
+    sender.records(record('a'));
+    sender.end(1);
+    await bench.settle();
+    assert.equal(bench.offered.length, 1);
+    bench.snapshots.install(bench.replica);
+    for (let i = 0; i < 20; i++) {
+      await bench.settle();
+      await bench.store.drain();
+    }
+    assert.equal(sender.result, true);
+    assert.deepEqual(bench.storeLog, ['begin', 'write', 'finish', 'apply', 'sync']);
   });
 });
 
