@@ -7,14 +7,15 @@ import { assert } from '../base/assert.ts';
 import { KahunaError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Disk, ProcessControl } from '../base/platform.ts';
-import type {
-  KeyValueStore,
-  StoreBatch,
-  StoreEntry,
-  StoreIterator,
-  StoreIteratorOptions,
-  StoreRange,
-  StoreSnapshot,
+import {
+  type KeyValueStore,
+  READ_BYTES_MAX,
+  type StoreBatch,
+  type StoreEntry,
+  type StoreIterator,
+  type StoreIteratorOptions,
+  type StoreRange,
+  type StoreSnapshot,
 } from '../storage/data/key-value-store.ts';
 import { checkWriteAhead } from '../storage/data/wal-scanner.ts';
 
@@ -31,8 +32,6 @@ export interface PlatformStoreOptions {
 
 const CACHE_BYTES = 64 * 1024 * 1024;
 const WRITE_BUFFER_BYTES = 16 * 1024 * 1024;
-/** Bytes that one read of an iterator may bring, beyond which it stops early. */
-const READ_AHEAD_BYTES = 128 * 1024;
 const EMPTY = new Uint8Array(0);
 const ENCODING = { keyEncoding: 'view', valueEncoding: 'view' } as const;
 
@@ -191,7 +190,7 @@ function byteIterator(database: Database, options: StoreIteratorOptions) {
     gte: start,
     lt: end,
     values: keysOnly !== true,
-    highWaterMarkBytes: READ_AHEAD_BYTES,
+    highWaterMarkBytes: READ_BYTES_MAX,
     ...(snapshot === undefined ? {} : { snapshot: inner(snapshot) }),
   });
 }

@@ -1,7 +1,9 @@
 /** What every KeyValueStore does: run on LevelDB and on its double. */
 import { strict as assert } from 'node:assert';
 import {
+  isEndOfRange,
   type KeyValueStore,
+  READ_BYTES_MAX,
   type StoreEntry,
   type StoreIterator,
   writeBatch,
@@ -116,6 +118,29 @@ export function describeKeyValueStore(name: string, createHarness: () => StoreHa
         25,
       );
     });
+
+    for (const keysOnly of [false, true]) {
+      it(`hands out fewer than the wished entries only at the end, or if they are large (${keysOnly ? 'keys' : 'all'})`, async () => {
+        const size = READ_BYTES_MAX / 16;
+        for (let i = 0; i < 40; i++) {
+          const key = Buffer.alloc(keysOnly ? size : 10, i);
+          await put(store, [key, Buffer.alloc(keysOnly ? size : size - 10, i)]);
+        }
+        const iterator = store.iterator({ ...EVERYTHING, keysOnly });
+        const chunks: (readonly StoreEntry[])[] = [];
+        do chunks.push(await iterator.nextv(30));
+        while (chunks.at(-1)?.length !== 0);
+        await iterator.close();
+        assert.deepEqual(
+          chunks.map((chunk) => chunk.length),
+          [17, 17, 6, 0],
+        );
+        assert.deepEqual(
+          chunks.map((chunk) => isEndOfRange(chunk, 30)),
+          [false, false, true, true],
+        );
+      });
+    }
 
     it('leaves values out of an iterator of keys', async () => {
       await put(store, [Buffer.of(1), Buffer.from('value')]);

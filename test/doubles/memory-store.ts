@@ -24,14 +24,15 @@ import { strict as assert } from 'node:assert';
 import { KahunaError } from '../../src/base/errors.ts';
 import type { Random } from '../../src/base/platform.ts';
 import type { WriteAheadDisk } from '../../src/storage/data/checkpoint.ts';
-import type {
-  KeyValueStore,
-  StoreBatch,
-  StoreEntry,
-  StoreIterator,
-  StoreIteratorOptions,
-  StoreRange,
-  StoreSnapshot,
+import {
+  type KeyValueStore,
+  READ_BYTES_MAX,
+  type StoreBatch,
+  type StoreEntry,
+  type StoreIterator,
+  type StoreIteratorOptions,
+  type StoreRange,
+  type StoreSnapshot,
 } from '../../src/storage/data/key-value-store.ts';
 import { SortedMap, type SortedView } from './sorted-map.ts';
 
@@ -515,11 +516,17 @@ class MemoryIterator implements StoreIterator {
     return this.#store.laterValue(() => {
       this.#device.read();
       const entries: StoreEntry[] = [];
-      while (entries.length < countMax) {
+      let bytes = 0;
+      while (entries.length < countMax && bytes <= READ_BYTES_MAX) {
         const next = this.#entries.next();
         if (next.done === true) break;
         const [name, value] = next.value;
-        entries.push([Buffer.from(name, 'latin1'), this.#keysOnly ? new Uint8Array(0) : Buffer.from(value)]);
+        const entry: StoreEntry = [
+          Buffer.from(name, 'latin1'),
+          this.#keysOnly ? new Uint8Array(0) : Buffer.from(value),
+        ];
+        entries.push(entry);
+        bytes += entry[0].length + entry[1].length;
       }
       return entries;
     });

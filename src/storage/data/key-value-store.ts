@@ -46,12 +46,24 @@ export interface StoreIteratorOptions extends StoreRange {
 }
 
 export interface StoreIterator {
-  /** Up to `countMax` further entries in key order, fewer if they are large; none at the end. One call at a time. */
+  /**
+   * Up to `countMax` further entries in key order; fewer only at the end, or if they are together larger than READ_BYTES_MAX.
+   * One call at a time.
+   */
   nextv(countMax: number): Promise<readonly StoreEntry[]>;
   close(): Promise<void>;
 }
 
 export type StoreEntry = readonly [key: Uint8Array, value: Uint8Array];
+
+/** Bytes of entries, beyond which a call of `nextv` stops early. */
+export const READ_BYTES_MAX = 128 * 1024;
+
+/** Whether nothing comes behind the entries that `nextv(countMax)` returned. False if only another call can tell. */
+export function isEndOfRange(entries: readonly StoreEntry[], countMax: number): boolean {
+  if (entries.length >= countMax) return false;
+  return entries.reduce((bytes, [key, value]) => bytes + key.length + value.length, 0) <= READ_BYTES_MAX;
+}
 
 /** Writes a batch as a promise, for places where one promise a batch costs nothing. */
 export function writeBatch(batch: StoreBatch): Promise<void> {
