@@ -25,7 +25,7 @@ import type { Timestamp } from '../../base/ids.ts';
 import type { BatchWriter } from './batch-writer.ts';
 import type { History, SupersededVersions } from './history.ts';
 import { afterRecord, encodeVersionKey } from './keys.ts';
-import type { KeyValueStore, StoreBatch } from './key-value-store.ts';
+import { isEndOfRange, type KeyValueStore, type StoreBatch } from './key-value-store.ts';
 import { openVersion } from './records.ts';
 import { type StepBudget, Sweep, type SweepFindings } from './sweep.ts';
 import { type TrimLimits, TRIM_LIMITS, Trims } from './trims.ts';
@@ -175,22 +175,26 @@ export class Garbage implements SupersededVersions {
     const versionKey = encodeVersionKey(key, timestamp);
     const sealed = this.#store.getSync(versionKey);
     if (sealed === undefined || openVersion(key, sealed) !== undefined) return 0;
-    const underCount = await this.#addUnder(batch, key, timestamp);
+    const { count, isAll } = await this.#addUnder(batch, key, timestamp);
     // If that was all, the tombstone goes with it: both are lost, or neither.
-    if (underCount < UNDER_COUNT_MAX) batch.delete(versionKey);
+    if (isAll) batch.delete(versionKey);
     else this.#addToTombstones(tombstone);
-    budget.left -= underCount;
-    return underCount;
+    budget.left -= count;
+    return count;
   }
 
-  /** Deletes the versions under that of `timestamp`, or as many as fit in one step; returns how many. */
-  async #addUnder(batch: StoreBatch, key: Uint8Array, timestamp: Timestamp): Promise<number> {
+  /** Deletes the versions under that of `timestamp`, or as many as fit in one step; returns how many, and whether that was all. */
+  async #addUnder(
+    batch: StoreBatch,
+    key: Uint8Array,
+    timestamp: Timestamp,
+  ): Promise<{ readonly count: number; readonly isAll: boolean }> {
     const start = Buffer.concat([encodeVersionKey(key, timestamp), Buffer.of(0)]);
     const iterator = this.#store.iterator({ start, end: afterRecord(key), keysOnly: true });
     const under = await iterator.nextv(UNDER_COUNT_MAX);
     await iterator.close();
     for (const [versionUnder] of under) batch.delete(versionUnder);
-    return under.length;
+    return { count: under.length, isAll: isEndOfRange(under, UNDER_COUNT_MAX) };
   }
 
   async #collectSuperseded(floor: Timestamp, writer: BatchWriter, budget: StepBudget): Promise<void> {
@@ -203,7 +207,11 @@ export class Garbage implements SupersededVersions {
         this.#supersededHead++;
         budget.left--;
         if (next.isExact) batch.delete(encodeVersionKey(next.key, next.version));
-        else budget.left -= await this.#addUnder(batch, next.key, next.supersededAt);
+        else {
+          const under = await this.#addUnder(batch, next.key, next.supersededAt);
+          budget.left -= under.count;
+          if (!under.isAll) this.#forget(next.supersededAt, next.supersededAt);
+        }
         if (next.isDeletion) this.#addToTombstones({ key: next.key, timestamp: next.supersededAt });
       }
       this.#trimSuperseded();
@@ -248,7 +256,7 @@ export class Garbage implements SupersededVersions {
       for (const tombstone of found.tombstones) {
         if (!this.#addToTombstones(tombstone)) sweep.leaves(tombstone.timestamp);
       }
-      for (const key of found.overfull) this.#trims.isOverfull(key);
+      this.#trims.areMarked(found.marked);
       if (found.deletedCount > 0) await this.#writeDeletions(writer, batch);
       if (found.isEnd) {
         this.#endPass(history, found);

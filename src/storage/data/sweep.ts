@@ -14,12 +14,13 @@
  *
  * What was superseded at or before the floor is garbage, and so is, of a key with a mark that its past begins later
  * (versions.ts), what was superseded at or before that. Every batch that deletes on the strength of a mark carries the mark.
- * The elements of a key lie behind its own record, so the mark is known when they come.
+ * Where more versions of a key are met than are kept of one, its past begins with the last that is, or with the oldest moment
+ * that is held. The elements of a key lie behind its own record, so all this is known when they come.
  */
 import type { Timestamp } from '../../base/ids.ts';
 import type { History } from './history.ts';
 import { allRecords, isHistoryStart, isKeyRecord, keyPrefixLength, recordKeyLength, versionOf } from './keys.ts';
-import type { KeyValueStore, StoreBatch } from './key-value-store.ts';
+import { isEndOfRange, type KeyValueStore, type StoreBatch } from './key-value-store.ts';
 import { sealedTimestamp } from './records.ts';
 import type { RecordRange } from './types.ts';
 import { historyStart, putHistoryStart } from './versions.ts';
@@ -32,12 +33,19 @@ export interface StepBudget {
   left: number;
 }
 
+/** Where the past of a key begins. */
+export interface KeyStart {
+  /** Of the key's own record. */
+  readonly key: Uint8Array;
+  readonly start: Timestamp;
+}
+
 export interface SweepFindings {
   readonly deletedCount: number;
   /** Lone or soon lone, at or below the floor. Their keys belong to the receiver. */
   readonly tombstones: readonly { readonly key: Uint8Array; readonly timestamp: Timestamp }[];
-  /** Key records with more versions than are kept of one. They belong to the receiver. */
-  readonly overfull: readonly Uint8Array[];
+  /** Keys that have a mark since this chunk, and the moment that it says. They belong to the receiver. */
+  readonly marked: readonly KeyStart[];
   readonly isEnd: boolean;
   /** Smallest moment at which something that this pass left becomes garbage. */
   readonly nextGarbageAt: Timestamp;
@@ -65,14 +73,17 @@ export class Sweep {
   #hasNewest = false;
   /** Timestamp of the version before this one in the walk; undefined at the first of its record. */
   #newer: Timestamp | undefined;
-  /** Versions of the record that were superseded, if it is a key's own. */
+  /** Versions of the record that were superseded after the floor, if it is a key's own. */
   #olderCount = 0;
   /** The key's own record, to which the record belongs, and where its past begins: 0 if not later than the store's. */
   #keyRecord: Buffer = Buffer.alloc(0);
   #keyStart: Timestamp = 0;
+  /** Where it begins if no more versions of the key are kept than may be, and none is held; 0: no more were met. */
+  #countedStart: Timestamp = 0;
   readonly #startAtLeast: Timestamp;
   /** The batch that carries the mark of `#keyRecord`. */
   #markedBatch: StoreBatch | null = null;
+  #marked: KeyStart[] = [];
   #nextGarbageAt: Timestamp = NEVER;
   #hasVersions = false;
 
@@ -93,11 +104,12 @@ export class Sweep {
   /** Walks one chunk and adds deletions to `batch`. Costs one step a key and one a deletion. */
   async next(history: History, batch: StoreBatch, budget: StepBudget): Promise<SweepFindings> {
     const iterator = this.#store.iterator({ start: this.#start, end: this.#end, keysOnly: true });
-    const entries = await iterator.nextv(Math.min(CHUNK_COUNT_MAX, budget.left));
+    const wanted = Math.min(CHUNK_COUNT_MAX, budget.left);
+    const entries = await iterator.nextv(wanted);
     await iterator.close();
     let deletedCount = 0;
+    this.#marked = [];
     const tombstones: { key: Uint8Array; timestamp: Timestamp }[] = [];
-    const overfull: Uint8Array[] = [];
     for (const [stored] of entries) {
       const recordLength = recordKeyLength(stored);
       if (stored.length === recordLength) {
@@ -122,8 +134,6 @@ export class Sweep {
         if (this.#isGarbage(history, batch, timestamp)) {
           batch.delete(stored);
           deletedCount++;
-        } else if (this.#newer !== undefined && ++this.#olderCount === history.versionsMax + 1) {
-          if (this.#recordKey.equals(this.#keyRecord)) overfull.push(this.#keyRecord);
         }
       }
       this.#newer = timestamp;
@@ -134,8 +144,8 @@ export class Sweep {
     return {
       deletedCount,
       tombstones,
-      overfull,
-      isEnd: last === undefined,
+      marked: this.#marked,
+      isEnd: isEndOfRange(entries, wanted),
       nextGarbageAt: this.#nextGarbageAt,
       isConclusive: this.#beganClean && !this.#hasVersions,
     };
@@ -149,10 +159,12 @@ export class Sweep {
     if (isKeyRecord(this.#recordKey)) {
       this.#keyRecord = this.#recordKey;
       this.#keyStart = this.#startAtLeast;
+      this.#countedStart = 0;
       this.#markedBatch = null;
     } else if (!this.#isOfKey()) {
       this.#keyRecord = Buffer.alloc(0);
       this.#keyStart = 0;
+      this.#countedStart = 0;
     }
   }
 
@@ -184,7 +196,13 @@ export class Sweep {
     const supersededAt = this.#newer ?? this.#newestAbove(history, timestamp);
     if (supersededAt === undefined) return false;
     if (supersededAt <= history.floor) return true;
-    if (supersededAt <= this.#keyStart) {
+    if (this.#recordKey.equals(this.#keyRecord) && ++this.#olderCount > history.versionsMax) {
+      this.#countedStart = Math.max(this.#countedStart, supersededAt);
+    }
+    // What is held may change between two chunks; what a mark says is said.
+    const start = Math.max(this.#keyStart, Math.min(this.#countedStart, history.heldFloor));
+    if (supersededAt <= start) {
+      this.#keyStart = start;
       this.#carryMark(batch);
       return true;
     }
@@ -195,7 +213,11 @@ export class Sweep {
   #carryMark(batch: StoreBatch): void {
     if (this.#markedBatch === batch) return;
     this.#markedBatch = batch;
-    putHistoryStart(batch, this.#keyRecord, Math.max(this.#keyStart, historyStart(this.#store, this.#keyRecord)));
+    const present = historyStart(this.#store, this.#keyRecord);
+    const start = Math.max(this.#keyStart, present);
+    putHistoryStart(batch, this.#keyRecord, start);
+    this.leaves(start);
+    if (present === 0) this.#marked.push({ key: this.#keyRecord, start });
   }
 
   /** When the newest version superseded its record's first older one; undefined if that is its own copy. */

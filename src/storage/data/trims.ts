@@ -3,10 +3,11 @@
  * (`versionsMax`), or because a write said that nothing before it is kept. A mark then says from when on the past is whole
  * (versions.ts), and what was superseded before that goes: the key's own versions and those of its elements.
  *
- * Finding the keys. Each change that supersedes a version counts for its key; when as many have come as half of what is kept, the
- * versions of the key are counted on disk. So a key holds at most half as many again as it should, and one, and counting costs about two
- * steps a change. The table of counts is bounded: when it is full it is emptied, and the sweep counts instead, as soon as
- * nothing changes or as many changes have come as it takes steps. So it does with what a restart forgets.
+ * Finding the keys. Each change that supersedes a version counts for its key; when as many have come as half of what is kept, but at
+ * least CHANGES_MIN, the versions of the key are counted on disk. So a key holds at most half as many again as it should, or a few
+ * more than it should, and counting costs about three steps a change. The table of counts is bounded: when it is full it is
+ * emptied, and the sweep counts instead, as soon as nothing changes or as many changes have come as it takes steps. So it does with
+ * what a restart forgets.
  *
  * What is held is not cut: the mark of a key with too many versions never passes the held floor.
  *
@@ -14,19 +15,12 @@
  * passed a mark, the mark goes; at most one of each key is remembered for that, and forgotten ones are left to the sweep.
  */
 import type { Timestamp } from '../../base/ids.ts';
+import { assert } from '../../base/assert.ts';
 import type { History } from './history.ts';
-import {
-  encodeHistoryStartKey,
-  isHistoryStart,
-  isKeyRecord,
-  rangeOfKeyRecord,
-  versionOf,
-  versionRange,
-} from './keys.ts';
+import { encodeHistoryStartKey, isKeyRecord, rangeOfKeyRecord } from './keys.ts';
 import type { KeyValueStore, StoreBatch } from './key-value-store.ts';
-import { sealedTimestamp } from './records.ts';
-import { type StepBudget, Sweep } from './sweep.ts';
-import { historyStart, putHistoryStart } from './versions.ts';
+import { type KeyStart, type StepBudget, Sweep } from './sweep.ts';
+import { historyStart } from './versions.ts';
 
 export interface TrimLimits {
   /** Keys whose changes are counted: about 10 MiB. */
@@ -37,15 +31,17 @@ export interface TrimLimits {
 
 export const TRIM_LIMITS: TrimLimits = { countedKeysMax: 65_536, queuedKeysMax: 16_384 };
 
-/** Version keys read at a time while they are counted. */
-const COUNT_CHUNK = 256;
+/** Changes after which the versions of a key are counted, at least: each time costs more than a change does. */
+const CHANGES_MIN = 4;
+/** Keys trimmed in one batch. */
+const KEYS_PER_BATCH = 32;
 /** Marks looked at in one batch. */
 const MARKS_PER_BATCH = 64;
 
 interface Trim {
   /** Of the key's own record. */
   readonly key: Uint8Array;
-  /** Where its past begins; 0: to be found by counting. */
+  /** Where its past begins, at least; 0: as counting says. */
   start: Timestamp;
 }
 
@@ -63,7 +59,7 @@ export class Trims {
   /** The trim under way. */
   #sweep: Sweep | null = null;
   /** Keys with a mark, as long as it is not known to the sweep alone. */
-  #marks: Trim[] = [];
+  #marks: KeyStart[] = [];
   /** A key with too many versions may be known to nobody. */
   #isForgetful = false;
   /** Changes and steps since the last sweep over everything began. */
@@ -99,7 +95,7 @@ export class Trims {
     const name = nameOf(recordKey);
     // Who sets a deleted key supersedes the deletion, and does not say so.
     const count = (this.#changes.get(name) ?? 0) + (byDeletion ? 2 : 1);
-    if (count > this.#versionsMax / 2) {
+    if (count >= Math.max(CHANGES_MIN, this.#versionsMax / 2)) {
       this.#changes.delete(name);
       this.#add(Buffer.from(recordKey), 0);
     } else if (this.#changes.size < this.#limits.countedKeysMax || this.#changes.has(name)) {
@@ -116,9 +112,9 @@ export class Trims {
     if (!isMarked) this.#rememberMark({ key, start });
   }
 
-  /** The sweep found more versions of a key than are kept. Keeps `key`. */
-  isOverfull(key: Uint8Array): void {
-    this.#add(key, 0);
+  /** Keys have a mark now that had none. Keeps them. */
+  areMarked(marked: readonly KeyStart[]): void {
+    for (const mark of marked) this.#rememberMark(mark);
   }
 
   /** Whether a sweep over everything shall look for keys with too many versions; asked once a call of `collect`. */
@@ -141,15 +137,21 @@ export class Trims {
   async collect(history: History, budget: StepBudget, write: WriteDeletions): Promise<void> {
     await this.#dropMarks(history, budget, write);
     while (budget.left > 0) {
-      const sweep = this.#sweep;
-      if (sweep === null) {
-        if (!(await this.#next(history, budget, write))) return;
-        continue;
-      }
       const batch = this.#store.batch();
-      const found = await sweep.next(history, batch, budget);
-      if (found.deletedCount > 0) await write(batch);
-      if (found.isEnd) this.#sweep = null;
+      // Keys that wait already: none comes twice into a batch, and a mark is never followed by an older one.
+      let left = this.#sweep === null ? Math.min(KEYS_PER_BATCH, this.#queue.size) : 1;
+      if (left === 0) return;
+      let deletedCount = 0;
+      for (; left > 0 && budget.left > 0; left--) {
+        this.#sweep ??= this.#next(history, budget);
+        if (this.#sweep === null) continue;
+        const found = await this.#sweep.next(history, batch, budget);
+        this.areMarked(found.marked);
+        deletedCount += found.deletedCount;
+        if (!found.isEnd) break;
+        this.#sweep = null;
+      }
+      if (deletedCount > 0) await write(batch);
     }
   }
 
@@ -161,57 +163,18 @@ export class Trims {
     else this.#isForgetful = true;
   }
 
-  /** Begins with the next key; false if there is none. */
-  async #next(history: History, budget: StepBudget, write: WriteDeletions): Promise<boolean> {
+  /** Begins with the next key; null if nothing is to be done about it. */
+  #next(history: History, budget: StepBudget): Sweep | null {
     const [first] = this.#queue;
-    if (first === undefined) return false;
-    const [name, trim] = first;
+    assert(first !== undefined, 'a key waits to be trimmed');
+    const [name, { key, start }] = first;
     this.#queue.delete(name);
     budget.left--;
-    const start = trim.start === 0 ? await this.#startOf(trim.key, history, budget) : trim.start;
-    if (start <= history.floor) return true;
-    const present = historyStart(this.#store, trim.key);
-    if (present === 0 && trim.start === 0) this.#rememberMark({ key: trim.key, start });
-    if (present < start) {
-      const batch = this.#store.batch();
-      putHistoryStart(batch, trim.key, start);
-      await write(batch);
-    }
-    this.#sweep = new Sweep(this.#store, { range: rangeOfKeyRecord(trim.key), beganClean: false, start });
-    return true;
+    if (start !== 0 && start <= history.floor) return null;
+    return new Sweep(this.#store, { range: rangeOfKeyRecord(key), beganClean: false, start });
   }
 
-  /** Where the past of a key begins if as many versions of it are kept as may be; 0 if there are no more. */
-  async #startOf(key: Uint8Array, history: History, budget: StepBudget): Promise<Timestamp> {
-    const newest = this.#store.getSync(key);
-    let kept = 0;
-    let isFirst = true;
-    let boundary: Timestamp = 0;
-    let { start } = versionRange(key);
-    const { end } = versionRange(key);
-    for (;;) {
-      const iterator = this.#store.iterator({ start, end, keysOnly: true });
-      const entries = await iterator.nextv(COUNT_CHUNK);
-      await iterator.close();
-      budget.left -= entries.length;
-      for (const [stored] of entries) {
-        const timestamp = versionOf(stored, key.length);
-        if (isHistoryStart(timestamp)) continue;
-        const wasFirst = isFirst;
-        isFirst = false;
-        // The first is the deletion, or the copy, of what is there now; a copy may be missing (history.ts, `since`).
-        if (wasFirst && (newest === undefined || sealedTimestamp(newest) <= timestamp)) continue;
-        if (kept === this.#versionsMax) return Math.min(boundary, history.heldFloor);
-        kept++;
-        boundary = timestamp;
-      }
-      const last = entries.at(-1)?.[0];
-      if (last === undefined) return 0;
-      start = Buffer.concat([last, Buffer.of(0)]);
-    }
-  }
-
-  #rememberMark(mark: Trim): void {
+  #rememberMark(mark: KeyStart): void {
     if (this.#marks.length < this.#limits.queuedKeysMax) this.#marks.push(mark);
   }
 

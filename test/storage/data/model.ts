@@ -10,9 +10,10 @@ import {
   encodePageKey,
   encodeRecordKey,
   isKeyRecord,
+  recordKeyLength,
   slotRange,
 } from '../../../src/storage/data/keys.ts';
-import { sealHistoryStart, sealRecord } from '../../../src/storage/data/records.ts';
+import { openVersion, sealHistoryStart, sealRecord } from '../../../src/storage/data/records.ts';
 import type { DataStoreOptions } from '../../../src/storage/data/options.ts';
 import type { DataStore, HistoryPolicy, RecordChange } from '../../../src/storage/data/types.ts';
 import { HistoryGone, PastScan } from '../../../src/storage/data/versions.ts';
@@ -266,19 +267,6 @@ export class Model {
       const value = sealed === undefined ? undefined : Buffer.from(sealed, 'hex').subarray(12).toString();
       return value === undefined ? [] : [`${Buffer.from(record).toString('hex')} ${value}`];
     });
-    if (JSON.stringify(found) !== JSON.stringify(wanted)) {
-      const s2 = this.data.snapshot();
-      for (const r of group.records)
-        console.log(Buffer.from(r).toString('hex'), text(await this.run(this.data.getAt(s2, r, at))));
-      console.log('floor', s2.historyFloor, 'clock', this.clock);
-      for (const r of await this.run(contents(s2, slotRange(group.id, group.id), { withVersions: true })))
-        console.log(r.key, r.sealed);
-      s2.release();
-      for (const e of group.entries)
-        for (const c of e.changes)
-          if (Buffer.from(c.key).toString('hex') === '0001006b35000100')
-            console.log(c.timestamp, c.sealed === null, c.replaces);
-    }
     assert.deepEqual(found, wanted, `group ${group.id} at ${at}`);
   }
 
@@ -356,5 +344,22 @@ export class Model {
     const all = (await this.run(contents(snapshot, range, { withVersions: true }))).length;
     snapshot.release();
     return { versions: all - records, records };
+  }
+
+  /** Versions on disk, where no record may have more than one; `isDeletion`: it hides what lies under it. */
+  async storedVersions(): Promise<readonly { readonly recordKey: string; readonly isDeletion: boolean }[]> {
+    const snapshot = this.data.snapshot();
+    const all = await this.run(contents(snapshot, slotRange(0, 100), { withVersions: true }));
+    snapshot.release();
+    const versions = all
+      .map(({ key, sealed }) => ({ key: Buffer.from(key, 'hex'), sealed: Buffer.from(sealed, 'hex') }))
+      .map(({ key, sealed }) => ({ key, sealed, name: key.subarray(0, recordKeyLength(key)) }))
+      .filter(({ key, name }) => name.length < key.length);
+    const names = versions.map(({ name }) => name.toString('hex'));
+    assert.equal(new Set(names).size, names.length, 'no record has two versions');
+    return versions.map(({ name, sealed }) => ({
+      recordKey: name.toString('hex'),
+      isDeletion: openVersion(name, sealed) === undefined,
+    }));
   }
 }
