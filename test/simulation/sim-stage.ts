@@ -28,6 +28,9 @@ export function createSimStage(world: World, home: string | null = null): Stage 
     createClient: (name) => new SimClient(world, name, home ?? (profile.isPinned ? pins.pick(machines).name : null)),
     surelyUntil: (startMs, ttlMs) => surelyUntil(profile, startMs, ttlMs),
     holdersOf: (text) => holdersOf(world, text),
+    get lastApartMs() {
+      return world.links.lastApartMs;
+    },
     mark: (name, times) => {
       world.mark(name, times);
     },

@@ -20,6 +20,7 @@ import { SimScheduler } from '../doubles/sim-scheduler.ts';
 import { CLIENT_PORT } from './client.ts';
 import { type Expectation, Expectations } from './expectations.ts';
 import { Ghost } from './ghost.ts';
+import { Links } from './links.ts';
 import type { Profile } from './profile.ts';
 import { rebuild } from './rebuild.ts';
 import { SimNetwork } from './sim-network.ts';
@@ -67,6 +68,7 @@ export class World {
   readonly strays = new Strays(this);
   readonly machines: readonly SimMachine[];
   readonly ghost: Ghost;
+  readonly links: Links;
   readonly violations: string[] = [];
   /** How often something worth counting happened: evidence that the run did its work. */
   readonly marks = new Map<string, number>();
@@ -99,6 +101,7 @@ export class World {
     this.#clientRandom = this.random.fork('clients');
     this.#tearing = this.random.fork('tearing');
     this.ghost = new Ghost((text) => this.violation(text));
+    this.links = new Links(profile.nodeCount, () => this.scheduler.nowMs);
     const latency = this.random.fork('latency');
     const { min, max } = profile.latencyMs;
     this.network = new SimNetwork({
@@ -177,6 +180,7 @@ export class World {
   start(machine: SimMachine): void {
     const boot = machine.start();
     this.trace(`${machine.name} starts`);
+    this.links.started(machine);
     const isTailTorn = this.#tearing.chance(TORN_CHANCE);
     if (isTailTorn && machine.bootCount > 1) this.mark('a torn end of a write-ahead file');
     const options: NodeOptions = {
@@ -425,6 +429,7 @@ export class World {
     return tellingLogger((level, event, fields) => {
       if (!boot.isAlive) return;
       this.mark(`log: ${event}`);
+      this.links.told(machine, event, fields?.['node']);
       if (event === 'sending a snapshot') this.#snapshotSent(machine, fields?.['to']);
       const error = fields?.['error'];
       const cause = error instanceof Error ? ` ${error.stack ?? error.message}` : '';

@@ -5,12 +5,13 @@ import type { OutcomeKind } from './history.ts';
 
 const change =
   (kind: ScriptChange['kind']) =>
-  (startMs: number, endMs: number, outcome: OutcomeKind = 'ok'): ScriptChange => ({
+  (startMs: number, endMs: number, outcome: OutcomeKind = 'ok', wasApart = false): ScriptChange => ({
     client: 'c',
     startMs,
     endMs,
     kind,
     outcome,
+    wasApart,
   });
 const load = change('load');
 const flush = change('flush');
@@ -50,6 +51,13 @@ describe('the checker of the catalogue', () => {
     assert.match(check(changes, [look(1_101, true)]), /after it was forgotten/);
     assert.match(check(changes, [look(1_101, true, true)], true), /after it was forgotten/);
     assert.match(check([...changes, flush(1_200, 1_201)], [look(1_202, true)], true), /after it was forgotten/);
+  });
+
+  it('lets a node run what was forgotten while nobody had a connection to it', () => {
+    const changes = [load(5, 6), flush(7, 8, 'ok', true)];
+    assert.equal(check(changes, [look(9, true)], true), '');
+    assert.match(check(changes, [look(9, true)]), /after it was forgotten/);
+    assert.match(check(changes, [look(9, true, true)], true), /after it was forgotten/);
   });
 
   it('finds a script that is known though it was forgotten, or never loaded', () => {

@@ -7,6 +7,8 @@ import { latestMs, type OutcomeKind, type Span, when } from './history.ts';
 export interface ScriptChange extends Span {
   readonly kind: 'load' | 'flush';
   readonly outcome: OutcomeKind;
+  /** Meanwhile some node had no connection to another one, which did not wait for it then. */
+  readonly wasApart: boolean;
 }
 
 /** An answer that shows whether the script was known. */
@@ -17,7 +19,10 @@ export interface ScriptLook extends Span {
 }
 
 const TOLD_MAX = 5;
-/** A change waits this long, ms, for nodes that lag, and not longer: some did when it took nearly as long. */
+/**
+ * A change waits this long, ms, for nodes that lag, and not longer: some did when it took nearly as long. For those that are known to be
+ * away it does not wait.
+ */
 const PATIENCE_MS = 900;
 
 /** `mayMiss`: nodes were cut off or stood still, and one that has missed a change may run scripts. */
@@ -32,7 +37,7 @@ export function checkCatalog(
   const broken: string[] = [];
   const possible = changes.filter(({ outcome }) => outcome !== 'failed');
   const wasLeftOut = (look: ScriptLook, change: ScriptChange): boolean =>
-    mayMiss && !look.isOfCatalogue && change.endMs - change.startMs >= PATIENCE_MS;
+    mayMiss && !look.isOfCatalogue && (change.wasApart || change.endMs - change.startMs >= PATIENCE_MS);
   /** The last to begin, among those of a kind that ended well before a look: nothing that ended before it began counts after. */
   const lastBefore = (look: ScriptLook, kind: ScriptChange['kind']): ScriptChange | undefined =>
     possible

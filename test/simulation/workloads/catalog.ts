@@ -65,7 +65,8 @@ export class CatalogWorkload implements Workload {
 
   #changed(script: Script, kind: ScriptChange['kind'], { outcome, ...span }: Operation): void {
     if (outcome.kind === 'ok') this.okCount++;
-    script.changes.push({ ...span, kind, outcome: outcome.kind });
+    const wasApart = (this.#stage.lastApartMs ?? Number.NEGATIVE_INFINITY) >= span.startMs;
+    script.changes.push({ ...span, kind, outcome: outcome.kind, wasApart });
   }
 
   async #look(actor: Actor, script: Script): Promise<void> {

@@ -59,6 +59,8 @@ export interface Stage {
    * once after a reply, so that no more can have got it in between.
    */
   readonly holdersOf?: (text: string) => number;
+  /** The last moment at which two nodes had no connection to each other, as they saw it. Undefined if the stage does not know. */
+  readonly lastApartMs?: number;
   /** Counts evidence that a run did its work. */
   mark(name: string, times?: number): void;
   /** An operation has ended. */
