@@ -1,12 +1,13 @@
 /** Strikes with one fault after the other, and writes down what each did. Every fault ends with all nodes serving again. */
+import { tagOfSlot } from '../../src/base/slots.ts';
 import type { KahunaCluster, KahunaNode } from '../harness/kahuna.ts';
 import { seconds } from '../harness/report.ts';
 import type { FaultContext, FaultPlan } from './faults/fault.ts';
 import { faultNamed } from './faults/index.ts';
 import type { FaultRecord, Timeline } from './timeline.ts';
 
-/** A key of the partition whose leader is aimed at. */
-const AIM_KEY = 'chaos:aim';
+/** A key of the partition whose leader is aimed at: the first, of however many there are. */
+const AIM_KEY = `{${tagOfSlot(0)}}chaos:aim`;
 const RECOVERY_TIMEOUT_MS = 30_000;
 
 export class Nemesis {

@@ -13,15 +13,17 @@ import { freshSeed, seededRandom } from '../harness/random.ts';
 import { seconds } from '../harness/report.ts';
 import { FAULTS } from './faults/index.ts';
 import { htmlReport } from './html-report.ts';
-import { type RunResult, runScenario } from './scenario-run.ts';
+import { CROSSED_DURING_FAULTS, type RunResult, type RunSetup, runScenario } from './scenario-run.ts';
 import { SCENARIOS, type Scenario } from './scenarios.ts';
 import { chart, summaryLine } from './text-report.ts';
+import { TOTALS } from './workloads/spread-bank.ts';
 
 const OPTIONS = {
   minutes: { default: 0, doc: 'length of the whole run; 0 = each scenario once for 15 s' },
   scenario: { default: '', doc: 'scenarios to run, separated by commas; none = all' },
   seconds: { default: 0, doc: 'length of a scenario; 0 = a fair share of the minutes, 10 to 60' },
   seed: { default: -1, doc: 'choices of faults and operations; -1 = a fresh one' },
+  partitions: { default: 0, doc: 'over how many the keys are spread; 0 = one and eight in turn' },
   clients: { default: 3, doc: 'clients of each workload' },
   html: { default: '', doc: 'file to write a report into, as one page without anything else' },
   list: { default: false, doc: 'tell the scenarios and the faults, and end' },
@@ -29,6 +31,8 @@ const OPTIONS = {
 
 type Options = OptionValues<typeof OPTIONS>;
 
+/** Of every second scenario. */
+const PARTITIONS = 8;
 const LENGTH_DEFAULT_MS = 15_000;
 const LENGTH_MIN_MS = 12_000;
 const LENGTH_MAX_MS = 60_000;
@@ -48,23 +52,28 @@ async function main(): Promise<void> {
   const isOver = endOf(options, startMs);
   const lengthMs = lengthOf(options, scenarios.length);
   for (let round = 0; results.length === 0 || (options.minutes > 0 && !isOver(lengthMs)); round += 1) {
-    for (const scenario of scenarios) {
+    for (const [index, scenario] of scenarios.entries()) {
       if (results.length > 0 && isOver(lengthMs)) break;
       // A single scenario with a given seed is a repetition: then it is the scenario's own.
       const isRepetition = options.seed >= 0 && scenarios.length === 1 && round === 0;
-      results.push(await one(scenario, isRepetition ? seed : seedOf(seed, scenario, round), lengthMs, options));
+      const inTurn = (index + round) % 2 === 0 ? PARTITIONS : 1;
+      const partitions = options.partitions > 0 ? options.partitions : inTurn;
+      const ownSeed = isRepetition ? seed : seedOf(seed, scenario, round);
+      results.push(await one({ scenario, seed: ownSeed, partitions, lengthMs, clientCount: options.clients }));
     }
   }
   const left = scenarios.filter((scenario) => results.every((result) => result.scenario !== scenario));
   tell(results, left, performance.now() - startMs);
   const idle = idleWorkloads(results);
   if (idle.length > 0) console.log(`NO EVIDENCE  nothing succeeded in the whole run of ${idle.join(', ')}`);
+  const uncrossed = missingOfSeveralPartitions(results);
+  for (const text of uncrossed) console.log(`NO EVIDENCE  ${text}`);
   if (options.html !== '') {
     mkdirSync(dirname(resolve(options.html)), { recursive: true });
     writeFileSync(options.html, htmlReport(results, seed));
     console.log(`report: ${resolve(options.html)}`);
   }
-  const hasFailed = idle.length > 0 || results.some((result) => result.verdict === 'failed');
+  const hasFailed = idle.length > 0 || uncrossed.length > 0 || results.some((result) => result.verdict === 'failed');
   const hasRun = results.some((result) => result.verdict === 'passed');
   process.exit(hasFailed ? 1 : hasRun ? 0 : SKIPPED_CODE);
 }
@@ -103,15 +112,11 @@ function seedOf(seed: number, { name }: Scenario, round: number): number {
   return seededRandom(seed).fork(`${name} ${round}`).integer(0, 0x7fff_ffff);
 }
 
-async function one(scenario: Scenario, seed: number, lengthMs: number, options: Options): Promise<RunResult> {
-  console.log(`\n== ${scenario.name}: ${scenario.nodes} nodes, ${seconds(lengthMs)}, seed ${seed}`);
-  const result = await runScenario({
-    scenario,
-    seed,
-    lengthMs,
-    clientCount: options.clients,
-    say: (line) => console.log(line),
-  });
+async function one(setup: Omit<RunSetup, 'say'>): Promise<RunResult> {
+  const { scenario, seed, partitions, lengthMs } = setup;
+  const size = `${scenario.nodes} nodes${partitions > 1 ? `, ${partitions} partitions` : ''}`;
+  console.log(`\n== ${scenario.name}: ${size}, ${seconds(lengthMs)}, seed ${seed}`);
+  const result = await runScenario({ ...setup, say: (line) => console.log(line) });
   if (result.verdict !== 'skipped') console.log(chart(result));
   for (const text of result.violations.slice(0, 20)) console.log(`  VIOLATION  ${text}`);
   if (result.violations.length > 20) console.log(`  … and ${result.violations.length - 20} more`);
@@ -124,7 +129,8 @@ async function one(scenario: Scenario, seed: number, lengthMs: number, options: 
 }
 
 /** Logs, data and what happened stay; how to do it again is said. */
-function keep({ scenario, seed, folder, timeline, violations, missing }: RunResult, lengthMs: number): void {
+function keep(result: RunResult, lengthMs: number): void {
+  const { scenario, seed, partitions, folder, timeline, violations, missing } = result;
   keepEvidence();
   if (folder !== null) {
     const { seconds: perSecond, faults, leaderChanges, troubles, errorLines } = timeline;
@@ -144,7 +150,7 @@ function keep({ scenario, seed, folder, timeline, violations, missing }: RunResu
     console.log(`  logs, data, timeline.json and history.jsonl: ${folder}`);
   }
   console.log(
-    `  again: npm run chaos -- --scenario ${scenario.name} --seed ${seed} --seconds ${Math.round(lengthMs / 1000)}`,
+    `  again: npm run chaos -- --scenario ${scenario.name} --seed ${seed} --partitions ${partitions} --seconds ${Math.round(lengthMs / 1000)}`,
   );
 }
 
@@ -153,6 +159,16 @@ function idleWorkloads(results: readonly RunResult[]): readonly string[] {
   const run = results.filter((result) => result.verdict === 'passed');
   const names = new Set(run.flatMap((result) => [...result.okByWorkload.keys()]));
   return [...names].filter((name) => run.every((result) => (result.okByWorkload.get(name) ?? 0) === 0));
+}
+
+/** What no scenario of several partitions has shown; nothing is missing if none has passed. */
+function missingOfSeveralPartitions(results: readonly RunResult[]): readonly string[] {
+  const run = results.filter(({ verdict, partitions }) => verdict === 'passed' && partitions > 1);
+  if (run.length === 0) return [];
+  const wanted = [CROSSED_DURING_FAULTS, ...TOTALS];
+  return wanted
+    .filter((mark) => run.every(({ marks }) => (marks.get(mark) ?? 0) === 0))
+    .map((mark) => `no ${mark} in the whole run`);
 }
 
 function tell(results: readonly RunResult[], left: readonly Scenario[], tookMs: number): void {

@@ -12,6 +12,7 @@ import { type SeededRandom, seededRandom } from '../harness/random.ts';
 import { findTool } from '../harness/tools.ts';
 import { pause, within } from '../harness/wait.ts';
 import { messageOf } from './client.ts';
+import { Crossings } from './crossings.ts';
 import { FakeClocks } from './fake-clocks.ts';
 import { shuffled } from './faults/fault.ts';
 import { Nemesis } from './nemesis.ts';
@@ -21,8 +22,9 @@ import { RATE_MAX, type Scenario } from './scenarios.ts';
 import { SmallDisk } from './small-disk.ts';
 import { DATA_GROUP } from './status.ts';
 import { ChaosStage } from './stage.ts';
-import { WatcherWorkload } from './watchers.ts';
 import { Timeline, unexcused } from './timeline.ts';
+import { WatcherWorkload } from './watchers.ts';
+import { SpreadBankWorkload } from './workloads/spread-bank.ts';
 
 export interface RunSetup {
   readonly scenario: Scenario;
@@ -31,12 +33,15 @@ export interface RunSetup {
   readonly lengthMs: number;
   /** Clients of each workload. */
   readonly clientCount: number;
+  /** Over how many the keys are spread: with several, transactions and appends are taken across them. */
+  readonly partitions: number;
   readonly say: (line: string) => void;
 }
 
 export interface RunResult {
   readonly scenario: Scenario;
   readonly seed: number;
+  readonly partitions: number;
   readonly verdict: 'passed' | 'failed' | 'skipped';
   readonly nodeNames: readonly string[];
   /** What chance drew for all nodes. */
@@ -57,6 +62,9 @@ export interface RunResult {
   readonly tookMs: number;
 }
 
+/** Evidence of several partitions. */
+const CROSSED = 'transactions across partitions';
+export const CROSSED_DURING_FAULTS = 'transactions across partitions during faults';
 const STEADY_MS = 1_000;
 /** What a fault takes, more or less: none begins when less time is left. */
 const FAULT_MS = 3_000;
@@ -83,6 +91,7 @@ export async function runScenario(setup: RunSetup): Promise<RunResult> {
   try {
     cluster = await startKahuna({
       nodes: scenario.nodes,
+      partitions: setup.partitions,
       args,
       faultyNetwork: random.fork('network'),
       ofNode: (name, folder) =>
@@ -133,10 +142,10 @@ class Disks {
   }
 }
 
-function nothing({ scenario, seed }: RunSetup): Omit<RunResult, 'verdict'> {
+function nothing({ scenario, seed, partitions }: RunSetup): Omit<RunResult, 'verdict'> {
   const evidence = { missing: [], marks: new Map(), okByWorkload: new Map(), longestSilenceMs: 0 };
   const nobody = { nodeNames: [], args: [], folder: null, tookMs: 0 };
-  return { scenario, seed, timeline: new Timeline(), violations: [], ...evidence, ...nobody };
+  return { scenario, seed, partitions, timeline: new Timeline(), violations: [], ...evidence, ...nobody };
 }
 
 function skipped(setup: RunSetup, why: string): RunResult {
@@ -152,6 +161,12 @@ function drawArgs({ nodes, args = [] }: Scenario, random: SeededRandom): readonl
     // Little memory for the log: who was away for a moment needs a snapshot.
     ...random.pick([[], ['--log-memory-size', '1mb']]),
     ...random.pick([[], ['--checkpoint-interval', '1s']]),
+    // What is held is kept in any case.
+    ...random.pick([
+      [],
+      ['--version-retention', '10m'],
+      ['--version-retention', '3s', '--version-retention-count', '4'],
+    ]),
     ...args,
   ];
 }
@@ -177,9 +192,10 @@ async function runOn(cluster: KahunaCluster, setup: Prepared): Promise<RunResult
     clocks: { drift: clocks?.kind === 'rates' ? RATE_MAX : 0, areSteppedByFaults: clocks?.kind === 'steps' },
   });
   const logs = new NodeLogs(cluster.nodes, timeline);
-  const following = logs.follow();
+  const crossings = new Crossings(cluster, timeline);
+  const following = Promise.all([logs.follow(), crossings.follow()]);
   const shared = WORKLOADS.map((name) => createWorkload(name, stage));
-  const workloads: readonly Workload[] = [...shared, new WatcherWorkload(stage)];
+  const workloads: readonly Workload[] = [...shared, new WatcherWorkload(stage), new SpreadBankWorkload(stage)];
   const nemesis = new Nemesis({ cluster, network, random: random.fork('nemesis'), clocks, disk }, timeline, say);
   const failures: string[] = [];
   const clients = workloads.flatMap((workload) => workload.start());
@@ -208,15 +224,20 @@ async function runOn(cluster: KahunaCluster, setup: Prepared): Promise<RunResult
     });
   }
   logs.stop();
+  crossings.stop();
   await following;
+  if (setup.partitions > 1) {
+    stage.mark(CROSSED, crossings.committed);
+    stage.mark(CROSSED_DURING_FAULTS, crossings.committedDuringFaults);
+  }
   logs.look();
   const violations = [...failures, ...brokenRules({ scenario, stage, workloads: finished, timeline })];
-  const missing =
-    violations.length > 0 ? [] : missingEvidence({ scenario, timeline, lengthMs: setup.lengthMs, marks: stage.marks });
+  const missing = violations.length > 0 ? [] : missingEvidence({ ...setup, timeline, marks: stage.marks });
   for (const [message, count] of logs.messages) stage.mark(`log: ${message}`, count);
   return {
     scenario,
     seed: setup.seed,
+    partitions: setup.partitions,
     verdict: violations.length === 0 && missing.length === 0 ? 'passed' : 'failed',
     nodeNames: cluster.nodes.map((node) => node.name),
     args: setup.args,
@@ -287,11 +308,9 @@ function missingEvidence({
   scenario,
   timeline,
   lengthMs,
+  partitions,
   marks,
-}: Omit<Judged, 'workloads'> & {
-  readonly lengthMs: number;
-  readonly marks: ReadonlyMap<string, number>;
-}): readonly string[] {
+}: RunSetup & { readonly timeline: Timeline; readonly marks: ReadonlyMap<string, number> }): readonly string[] {
   const missing: string[] = [];
   const ok = timeline.count('ok');
   const okMin = Math.round((lengthMs / 1000) * OK_PER_SECOND_MIN);
@@ -302,13 +321,14 @@ function missingEvidence({
     if (isVain) missing.push(`the fault ${name} never had an effect`);
   }
   if ((marks.get('records compared') ?? 0) === 0) missing.push('no replicas were compared');
+  if (partitions > 1 && (marks.get(CROSSED) ?? 0) === 0) missing.push('nothing was committed across partitions');
   const changes = dataLeaders(timeline).length - 1;
   if (changes < scenario.leaderChangesMin)
     missing.push(`${changes} leader changes, ${scenario.leaderChangesMin} are needed`);
   return missing;
 }
 
-/** Leaders of the partition that holds the data. */
+/** Leaders of the partition that holds the data, or, of several, of the one whose leader is aimed at. */
 export function dataLeaders(timeline: Timeline): Timeline['leaderChanges'] {
   return timeline.leaderChanges.filter((change) => change.group === DATA_GROUP);
 }

@@ -3,7 +3,7 @@ import { RespClient } from '../harness/client.ts';
 import type { Endpoint } from '../harness/deployment.ts';
 import { textOf } from '../harness/resp.ts';
 
-/** The partition that holds the data; 0 is the metadata. */
+/** The partition that holds the data, or of several the first; 0 is the metadata. */
 export const DATA_GROUP = 1;
 
 export interface ReplicaStatus {

@@ -6,7 +6,7 @@
  *     n2        ···LL✗✗✗····      L leads, ✗ at fault, · follows
  */
 import { seconds } from '../harness/report.ts';
-import { dataLeaders, type RunResult } from './scenario-run.ts';
+import { CROSSED_DURING_FAULTS, dataLeaders, type RunResult } from './scenario-run.ts';
 import type { FaultRecord, Timeline } from './timeline.ts';
 
 const BARS = ' ▁▂▃▄▅▆▇█';
@@ -90,6 +90,8 @@ export function summaryLine(result: RunResult): string {
     `${Math.max(0, dataLeaders(timeline).length - 1)} leader changes`,
     `longest silence ${seconds(longestSilenceMs)}`,
   ];
+  const crossed = result.marks.get(CROSSED_DURING_FAULTS);
+  if (crossed !== undefined) told.push(`${crossed} transactions across partitions during faults`);
   if (violations.length > 0) told.push(`${violations.length} VIOLATIONS`);
   if (missing.length > 0) told.push('NO EVIDENCE');
   return `${head}  ${told.join('; ')}; seed ${seed}`;

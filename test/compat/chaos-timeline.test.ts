@@ -136,6 +136,7 @@ function resultOf(): RunResult {
   return {
     scenario,
     seed: 7,
+    partitions: 1,
     verdict: 'passed',
     nodeNames: ['n1', 'n2', 'n3'],
     args: [],
