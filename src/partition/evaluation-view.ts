@@ -10,7 +10,7 @@
  * leave once that index has committed.
  */
 import { assert } from '../base/assert.ts';
-import { msOfTimestamp, nextTimestamp } from '../base/hlc.ts';
+import { msOfTimestamp, nextTimestamp, timestampFromMs } from '../base/hlc.ts';
 import type { LogIndex, Term, Timestamp } from '../base/ids.ts';
 import type { Random } from '../base/platform.ts';
 import type { KeyObject, PastView, Savepoint, ScanPage, ScanRequest, View } from '../commands/view.ts';
@@ -591,14 +591,23 @@ export class EvaluationView implements View {
   promise(at: Timestamp): void {
     if (this.#timestamp !== 0 && at >= this.#timestamp) throw new ReplyError(MOMENT_NOT_OVER);
     if (at <= this.#context.appliedTimestamp) return;
-    if (at > this.#loggedTimestamp) {
-      const aheadMs = msOfTimestamp(at) - this.nowMs;
-      if (aheadMs > CLOCK_AHEAD_MAX_MS) throw new ReplyError(futureMoment(aheadMs));
-      if (at > this.#lastTimestamp) this.#lastTimestamp = at;
-      this.#batch.promise(this.#lastTimestamp, this.nowMs);
-      this.#loggedTimestamp = this.#lastTimestamp;
-    }
+    const aheadMs = msOfTimestamp(at) - this.nowMs;
+    if (at > this.#loggedTimestamp && aheadMs > CLOCK_AHEAD_MAX_MS) throw new ReplyError(futureMoment(aheadMs));
+    this.#passTime(at);
     this.#observeAll();
+  }
+
+  /** Writes the time into the log. Nobody waits for it, so it waits for nothing: parts that are prepared are not in its way. */
+  writeTime(): void {
+    this.#passTime(timestampFromMs(this.nowMs));
+  }
+
+  /** What is evaluated from now on, here and at later leaders, has a later timestamp. */
+  #passTime(at: Timestamp): void {
+    if (at <= this.#loggedTimestamp) return;
+    if (at > this.#lastTimestamp) this.#lastTimestamp = at;
+    this.#batch.promise(this.#lastTimestamp, this.nowMs);
+    this.#loggedTimestamp = this.#lastTimestamp;
   }
 
   /** The entry after which LevelDB holds all that was evaluated by now, as far as it was committed at or below `at`. */

@@ -11,7 +11,6 @@
  *   a confirmation of leadership that began after the evaluation.
  */
 import { AssertionFailure, assert, mustExist } from '../base/assert.ts';
-import { timestampFromMs } from '../base/hlc.ts';
 import { type LogIndex, SLOT_COUNT, type Term, type Timestamp } from '../base/ids.ts';
 import type { Random } from '../base/platform.ts';
 import { Args } from '../commands/args.ts';
@@ -625,7 +624,7 @@ export class Tenure implements EvaluationContext {
     const { time, appliedState, isBackedUp } = this.#host;
     if (isBackedUp || time.now() - appliedState.timeMs < lagMs) return;
     this.#begin(null);
-    this.#view.promise(timestampFromMs(this.#nowMs));
+    this.#view.writeTime();
     this.#host.wake();
   }
 

@@ -415,6 +415,22 @@ describe('a part that is prepared', () => {
     assert.equal(world.leader.tenure.locks.preparedCount, 1);
   });
 
+  it('does not keep the time out of the log', async () => {
+    const world = await World.create();
+    await world.prepare(A, { writes: [put('k', 'v')] });
+    const { leader } = world;
+    leader.pass(60_000);
+    leader.tenure.writeTime(1_000);
+    await leader.settle();
+    assert.equal(leader.appliedState.timeMs, world.nowMs);
+    const { length } = leader.entries;
+    leader.tenure.writeTime(1_000);
+    await leader.settle();
+    assert.equal(leader.entries.length, length, 'it is told already');
+    assert.equal(leader.tenure.locks.preparedCount, 1);
+    assert.equal(await world.resolve(A, world.laterTimestamp), 1);
+  });
+
   it('holds long values as well, old and new', async () => {
     const world = await World.create();
     await world.ask('SETRANGE', 'long', '399999', 'x');
