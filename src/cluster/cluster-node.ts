@@ -352,6 +352,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
       groups: topology.partitions.map(({ id }) => id),
       retentionMs: options.history.retentionMs,
       call: (group, command, args, callOptions) => this.#callGroup(group, command, args, callOptions),
+      latest: (deadlineMs) => this.latestTimestamp(deadlineMs),
       pass: (at, deadlineMs) => this.#pass(at, deadlineMs),
       metadata: () => this.engine.replicas.get(METADATA_GROUP),
       stored: () => readHolds(reader),

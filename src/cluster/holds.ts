@@ -51,6 +51,7 @@ const SPACE = 1;
 const KEY = 'holds';
 /** Holds in the cluster. */
 const HOLDS_MAX = 1_000;
+const NO_HOLD: readonly number[] = [0, 0, 0, 0, 0];
 /** Pause between two tries to tell a partition, in ms. */
 const AGAIN_MS = 1_000;
 
@@ -65,29 +66,33 @@ export interface Hold {
 
 /** What changing the list leads to. */
 interface Changed {
-  /** 0: there is no such hold. */
+  /** 0: there is no such hold. A hold that is new has the revision for its id. */
   readonly id: number;
   readonly at: Timestamp;
   readonly revision: Timestamp;
   readonly floor: Timestamp;
+  readonly expiresAtMs: number;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
-// Rows of the metadata group: they answer [id, moment, revision, floor]
+// Rows of the metadata group: they answer [id, moment, revision, floor, end of the lease], all 0 if there is no such hold
 
-/** Arguments: holder, moment (0 = now), lease in ms. The same holder of the same moment renews. */
+/** Arguments: holder, moment, lease in ms. The same holder of the same moment renews. A hold that is new has its revision for an id. */
 const acquireRow = row('%HOLD-ACQUIRE', 'write', (view, args) => {
   const holder = args.text();
-  const wanted = numberOf(args);
+  const at = numberOf(args);
   const expiresAtMs = view.nowMs + numberOf(args);
-  const at = wanted === 0 ? view.timestamp : wanted;
   const holds = liveHolds(view);
   const present = holds.find((one) => one.holder === holder && one.at === at);
   if (present === undefined && holds.length >= HOLDS_MAX) fail(TOO_MANY_HOLDS);
-  const { timestamp } = view;
-  const changed = { id: present?.id ?? timestamp, holder, at, expiresAtMs };
+  const changed = { id: present?.id ?? view.timestamp, holder, at, expiresAtMs: otherThan(present, expiresAtMs) };
   return store(view, [...holds.filter((one) => one !== present), changed], changed);
 });
+
+/** Whoever renews a hold leaves it with another end of its lease: so it can be told whether anybody has. */
+function otherThan(present: Hold | undefined, expiresAtMs: number): number {
+  return present?.expiresAtMs === expiresAtMs ? expiresAtMs + 1 : expiresAtMs;
+}
 
 /** Arguments: id, lease in ms. */
 const renewRow = row('%HOLD-RENEW', 'write', (view, args) => {
@@ -95,8 +100,8 @@ const renewRow = row('%HOLD-RENEW', 'write', (view, args) => {
   const expiresAtMs = view.nowMs + numberOf(args);
   const holds = liveHolds(view);
   const present = holds.find((one) => one.id === id);
-  if (present === undefined) return [0, 0, 0, 0];
-  const changed = { ...present, expiresAtMs };
+  if (present === undefined) return NO_HOLD;
+  const changed = { ...present, expiresAtMs: otherThan(present, expiresAtMs) };
   return store(view, [...holds.filter((one) => one !== present), changed], changed);
 });
 
@@ -106,16 +111,18 @@ const moveRow = row('%HOLD-MOVE', 'write', (view, args) => {
   const at = numberOf(args);
   const holds = liveHolds(view);
   const present = holds.find((one) => one.id === id);
-  if (present === undefined) return [0, 0, 0, 0];
+  if (present === undefined) return NO_HOLD;
   const changed = { ...present, at };
   return store(view, [...holds.filter((one) => one !== present), changed], changed);
 });
 
+/** Arguments: id, and of a hold that is to be released only if nobody has renewed it since, the end of its lease, in ms. */
 const releaseRow = row('%HOLD-RELEASE', 'write', (view, args) => {
   const id = numberOf(args);
+  const expiresAtMs = args.remaining === 0 ? null : numberOf(args);
   const holds = liveHolds(view);
   const present = holds.find((one) => one.id === id);
-  if (present === undefined) return [0, 0, 0, 0];
+  if (present === undefined || (expiresAtMs !== null && present.expiresAtMs !== expiresAtMs)) return NO_HOLD;
   return store(
     view,
     holds.filter((one) => one !== present),
@@ -126,8 +133,8 @@ const releaseRow = row('%HOLD-RELEASE', 'write', (view, args) => {
 /** Forgets holds whose leases are over. */
 const expireRow = row('%HOLD-EXPIRE', 'write', (view) => {
   const holds = liveHolds(view);
-  if (holds.length === storedHolds(view).length) return [0, 0, 0, 0];
-  return store(view, holds, { id: 0, at: 0 });
+  if (holds.length === storedHolds(view).length) return NO_HOLD;
+  return store(view, holds, { id: 0, at: 0, expiresAtMs: 0 });
 });
 
 /** Answers with id, holder, moment and what is left of the lease, of each. */
@@ -161,12 +168,12 @@ function liveHolds(view: View): readonly Hold[] {
 }
 
 /** The metadata group has data of its own on all nodes: its log says what is held as those of the partitions do. */
-function store(view: View, holds: readonly Hold[], { id, at }: { readonly id: number; readonly at: Timestamp }): Reply {
+function store(view: View, holds: readonly Hold[], { id, at, expiresAtMs }: Omit<Hold, 'holder'>): Reply {
   const revision = view.timestamp;
   const floor = holds.length === 0 ? 0 : Math.min(...holds.map((one) => one.at));
   view.put(SPACE, KEY, stringFromBytes(encodeHolds(holds)), 0);
   hold(evaluationOf(view), { revision, floor, retentionMs: 0 });
-  return [id, at, revision, floor];
+  return [id, at, revision, floor, expiresAtMs];
 }
 
 /** The list as this node has applied it. Damage is reported where it is met; the list is then empty. */
@@ -228,6 +235,8 @@ export interface HoldsHost {
     args: readonly Buffer[],
     options: { readonly deadlineMs?: number },
   ): Promise<Reply>;
+  /** A moment that is not before anything acknowledged earlier. */
+  latest(deadlineMs: number): Promise<Timestamp>;
   /** No partition commits anything at or below the moment any more. */
   pass(at: Timestamp, deadlineMs: number): Promise<void>;
   /** The metadata group on this node. */
@@ -270,7 +279,8 @@ export class Holds implements HoldsApi {
     { at, leaseMs }: { readonly at: Timestamp; readonly leaseMs: number },
     deadlineMs: number,
   ): Promise<{ readonly id: number; readonly at: Timestamp }> {
-    const args = [Buffer.from(holder, 'latin1'), numeral(at), numeral(leaseMs)];
+    const wanted = at === 0 ? await this.#host.latest(deadlineMs) : at;
+    const args = [Buffer.from(holder, 'latin1'), numeral(wanted), numeral(leaseMs)];
     const acquired = await this.#change(acquireRow, args, deadlineMs);
     try {
       const from = Math.max(acquired.at, await this.#tellAll(acquired, acquired.at, deadlineMs));
@@ -284,8 +294,8 @@ export class Holds implements HoldsApi {
       if (at === 0) await this.#host.pass(from, deadlineMs);
       return { id: acquired.id, at: from };
     } catch (error) {
-      // Nobody was told of it. If this fails as well, its lease ends.
-      this.release(acquired.id, deadlineMs).catch(() => undefined);
+      // Nobody was told of it, unless it was there before. If this fails as well, its lease ends.
+      if (acquired.id === acquired.revision) this.release(acquired.id, deadlineMs).catch(() => undefined);
       throw error;
     }
   }
@@ -309,11 +319,20 @@ export class Holds implements HoldsApi {
     }));
   }
 
+  /**
+   * Takes back a hold of which nobody was told: one that was new, and that nobody else, with the same name and moment, has
+   * acquired since. If this fails as well, its lease ends.
+   */
+  #undo({ id, revision, expiresAtMs }: Changed, deadlineMs: number): void {
+    if (id !== revision) return;
+    this.#change(releaseRow, [numeral(id), numeral(expiresAtMs)], deadlineMs).catch(() => undefined);
+  }
+
   async #change(command: DataCommand, args: readonly Buffer[], deadlineMs?: number): Promise<Changed> {
     const options = deadlineMs === undefined ? {} : { deadlineMs };
     const reply = await this.#host.call(METADATA_GROUP, command, args, options);
-    const [id = 0, at = 0, revision = 0, floor = 0] = rowOf(reply).map(Number);
-    return { id, at, revision, floor };
+    const [id = 0, at = 0, revision = 0, floor = 0, expiresAtMs = 0] = rowOf(reply).map(Number);
+    return { id, at, revision, floor, expiresAtMs };
   }
 
   /** Every partition says in its log what is held. Resolves with the moment from which on all is kept everywhere. */

@@ -14,7 +14,7 @@ import { parseInt64 } from '../values/integer.ts';
 import { EvaluationView } from './evaluation-view.ts';
 import { HistoryReads } from './history-reads.ts';
 
-/** The list of holds as of `revision`: `floor` is the oldest moment that is held, 0 if none is. */
+/** The list of holds as of `revision`: `floor` is the oldest moment that is held and can be kept, 0 if none is. */
 export interface HeldFloor {
   readonly revision: Timestamp;
   readonly floor: Timestamp;
@@ -22,7 +22,7 @@ export interface HeldFloor {
 
 /**
  * Says in the log what is held, unless it says something newer already. Answers with the moment from which on all is kept in this
- * partition, by every replica: `floor`, or a later one. Arguments: revision, floor, retention in ms.
+ * partition, by every replica: `floor`, or a later one, and that is what the log says. Arguments: revision, floor, retention in ms.
  */
 export const holdRow: DataCommand = defineCommand({
   name: '%HOLD',
@@ -38,7 +38,7 @@ export const holdRow: DataCommand = defineCommand({
     const retentionMs = numberOf(args);
     const evaluation = evaluationOf(view);
     const from = keptFrom(evaluation, { floor, retentionMs });
-    hold(evaluation, { revision, floor, retentionMs });
+    hold(evaluation, { revision, floor: floor === 0 ? 0 : from, retentionMs });
     return from;
   },
 });
@@ -79,7 +79,7 @@ function begins(view: EvaluationView, retentionMs: number): boolean {
 
 /**
  * From when on nothing has been collected by any replica: the leader's own floor; what a replica may have collected by the time
- * that the log tells; and, where only holds keep history, what was let go before.
+ * that the log tells; and, where only holds keep history, what was let go before. What is held already nobody has collected, nor will.
  */
 function keptFrom(
   view: EvaluationView,
@@ -87,7 +87,9 @@ function keptFrom(
 ): Timestamp {
   if (begins(view, retentionMs)) return Math.max(floor, view.timestamp);
   const collected = retentionMs === 0 ? view.holds.passed : timestampFromMs(Math.max(0, view.nowMs - retentionMs));
-  return Math.max(floor, historyOf(view).floor, collected);
+  const { floor: held } = view.holds;
+  const kept = Math.max(historyOf(view).floor, collected);
+  return Math.max(floor, held === 0 ? kept : Math.min(kept, held));
 }
 
 export function evaluationOf(view: View): EvaluationView {

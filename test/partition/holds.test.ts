@@ -27,7 +27,7 @@ describe('a hold of a partition', () => {
     const before = timestamp(leader);
     const from = await tell(leader, { revision: 5, floor: 3 });
     assert.ok(from > before);
-    assert.deepEqual(held(leader), { floor: 3, passed: from, revision: 5 });
+    assert.deepEqual(held(leader), { floor: from, passed: from, revision: 5 });
     assert.ok(timestamp(leader) >= from, 'nothing is committed at or below it any more');
   });
 
@@ -57,6 +57,24 @@ describe('a hold of a partition', () => {
     assert.equal(await tell(leader, { revision: 6, floor: oldest - 1, retentionMs: 10_000 }), oldest);
   });
 
+  it('reaches back to what is held already, however old that is, but not to what was only asked for', async () => {
+    const leader = await TestLeader.create();
+    leader.data.setHistory({ retentionMs: 10_000, heldFloor: 0 });
+    await leader.ask('SET', 'k', 'v');
+    const first = await tell(leader, { revision: 5, floor: timestamp(leader), retentionMs: 10_000 });
+    leader.pass(60_000);
+    await leader.ask('SET', 'k', 'w');
+    assert.equal(await tell(leader, { revision: 6, floor: first, retentionMs: 10_000 }), first);
+    assert.equal(await tell(leader, { revision: 7, floor: first + 9, retentionMs: 10_000 }), first + 9);
+    const gone = await tell(leader, { revision: 8, floor: first, retentionMs: 10_000 });
+    assert.equal(gone, first + 9);
+    assert.equal(
+      await tell(leader, { revision: 9, floor: first, retentionMs: 10_000 }),
+      gone,
+      'asked for in vain, it is not held',
+    );
+  });
+
   it('is not before what this node has let go of', async () => {
     const leader = await TestLeader.create();
     leader.data.setHistory({ retentionMs: 10_000, heldFloor: 0 });
@@ -76,7 +94,7 @@ describe('a hold of a partition', () => {
     assert.equal(await tell(leader, { revision: 6, floor: later }), later);
     assert.deepEqual(held(leader), { floor: later, passed: later, revision: 6 });
     assert.equal(await tell(leader, { revision: 7, floor: begin }), later);
-    assert.deepEqual(held(leader), { floor: begin, passed: later, revision: 7 });
+    assert.deepEqual(held(leader), { floor: later, passed: later, revision: 7 });
     // Once nothing is held, everything up to then may go.
     await tell(leader, { revision: 8, floor: 0 });
     const { passed } = held(leader);
@@ -104,7 +122,7 @@ describe('a hold of a partition', () => {
     leader.begin();
     assert.equal(await tell(leader, { revision: 5, floor: 3 }), from);
     await tell(leader, { revision: 4, floor: 0 });
-    assert.equal(held(leader).floor, 3);
+    assert.equal(held(leader).floor, from);
   });
 
   it('keeps what NOHISTORY would give up', async () => {
