@@ -294,8 +294,7 @@ export class Holds implements HoldsApi {
       if (at === 0) await this.#host.pass(from, deadlineMs);
       return { id: acquired.id, at: from };
     } catch (error) {
-      // Nobody was told of it, unless it was there before. If this fails as well, its lease ends.
-      if (acquired.id === acquired.revision) this.release(acquired.id, deadlineMs).catch(() => undefined);
+      this.#undo(acquired, deadlineMs);
       throw error;
     }
   }
