@@ -14,8 +14,10 @@ import type { GroupId, NodeId } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import type { Platform, TimerHandle } from '../base/platform.ts';
 import type { Message, Ready } from '../raft/types.ts';
+import { StoredDamage } from '../storage/data/damage.ts';
 import type { DataStore } from '../storage/data/types.ts';
 import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
+import { isDamage } from './damage.ts';
 import { HistoryKeeper, type HistorySettings } from './history-keeper.ts';
 import { CHECKPOINT_LOG_BYTES } from './limits.ts';
 import type { Replica } from './replica.ts';
@@ -267,10 +269,31 @@ export class Engine {
         this.#alarm.at(this.#collectAtMs);
       },
       (error: unknown) => {
-        if (!this.#isClosed) this.#options.platform.process.fatal('dataWrite', 'collecting old versions failed', error);
+        this.#isCollecting = false;
+        if (!this.#isClosed) this.#collectingFailed(error);
       },
     );
     return Number.POSITIVE_INFINITY;
+  }
+
+  /** Whose data is damaged leaves service; once it was rebuilt, what was not collected now is found. Others go on. */
+  #collectingFailed(error: unknown): void {
+    const { process } = this.#options.platform;
+    if (!isDamage(error)) {
+      process.fatal('dataWrite', 'collecting old versions failed', error);
+      return;
+    }
+    const replica = error instanceof StoredDamage ? this.#replicaOf(error.slot) : undefined;
+    if (replica === undefined) {
+      process.fatal('dataDamaged', 'old versions cannot be read', error);
+      return;
+    }
+    replica.reader.fail(error);
+    this.#collectLater(COLLECT_GAP_MS);
+  }
+
+  #replicaOf(slot: number): Replica | undefined {
+    return [...this.replicas.values()].find(({ slots }) => slot >= slots.first && slot <= slots.last);
   }
 
   // -------------------------------------------------------------------------------------------------------------

@@ -80,6 +80,7 @@ export class MemoryDisk implements Disk {
   failureCount = 0;
   /** Operations that `holdNext` has held. */
   heldCount = 0;
+  #heldNow = 0;
 
   constructor(options: MemoryDiskOptions) {
     this.#random = options.random;
@@ -198,8 +199,14 @@ export class MemoryDisk implements Disk {
     this.#plans.push(plan);
     return () => {
       plan.isReleased = true;
+      this.#heldNow -= plan.held.length;
       for (const complete of plan.held.splice(0)) complete();
     };
+  }
+
+  /** What was begun, and perhaps has failed, is not told yet. */
+  get isHolding(): boolean {
+    return this.#heldNow > 0;
   }
 
   flip(path: string, position: number, mask = 1): void {
@@ -319,6 +326,7 @@ export class MemoryDisk implements Disk {
       if (plan !== null && plan.code === null && !plan.isReleased) {
         plan.held.push(complete);
         this.heldCount++;
+        this.#heldNow++;
         return;
       }
       this.#pending.delete(pending);

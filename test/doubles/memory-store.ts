@@ -282,6 +282,11 @@ export class MemoryDevice {
     store.later(complete, isDelayed ? this.#delayTurns : 0);
   }
 
+  /** What was begun, and perhaps has failed, is not told yet. */
+  get isStalled(): boolean {
+    return this.#stalled !== null;
+  }
+
   /** Nothing completes until the returned function is called. */
   stall(): () => void {
     const stalled: (() => void)[] = [];

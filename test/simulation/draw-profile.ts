@@ -96,6 +96,8 @@ function drawMixed(seed: number, draw: Draw): Profile {
     checkpointIntervalMs: draw.pick('checkpoints', [200, 1_000, 10_000]),
     scrubIntervalMs,
     logMemoryBytes: draw.pick('log memory', [500, 500, 20_000, 1_000_000]),
+    retentionMs: draw.pick('retention', [0, 0, 500, 3_000]),
+    retentionCount: draw.pick('versions', [0, 0, 1, 4]),
     residentBytes: draw.pick('memory', [0, 0, 1, 3_000]),
     latencyMs: { min: draw.pick('least latency', [0.05, 0.5, 2]), max: draw.pick('latency', [3, 3, 10, 30]) },
     lateChance: draw.pick('late pieces', [0, 0, 0.002, 0.02]),

@@ -7,6 +7,7 @@ import { slotOfKey } from '../../src/base/slots.ts';
 import type { SimMachine } from '../doubles/sim-platform.ts';
 import { SimClient } from './client.ts';
 import { drawProfile } from './draw-profile.ts';
+import type { Profile } from './profile.ts';
 import { World } from './world.ts';
 
 const GROUP = 1;
@@ -23,7 +24,7 @@ class Cluster {
     this.client = new SimClient(world, 'client', null);
   }
 
-  static async start(): Promise<Cluster> {
+  static async start(changes: Partial<Profile> = {}): Promise<Cluster> {
     const profile = {
       ...drawProfile(1),
       nodeCount: 3,
@@ -33,6 +34,7 @@ class Cluster {
       plan: [],
       workloads: [],
       checkpointIntervalMs: 1_000,
+      ...changes,
     };
     const scriptHost = await createScriptHost({
       clock: { monotonicMs: () => 0, wallMs: () => 0 },
@@ -158,6 +160,24 @@ describe('healing', function () {
     const rebuilt = cluster.replica(follower);
     assert.equal(rebuilt.core.appliedIndex, rebuilt.applier.index);
     await cluster.expectEverything();
+  });
+
+  it('a damaged old version that is to be collected takes its replica out of service, and not the node', async () => {
+    const cluster = await Cluster.start({ retentionMs: 500, scrubIntervalMs: 0 });
+    const { world, follower } = cluster;
+    const boot = follower.boot;
+    await cluster.call('DEL', 'k7');
+    await cluster.until('applied everywhere', () => cluster.isApplied);
+    const recordKey = Buffer.from(encodeRecordKey(slotOfKey('k7'), 0, 'k7'));
+    const versions = follower.device.keys().filter((key) => recordKey.equals(key.subarray(0, recordKey.length)));
+    const tombstone = versions.sort(Buffer.compare)[0];
+    assert.ok(tombstone !== undefined && tombstone.length > recordKey.length, 'the newest version: deleted');
+    follower.device.flipBit(tombstone, 5);
+    await cluster.until('it is known', () => cluster.replica(follower).isQuarantined);
+    await cluster.until('rebuilt', () => cluster.isHealed(follower));
+    assert.equal(follower.boot, boot);
+    assert.equal(await cluster.call('EXISTS', 'k7'), 0);
+    assert.deepEqual(world.violations, []);
   });
 
   it('a node that lost its data directory, but not its log, is rebuilt', async () => {

@@ -25,6 +25,9 @@ export interface Profile {
   /** Pause between two comparisons of a partition's replicas; 0 = they are never compared. */
   readonly scrubIntervalMs: number;
   readonly logMemoryBytes: number;
+  /** How long older versions are kept, ms, and how many of each key (0 = without bound); 0 ms = none are, besides what is held. */
+  readonly retentionMs: number;
+  readonly retentionCount: number;
   /** Memory for resident keys; 0 = without bound. */
   readonly residentBytes: number;
   /** One way, between two hosts. */

@@ -10,6 +10,8 @@ const COMMON: Partial<Profile> = {
   checkpointIntervalMs: 10_000,
   scrubIntervalMs: 0,
   logMemoryBytes: 1_000_000,
+  retentionMs: 0,
+  retentionCount: 0,
   residentBytes: 0,
   latencyMs: { min: 0.5, max: 3 },
   lateChance: 0,

@@ -312,6 +312,15 @@ export class World {
     });
   }
 
+  /** After so long, ms, and not before the disks have told what became of all that was begun. */
+  whenTold(ms: number, work: () => void): void {
+    this.scheduler.after(ms, () => {
+      const areSilent = this.machines.some(({ disk, device }) => disk.isHolding || device.isStalled);
+      if (areSilent) this.whenTold(ms, work);
+      else work();
+    });
+  }
+
   /** From now on nothing goes wrong any more, and a supervisor starts what is down. Damage that nobody met stays. */
   heal(): void {
     this.isHealed = true;
@@ -326,7 +335,7 @@ export class World {
     }
     this.#onSnapshotSent = [];
     this.#onStaged = [];
-    this.scheduler.after(AFTERMATH_MS, this.#expectations.visible());
+    this.whenTold(AFTERMATH_MS, this.#expectations.visible());
     this.#keepUp();
   }
 
@@ -386,6 +395,8 @@ export class World {
       'log-segment-size': SEGMENT_BYTES,
       'log-memory-size': profile.logMemoryBytes,
       'checkpoint-interval': profile.checkpointIntervalMs,
+      'version-retention': profile.retentionMs,
+      'version-retention-count': profile.retentionCount,
       'scrub-rate': profile.scrubIntervalMs === 0 ? 0 : SCRUB_RATE,
       'scrub-interval': profile.scrubIntervalMs,
     };

@@ -30,8 +30,8 @@
  */
 import { assert } from '../../base/assert.ts';
 import type { ByteWriter } from '../../base/bytes.ts';
-import { KahunaError } from '../../base/errors.ts';
 import { SLOT_COUNT, type Slot, type Timestamp } from '../../base/ids.ts';
+import { StoredDamage } from './damage.ts';
 import type { RecordRange } from './types.ts';
 
 /** What a record is about. On disk: append-only; a new row also needs its length in SUB_KEY_BYTES. */
@@ -280,10 +280,7 @@ function readU32(bytes: Uint8Array, at: number): number {
   );
 }
 
-function damagedKey(stored: Uint8Array, why: string): KahunaError<'DATA_DAMAGED'> {
+function damagedKey(stored: Uint8Array, why: string): StoredDamage {
   const shown = Buffer.from(stored.subarray(0, 64)).toString('hex');
-  return new KahunaError(
-    'DATA_DAMAGED',
-    `the stored key ${shown} is damaged: ${why}; rebuild this replica from its peers`,
-  );
+  return new StoredDamage(stored, `the stored key ${shown} is damaged: ${why}`);
 }

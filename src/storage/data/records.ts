@@ -20,8 +20,8 @@
 import { assert } from '../../base/assert.ts';
 import { type ByteWriter, getU32, putU32, putU64 } from '../../base/bytes.ts';
 import { crc32 } from '../../base/checksum.ts';
-import { KahunaError } from '../../base/errors.ts';
 import type { Timestamp } from '../../base/ids.ts';
+import { StoredDamage } from './damage.ts';
 import type { OpenedRecord } from './types.ts';
 
 /** Bytes before the payload. */
@@ -115,10 +115,7 @@ export function sealedTimestamp(sealed: Uint8Array): Timestamp {
   return getU32(sealed, 4) + (getU32(sealed, 8) & 0x00ff_ffff) * TWO_32;
 }
 
-function damagedRecord(key: Uint8Array, why: string): KahunaError<'DATA_DAMAGED'> {
+function damagedRecord(key: Uint8Array, why: string): StoredDamage {
   const shown = Buffer.from(key.subarray(0, 64)).toString('hex');
-  return new KahunaError(
-    'DATA_DAMAGED',
-    `the stored record of key ${shown} is damaged: ${why}; rebuild this replica from its peers`,
-  );
+  return new StoredDamage(key, `the stored record of key ${shown} is damaged: ${why}`);
 }

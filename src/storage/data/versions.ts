@@ -13,6 +13,7 @@
 import { ByteReader, ByteWriter } from '../../base/bytes.ts';
 import { KahunaError } from '../../base/errors.ts';
 import type { Timestamp } from '../../base/ids.ts';
+import { StoredDamage } from './damage.ts';
 import {
   afterRecord,
   encodeHistoryStartKey,
@@ -203,10 +204,7 @@ function checkVersion(stored: Uint8Array, recordLength: number, sealed: Uint8Arr
   openVersion(stored.subarray(0, recordLength), sealed);
   if (sealedTimestamp(sealed) === versionOf(stored, recordLength)) return;
   const shown = Buffer.from(stored.subarray(0, 64)).toString('hex');
-  throw new KahunaError(
-    'DATA_DAMAGED',
-    `the stored version ${shown} is damaged: it holds that of another moment; rebuild this replica from its peers`,
-  );
+  throw new StoredDamage(stored, `the stored version ${shown} is damaged: it holds that of another moment`);
 }
 
 /**

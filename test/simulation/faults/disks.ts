@@ -10,6 +10,8 @@ import type { Fault, Strike } from './fault.ts';
 const LOG_DIRECTORY = '/data/log/';
 /** How many operations still go well before the one that fails, at most. */
 const PATIENCE = 20;
+/** So long a failure may be on its way, if nothing holds it up, ms. */
+const AFTERMATH_MS = 200;
 /** Full for so long that the log wants a new segment. */
 const FULL_MS = 4_000;
 
@@ -185,7 +187,9 @@ export const DISK_FAULTS = [
         device.isFull = false;
         if (disk.failureCount + device.failureCount > before) strike.did();
         // What failed before may still be on its way.
-        strike.later(200, 200, () => world.expectNothing(machine));
+        world.whenTold(AFTERMATH_MS, () => {
+          world.expectNothing(machine);
+        });
       });
     },
   },
