@@ -11,6 +11,7 @@ import type { Logger } from '../base/log.ts';
 import type { Platform } from '../base/platform.ts';
 import { slotOfKey, tagOfSlot } from '../base/slots.ts';
 import type { DataCommand } from '../commands/define.ts';
+import { ApplyPace } from '../partition/apply-pace.ts';
 import { Engine } from '../partition/engine.ts';
 import { KeyElsewhere } from '../partition/evaluation-ends.ts';
 import type { Unblocking } from '../partition/job.ts';
@@ -120,6 +121,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
   readonly raftLog: RaftLog;
   readonly data: DataStore;
   readonly budget: MemoryBudget;
+  readonly applyPace: ApplyPace;
   readonly #options: ClusterNodeOptions;
   readonly #topology: Topology;
   readonly #commands = new Map<string, DataCommand>();
@@ -145,6 +147,7 @@ export class ClusterNode implements Cluster, ReplicaHost {
     this.raftLog = options.raftLog;
     this.data = options.data;
     this.budget = options.budget;
+    this.applyPace = new ApplyPace(this.clock, this.timers);
     this.#topology = options.topology;
     this.clusterId = options.topology.clusterId;
     const { platform, raftLog, data, log, topology } = options;

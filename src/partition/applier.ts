@@ -2,18 +2,18 @@
  * Takes committed entries to LevelDB, behind everybody's back: no answer waits for it.
  *
  * One atomic batch at a time, of as many whole entries as are there (up to APPLY_BATCH_BYTES_MAX): their record changes,
- * the applied index and the partition's state. While a batch is under way, and for APPLY_PAUSE_MS after it, the next one
+ * the applied index and the partition's state. While a batch is under way, and in the pause after it (apply-pace.ts), the next one
  * collects: many small entries cost one batch, and an entry that comes alone is applied at once.
  *
  * Whoever wants to see the data as of one index, and not of some index, names a stop (scrub-point.ts): a batch ends there.
  */
 import { assert } from '../base/assert.ts';
 import type { GroupId, LogIndex, Term } from '../base/ids.ts';
-import type { Clock, TimerHandle, Timers } from '../base/platform.ts';
 import { type ConfState, ENTRY_TYPES, type Entry } from '../raft/types.ts';
 import type { DataStore, RecordChange } from '../storage/data/types.ts';
+import type { ApplyPace } from './apply-pace.ts';
 import { decodeEntry } from './entry-format.ts';
-import { APPLY_BATCH_BYTES_MAX, APPLY_EARLY_BYTES, APPLY_PAUSE_MS } from './limits.ts';
+import { APPLY_BATCH_BYTES_MAX, APPLY_EARLY_BYTES } from './limits.ts';
 import { afterEntry, encodePartitionState, type Holds, type PartitionState } from './partition-state.ts';
 
 export interface ApplierEvents {
@@ -48,16 +48,13 @@ export class Applier {
   /** End of the batch under way; of the last one if none is. */
   #handedIndex: LogIndex;
   #resumeCount = 0;
-  readonly #clock: Clock;
-  readonly #timers: Timers;
-  /** Monotonic ms at which the pause after the last batch ends. */
-  #pauseEndMs = Number.NEGATIVE_INFINITY;
-  /** Set while entries wait for the end of the pause. */
-  #pause: TimerHandle | null = null;
+  readonly #pace: ApplyPace;
+  readonly #pumpNow = (): void => {
+    this.#pump();
+  };
 
   constructor(fields: {
-    readonly clock: Clock;
-    readonly timers: Timers;
+    readonly pace: ApplyPace;
     readonly group: GroupId;
     readonly data: DataStore;
     readonly events: ApplierEvents;
@@ -65,8 +62,7 @@ export class Applier {
     readonly term: Term;
     readonly state: PartitionState;
   }) {
-    this.#clock = fields.clock;
-    this.#timers = fields.timers;
+    this.#pace = fields.pace;
     this.#group = fields.group;
     this.#data = fields.data;
     this.#events = fields.events;
@@ -130,7 +126,7 @@ export class Applier {
   async suspend(): Promise<void> {
     this.#isSuspended = true;
     this.endStop();
-    this.#endPause();
+    this.#pace.leave(this.#pumpNow);
     this.#queue = [];
     this.#queuedBytes = 0;
     if (this.#isApplying) {
@@ -154,7 +150,7 @@ export class Applier {
 
   #pump(): void {
     if (this.#isApplying || this.#isSuspended || this.#queue.length === 0) return;
-    this.#endPause();
+    this.#pace.leave(this.#pumpNow);
     const records: RecordChange[] = [];
     let state = this.#state;
     let bytes = 0;
@@ -194,7 +190,7 @@ export class Applier {
         return;
       }
       if (this.#stop?.index === index) this.#reachStop();
-      this.#pauseEndMs = this.#clock.monotonicMs() + APPLY_PAUSE_MS;
+      this.#pace.pause();
       this.#events.applied(index);
       if (this.#queue.length > 0) this.#pumpSoon();
     };
@@ -213,19 +209,7 @@ export class Applier {
 
   /** Now, if the pause is over or much waits; else when it is over. */
   #pumpSoon(): void {
-    const leftMs = this.#pauseEndMs - this.#clock.monotonicMs();
-    if (leftMs <= 0 || this.#queuedBytes >= APPLY_EARLY_BYTES) {
-      this.#pump();
-      return;
-    }
-    this.#pause ??= this.#timers.after(leftMs, () => {
-      this.#pause = null;
-      this.#pump();
-    });
-  }
-
-  #endPause(): void {
-    this.#pause?.cancel();
-    this.#pause = null;
+    if (this.#queuedBytes >= APPLY_EARLY_BYTES) this.#pump();
+    else this.#pace.soon(this.#pumpNow);
   }
 }

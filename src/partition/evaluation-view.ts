@@ -44,6 +44,7 @@ import { type Holds, NO_HOLDS, type PartitionState } from './partition-state.ts'
 import { deleteKeyRecords, deleteRecord, putKeyRecords } from './record-writer.ts';
 import type { Intent } from './transaction-codec.ts';
 import { isPresent, type MemoryBudget, type ResidentKey, ResidentTable, type SpaceTable } from './resident.ts';
+import { type FlushedSpace, UndoLog, type UndoRecord } from './undo-log.ts';
 
 /** Keys that a flush turns into tombstones one by one. */
 const FLUSH_TOMBSTONES_MAX = 10_000;
@@ -56,25 +57,6 @@ export interface NewestKey {
   /** Null: too long to be read within an evaluation. */
   readonly value: Value | null | undefined;
   readonly expiresAtMs: number;
-}
-
-class UndoRecord {
-  resident: ResidentKey | null = null;
-  value: Value | undefined;
-  expiresAtMs = 0;
-  version: Timestamp = 0;
-  changedIndex: LogIndex = 0;
-  /** Set instead of `resident` for a flush. */
-  flushed: FlushedSpace | null = null;
-}
-
-interface FlushedSpace {
-  readonly space: Space;
-  readonly table: SpaceTable;
-  readonly flushedAt: Timestamp;
-  readonly flushIndex: LogIndex;
-  readonly keyCount: number;
-  readonly expiringCount: number;
 }
 
 class Mark {
@@ -128,8 +110,7 @@ export class EvaluationView implements View {
   #holds: Holds = NO_HOLDS;
   /** `nowMs` as an integer that a field holds without a box. */
   #nowSeconds = 0;
-  readonly #undo: UndoRecord[] = [];
-  #undoCount = 0;
+  readonly #undo = new UndoLog();
   #startPosition = 0;
 
   constructor(context: EvaluationContext, budget: MemoryBudget) {
@@ -154,7 +135,7 @@ export class EvaluationView implements View {
     this.#loggedTimestamp = state.lastTimestamp;
     this.#backdatedIndex = 0;
     this.#holds = state.holds;
-    this.#undoCount = 0;
+    this.#undo.count = 0;
     this.touched = [];
   }
 
@@ -177,27 +158,27 @@ export class EvaluationView implements View {
     this.misses = 0;
     this.observedIndex = 0;
     this.#timestamp = 0;
-    this.#undoCount = 0;
+    this.#undo.count = 0;
     this.#startPosition = this.#batch.position;
     this.touched.length = 0;
     if (this.expired.length !== 0) this.expired = [];
   }
 
   get hasChanged(): boolean {
-    return this.#undoCount > 0 || this.#batch.position > this.#startPosition;
+    return this.#undo.count > 0 || this.#batch.position > this.#startPosition;
   }
 
   /** Keeps what the evaluation changed. */
   commit(): void {
     this.#batch.lastTimestamp = this.#lastTimestamp;
     this.#loggedTimestamp = this.#lastTimestamp;
-    for (let i = 0; i < this.#undoCount; i++) {
-      const undo = this.#undo[i] as UndoRecord;
+    for (let i = 0; i < this.#undo.count; i++) {
+      const undo = this.#undo.at(i);
       undo.resident = null;
       undo.value = undefined;
       undo.flushed = null;
     }
-    this.#undoCount = 0;
+    this.#undo.count = 0;
   }
 
   /** Takes everything back that the evaluation changed. */
@@ -206,7 +187,7 @@ export class EvaluationView implements View {
   }
 
   savepoint(): Savepoint {
-    return new Mark(this.#undoCount, this.#batch.position);
+    return new Mark(this.#undo.count, this.#batch.position);
   }
 
   rollback(savepoint: Savepoint): void {
@@ -292,7 +273,7 @@ export class EvaluationView implements View {
 
   /** Counts and scans depend on every change so far. */
   #observeAll(): void {
-    this.#passAllParts();
+    this.passAllParts();
     this.#observe(this.#batch.index === 0 ? 0 : this.#batch.index - 1);
     if (!this.#batch.isEmpty) this.#observe(this.#batch.index);
   }
@@ -407,7 +388,7 @@ export class EvaluationView implements View {
   }
 
   flush(space: Space | 'all'): void {
-    this.#passAllParts();
+    this.passAllParts();
     for (const part of [...this.#context.locks.parts]) if (part !== this.part) this.close(part);
     const timestamp = this.timestamp;
     this.#batch.flush(space === 'all' ? ALL_DATABASES : space, timestamp);
@@ -415,7 +396,7 @@ export class EvaluationView implements View {
     const first = space === 'all' ? 0 : space;
     const last = space === 'all' ? DATABASE_COUNT - 1 : space;
     for (let flushed = first; flushed <= last; flushed++) {
-      const undo = this.#nextUndo();
+      const undo = this.#undo.add();
       const keyCount = this.#keyCounts[flushed] ?? 0;
       const expiringCount = this.#expiringCounts[flushed] ?? 0;
       const table = this.residents.takeOut(flushed);
@@ -535,7 +516,7 @@ export class EvaluationView implements View {
   }
 
   /** What is prepared may have been acknowledged: counts, scans and flushes must not miss it. */
-  #passAllParts(): void {
+  passAllParts(): void {
     const own = this.part?.isPrepared === true ? 1 : 0;
     if (this.#context.locks.preparedCount > own) throw new KeyLocked(ALL_PARTS, true);
   }
@@ -612,8 +593,12 @@ export class EvaluationView implements View {
 
   /** The entry after which LevelDB holds all that was evaluated by now, as far as it was committed at or below `at`. */
   settledIndex(at: Timestamp): LogIndex {
-    const evaluated = this.#batch.isEmpty ? this.#batch.index - 1 : this.#batch.index;
-    return at <= this.#context.appliedTimestamp ? this.#backdatedIndex : evaluated;
+    return at <= this.#context.appliedTimestamp ? this.#backdatedIndex : this.evaluatedIndex;
+  }
+
+  /** The entry that holds the last of what was evaluated by now and not undone. */
+  get evaluatedIndex(): LogIndex {
+    return this.#batch.isEmpty ? this.#batch.index - 1 : this.#batch.index;
   }
 
   /** The newest state of a key, expired or not, without making it resident. */
@@ -635,11 +620,6 @@ export class EvaluationView implements View {
     const { timestamp, value, expiresAtMs } = loaded;
     if (timestamp <= flushedAt) return absent;
     return { version: timestamp, value, expiresAtMs };
-  }
-
-  /** Nothing that is prepared may be missed. */
-  settleParts(): void {
-    this.#passAllParts();
   }
 
   get holds(): Holds {
@@ -751,17 +731,8 @@ export class EvaluationView implements View {
     if (index > this.observedIndex) this.observedIndex = index;
   }
 
-  #nextUndo(): UndoRecord {
-    const undo = this.#undo[this.#undoCount];
-    this.#undoCount++;
-    if (undo !== undefined) return undo;
-    const created = new UndoRecord();
-    this.#undo.push(created);
-    return created;
-  }
-
   #remember(resident: ResidentKey): void {
-    const undo = this.#nextUndo();
+    const undo = this.#undo.add();
     undo.resident = resident;
     undo.value = resident.value;
     undo.expiresAtMs = resident.expiresAtMs;
@@ -770,9 +741,9 @@ export class EvaluationView implements View {
   }
 
   #undoTo(count: number, position: number): void {
-    while (this.#undoCount > count) {
-      this.#undoCount--;
-      const undo = this.#undo[this.#undoCount] as UndoRecord;
+    while (this.#undo.count > count) {
+      this.#undo.count--;
+      const undo = this.#undo.at(this.#undo.count);
       if (undo.flushed !== null) this.#unflush(undo.flushed);
       if (undo.resident !== null) this.#undoKey(undo.resident, undo);
       undo.flushed = null;

@@ -121,7 +121,8 @@ export class HistoryReads implements PastView {
 
   /** Reads what the job's last evaluation missed. Rejects if the data is damaged. */
   async load(job: Job, { request, settledIndex }: PastNotRead): Promise<void> {
-    await this.#applied(settledIndex);
+    // It may have counted on changes of its own evaluation, which have been undone: no entry comes of those alone.
+    await this.#applied(Math.min(settledIndex, this.#view.evaluatedIndex));
     const answers = this.#answersOf(job);
     const snapshot = this.#host.data.snapshot();
     // In this turn: what the snapshot holds and the state belong together.
@@ -218,7 +219,7 @@ export class HistoryReads implements PastView {
 
   scanAt(scan: ScanRequest, at: Timestamp): ScanPage {
     this.#view.promise(at);
-    this.#view.settleParts();
+    this.#view.passAllParts();
     const answers = this.#active;
     const next = answers?.pages[answers.position];
     if (answers === null || next === undefined || next.at !== at || !isSameRequest(next.request, scan)) {

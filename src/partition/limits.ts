@@ -16,7 +16,7 @@ export const INFLIGHT_LARGE_BATCHES_MAX = 4;
 export const LARGE_BATCH_BYTES = 16 * 1024;
 /** Record bytes handed to one LevelDB batch; more wait for the next. */
 export const APPLY_BATCH_BYTES_MAX = 4 * 1024 * 1024;
-/** Pause between LevelDB batches of a group, in ms, and the bytes of waiting entries that end it. */
+/** Pause between LevelDB batches of a node, in ms, and the bytes of waiting entries of a group that end it. */
 export const APPLY_PAUSE_MS = 10;
 export const APPLY_EARLY_BYTES = 512 * 1024;
 /** Requests waiting for a key, a load or a range scan in one partition. */

@@ -13,11 +13,12 @@
 import { assert, mustExist } from '../base/assert.ts';
 import { type GroupId, type LogIndex, type NodeId, SLOT_COUNT, type Term } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
-import type { Clock, Random, Timers } from '../base/platform.ts';
+import type { Clock, Random } from '../base/platform.ts';
 import type { RaftCore } from '../raft/core.ts';
 import { type ConfState, type Entry, MESSAGE_TYPES, type Message, type Ready } from '../raft/types.ts';
 import type { DataStore, RecordRange } from '../storage/data/types.ts';
 import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
+import type { ApplyPace } from './apply-pace.ts';
 import { Applier } from './applier.ts';
 import { ReplicaDamaged } from './damage.ts';
 import type { RecordedAnswer } from './entry-format.ts';
@@ -51,11 +52,11 @@ const NO_DATA = new Uint8Array(0);
 export interface ReplicaHost {
   readonly node: NodeId;
   readonly clock: Clock;
-  readonly timers: Timers;
   readonly log: Logger;
   readonly raftLog: RaftLog;
   readonly data: DataStore;
   readonly budget: MemoryBudget;
+  readonly applyPace: ApplyPace;
   readonly keyspaceStats: KeyspaceStats;
   readonly random: Random;
   /** Asks for a turn of this replica at the end of the present event-loop turn. */
@@ -157,8 +158,7 @@ export class Replica implements TenureHost, LogWindowHost {
     this.#isAmnesiac = options.core.isAmnesiac;
     this.#handedIndex = options.applied.index;
     this.applier = new Applier({
-      clock: host.clock,
-      timers: host.timers,
+      pace: host.applyPace,
       group: options.group,
       data: host.data,
       events: this,

@@ -6,6 +6,7 @@ import { strict as assert } from 'node:assert';
 import { silentLogger } from '../../src/base/log.ts';
 import type { ScrubFinding, ScrubLook, ScrubVerdict } from '../../src/cluster/scrub-codec.ts';
 import { LOOK_MAX_MS, ScrubParticipant } from '../../src/cluster/scrub-participant.ts';
+import { ApplyPace } from '../../src/partition/apply-pace.ts';
 import { Applier } from '../../src/partition/applier.ts';
 import { Batch } from '../../src/partition/batch.ts';
 import { emptyPartitionState } from '../../src/partition/partition-state.ts';
@@ -46,8 +47,7 @@ class Bench {
   private constructor(node: Node, data: DataStore) {
     this.node = node;
     this.applier = new Applier({
-      clock: this.time,
-      timers: this.time,
+      pace: new ApplyPace(this.time, this.time),
       group: GROUP,
       data,
       index: 0,

@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert';
 import type { LogIndex } from '../../src/base/ids.ts';
 import type { Timers } from '../../src/base/platform.ts';
+import { ApplyPace } from '../../src/partition/apply-pace.ts';
 import { Applier } from '../../src/partition/applier.ts';
 import { Batch } from '../../src/partition/batch.ts';
 import { APPLY_BATCH_BYTES_MAX, APPLY_EARLY_BYTES, APPLY_PAUSE_MS } from '../../src/partition/limits.ts';
@@ -42,8 +43,7 @@ class Bench {
     } as unknown as DataStore;
     this.applier = new Applier({
       group: 1,
-      clock: { monotonicMs: () => this.nowMs, wallMs: () => 0 },
-      timers,
+      pace: new ApplyPace({ monotonicMs: () => this.nowMs, wallMs: () => 0 }, timers),
       data,
       index: 0,
       term: 0,

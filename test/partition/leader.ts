@@ -10,6 +10,7 @@ import type { Timers } from '../../src/base/platform.ts';
 import { slotOfKey } from '../../src/base/slots.ts';
 import type { DataCommand } from '../../src/commands/define.ts';
 import { dataCommands } from '../../src/commands/index.ts';
+import { ApplyPace } from '../../src/partition/apply-pace.ts';
 import { Applier } from '../../src/partition/applier.ts';
 import { answersOf } from '../../src/partition/entry-format.ts';
 import { Job, type JobOwner } from '../../src/partition/job.ts';
@@ -151,8 +152,7 @@ export class TestLeader implements TenureHost {
     const state = emptyPartitionState({ voters: [1, 2, 3], votersOutgoing: [], learners: [], learnersNext: [] });
     this.applier = new Applier({
       group: GROUP,
-      clock: this.clock,
-      timers,
+      pace: new ApplyPace(this.clock, timers),
       data,
       index: 0,
       term: 1,

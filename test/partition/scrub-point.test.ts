@@ -1,5 +1,6 @@
 /** A view of a replica's data at one index: against a real store, while entries go on. */
 import { strict as assert } from 'node:assert';
+import { ApplyPace } from '../../src/partition/apply-pace.ts';
 import { Applier } from '../../src/partition/applier.ts';
 import { Batch } from '../../src/partition/batch.ts';
 import { decodePartitionState, emptyPartitionState } from '../../src/partition/partition-state.ts';
@@ -28,8 +29,7 @@ function entry(index: number): Entry {
 
 function replicaOn(data: DataStore, time: VirtualTime) {
   const applier = new Applier({
-    clock: time,
-    timers: time,
+    pace: new ApplyPace(time, time),
     group: 1,
     data,
     index: 0,

@@ -26,6 +26,7 @@ import { syncWriteAhead } from './checkpoint.ts';
 import { Garbage } from './garbage.ts';
 import { History } from './history.ts';
 import { overlaps, RangeInstall } from './install.ts';
+import { JointBatch } from './joint-batch.ts';
 import type { KeyValueStore, StoreBatch } from './key-value-store.ts';
 import {
   encodeGroup,
@@ -95,6 +96,7 @@ class KeyValueDataStore implements DataStore {
   readonly #garbage: Garbage;
   readonly #history: History;
   readonly #writer: BatchWriter;
+  readonly #joint: JointBatch;
   readonly #groups = new Map<GroupId, GroupState>();
   /** Marked groups (install.ts), including those whose install a crash or an abort has ended. */
   readonly #marks: Map<GroupId, StoredReplacement>;
@@ -118,6 +120,7 @@ class KeyValueDataStore implements DataStore {
     this.#garbage = new Garbage(options.store, options.garbageLimits);
     this.#history = new History(options.store, recovered.history, this.#garbage);
     this.#writer = new BatchWriter(this.#history, options.process);
+    this.#joint = new JointBatch(options.store, this.#writer);
     this.#garbage.reset(this.#history);
     if (options.history !== null) this.setHistory(options.history ?? { retentionMs: 0, heldFloor: 0 });
   }
@@ -132,11 +135,16 @@ class KeyValueDataStore implements DataStore {
     const state = this.#begin(group);
     assert(applied.index > 0, 'entries begin at index 1');
     this.#noteReplay(state, applied.index);
-    const batch = this.#store.batch();
+    const { needsSync } = this.#history;
+    const batch = needsSync ? this.#store.batch() : this.#joint.batch;
+    let bytes = applied.state.length;
     for (const change of changes) {
       assert((change.key[0] ?? 0xff) < NODE_PREFIX, "a change of one of the store's own keys");
       if (change.sealed === null) batch.delete(change.key);
-      else batch.put(change.key, change.sealed);
+      else {
+        batch.put(change.key, change.sealed);
+        bytes += change.sealed.length;
+      }
       if (change.timestamp > state.timestampMax) state.timestampMax = change.timestamp;
     }
     this.#history.addVersions(batch, changes);
@@ -145,14 +153,20 @@ class KeyValueDataStore implements DataStore {
     state.index = applied.index;
     if (state.index >= state.suspectUpTo) state.suspectUpTo = 0;
     batch.put(state.key, encodeGroup(state.key, { ...applied, ...suspicion(state) }));
-    const write = (): void => {
-      this.#writer.write(batch, () => {
-        state.isBusy = false;
-        done();
-      });
+    const written = (): void => {
+      state.isBusy = false;
+      done();
     };
-    if (this.#history.needsSync) this.sync().then(write, (error: unknown) => this.#writer.fail('a sync failed', error));
-    else write();
+    if (!needsSync) {
+      this.#joint.added(bytes, written);
+      return;
+    }
+    this.sync().then(
+      () => {
+        this.#writer.write(batch, written);
+      },
+      (error: unknown) => this.#writer.fail('a sync failed', error),
+    );
   }
 
   snapshot(): DataSnapshot {
@@ -246,6 +260,8 @@ class KeyValueDataStore implements DataStore {
       this.#pendingPolicy = policy;
       return;
     }
+    // What was added so far has copies, or none, as the policy of before says.
+    this.#joint.send();
     const hasChanged = this.#history.setPolicy(policy);
     this.#garbage.setVersionsMax(this.#history.versionsMax);
     if (!hasChanged) return;
@@ -293,6 +309,7 @@ class KeyValueDataStore implements DataStore {
     this.#isClosed = true;
     await this.#collectingEnded();
     await this.#saving;
+    this.#joint.send();
     await this.#writer.settled();
     await this.#lastSync;
     await this.#store.close();
@@ -324,6 +341,7 @@ class KeyValueDataStore implements DataStore {
   }
 
   async #syncNow(): Promise<void> {
+    this.#joint.send();
     await this.#writer.settled();
     const deletionCount = this.#garbage.deletionCount;
     this.#history.syncBegins();

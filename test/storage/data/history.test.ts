@@ -7,7 +7,7 @@ import { KahunaError } from '../../../src/base/errors.ts';
 import { encodeVersionKey, slotRange } from '../../../src/storage/data/keys.ts';
 import { sealRecord } from '../../../src/storage/data/records.ts';
 import type { CrashKind } from '../../doubles/memory-store.ts';
-import { StepScheduler } from '../../doubles/stepping.ts';
+import { drainPromises, StepScheduler } from '../../doubles/stepping.ts';
 import { Model } from './model.ts';
 import { applied, apply, contents, del, key, Node, put, SLOT, text, withSeeds } from './support.ts';
 
@@ -367,7 +367,10 @@ describe('data store: history', () => {
     node.device.delayWrite(1, 10);
     const order: number[] = [];
     const before = node.device.writeCount;
-    for (const group of [1, 2, 3]) data.apply(group, [put(`k${group}`, '1', 10)], applied(1), () => order.push(group));
+    for (const group of [1, 2, 3]) {
+      data.apply(group, [put(`k${group}`, '1', 10)], applied(1), () => order.push(group));
+      await drainPromises();
+    }
     assert.equal(node.device.writeCount - before, 1);
     await scheduler.drain();
     assert.deepEqual(order, [1, 2, 3]);

@@ -3,7 +3,7 @@ import { strict as assert } from 'node:assert';
 import type { FatalReason } from '../../../src/base/platform.ts';
 import { BOOT_KEY, encodeIdentity, groupKey, IDENTITY_KEY } from '../../../src/storage/data/metadata.ts';
 import { ProcessEnded } from '../../doubles/memory-process.ts';
-import { StepScheduler } from '../../doubles/stepping.ts';
+import { drainPromises, StepScheduler } from '../../doubles/stepping.ts';
 import { Model } from './model.ts';
 import { apply, applied, key, Node, put, text, withSeeds } from './support.ts';
 
@@ -149,6 +149,7 @@ describe('data store: failures', () => {
       data.apply(1, [put('a', '2', 11, 10), put('b', '2', 11, 10)], applied(2), () =>
         assert.fail('nothing is acknowledged'),
       );
+      await drainPromises();
       await assert.rejects(scheduler.step(), isFatal('dataWrite'));
       node.device.crash('process');
       data = await scheduler.until(node.open());
@@ -172,6 +173,7 @@ describe('data store: failures', () => {
     data.apply(1, [put('a', '1', 10)], applied(1), () => {
       isDone = true;
     });
+    await drainPromises();
     await scheduler.until(apply(data, 2, [], 1));
     assert.equal(isDone, false);
     assert.throws(() => data.apply(1, [], applied(2), () => undefined), /under way/);
