@@ -89,7 +89,7 @@ export interface View {
   readonly waits: number;
   /** `nowMs` of the first evaluation of this request; relative waits count from it. Equals `nowMs` while `waits` is 0. */
   readonly firstRunMs: number;
-  /** Number of requests parked on the key. */
+  /** Number of requests that wait for the key; of those that came before this one, if it has waited for it itself. */
   waiterCount(space: Space, key: string): number;
 }
 

@@ -34,8 +34,11 @@ export class Parked {
     return this.#byJob.size + this.#heldCount;
   }
 
-  waitersOf(space: Space, key: string): number {
-    return this.#byKey.get(nameOf(space, key))?.length ?? 0;
+  /** How many wait for the key; of these, if `job` is one, those that came before it. */
+  waitersBefore(job: Job | null, space: Space, key: string): number {
+    const queue = this.#byKey.get(nameOf(space, key)) ?? [];
+    const place = queue.findIndex((waiter) => waiter.job === job);
+    return place === -1 ? queue.length : place;
   }
 
   hasWaiters(space: Space, key: string): boolean {

@@ -556,7 +556,7 @@ export class Tenure implements EvaluationContext {
   }
 
   waiterCount(space: Space, key: string): number {
-    return this.#parked.waitersOf(space, key);
+    return this.#parked.waitersBefore(this.#job, space, key);
   }
 
   isAllAwaited(): boolean {

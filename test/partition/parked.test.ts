@@ -38,7 +38,20 @@ describe('parked requests', () => {
     const parked = new Parked();
     parked.park(job('a'), 1, '2:k', 10);
     parked.park(job('b'), 12, ':k', 10);
-    assert.deepEqual([parked.waitersOf(1, '2:k'), parked.waitersOf(12, ':k'), parked.waitersOf(1, 'k')], [1, 1, 0]);
+    assert.deepEqual(
+      [parked.waitersBefore(null, 1, '2:k'), parked.waitersBefore(null, 12, ':k'), parked.waitersBefore(null, 1, 'k')],
+      [1, 1, 0],
+    );
+  });
+
+  it('are counted as far as they came before who asks', () => {
+    const parked = new Parked();
+    const [a, b, c] = [job('a'), job('b'), job('c')] as [Job, Job, Job];
+    for (const one of [a, b]) parked.park(one, 1, 'k', 10);
+    assert.deepEqual(
+      [a, b, c, null].map((one) => parked.waitersBefore(one, 1, 'k')),
+      [0, 1, 2, 2],
+    );
   });
 
   it('leave their queue once', () => {
