@@ -17,7 +17,7 @@
  *
  * Snapshot: everything is read as it was at one moment, that of BEGIN, whatever is committed meanwhile (moment-reads.ts). What is
  * written must not have been changed by others since (first committer wins, Berenson et al. 1995, §4.2); what was only read may have
- * been. If nothing may be written, commands run on the moment itself, scans included; so do those of BEGIN … ASOF.
+ * been. Locks are the exception: what was seen of one must still be so, and a fence must hold at the commit. If nothing may be written, commands run on the moment itself, scans included; so do those of BEGIN … ASOF.
  */
 import { msOfTimestamp } from '../base/hlc.ts';
 import type { Timestamp } from '../base/ids.ts';
@@ -26,13 +26,15 @@ import type { JobCall } from '../partition/job.ts';
 import type { KeyName } from '../partition/key-locks.ts';
 import { conflict, genericError, TRANSACTION_READ_ONLY } from '../resp/errors.ts';
 import { ErrorReply, type Protocol, type Reply, ReplyError } from '../resp/reply.ts';
-import type { KeyWrite } from '../partition/transaction-codec.ts';
+import type { KeyCheck, KeyWrite } from '../partition/transaction-codec.ts';
 import { type Attempt, KeySet } from './attempt.ts';
 import { declaredKeys, evaluate } from './evaluate.ts';
+import { Fences } from './fences.ts';
 import { FETCH_ROUNDS_MAX, TRANSACTION_KEYS_MAX, WRITTEN_BYTES_MAX } from './limits.ts';
 import type { MomentReads } from './moment-reads.ts';
 import type { Mark, Participants } from './participants.ts';
 import { CONFLICT, type Steps } from './steps.ts';
+import { LOCK_SPACE } from '../values/value.ts';
 import { TransactionView } from './transaction-view.ts';
 
 export interface TransactionOptions {
@@ -66,6 +68,7 @@ export class InteractiveTransaction {
   readonly #attempt: Attempt;
   readonly #deadlineMs: number;
   readonly #timer: TimerHandle;
+  readonly #fences = new Fences();
   /** Why it can only be rolled back; null while it is open. */
   #failure: ErrorReply | null = null;
   #isOver = false;
@@ -121,13 +124,14 @@ export class InteractiveTransaction {
       if (!('missing' in evaluation)) {
         if (evaluation.isAborted === true && evaluation.reply instanceof ErrorReply)
           return this.#fail(evaluation.reply);
+        if (!(evaluation.reply instanceof ErrorReply)) this.#fences.note(call);
         return this.#checked(evaluation.reply);
       }
       const names = new KeySet(declaredKeys({ call, transaction: null }).filter((name) => !view.has(name)));
       if (evaluation.missing.space !== ANY_KEY.space || evaluation.missing.key !== '' || names.names.length === 0) {
         names.add(evaluation.missing);
       }
-      if (!(await this.#fetch(names.names))) return this.#fail(CHANGED);
+      if (!(await this.#fetch(names.names))) return this.#fail(await this.#fencedOr(CHANGED));
       // Meanwhile its time may have passed, or its client gone.
       if (this.#failure !== null) return this.#failure;
     }
@@ -189,7 +193,10 @@ export class InteractiveTransaction {
     this.#timer.cancel();
     this.#startStep();
     try {
-      return await this.#commit();
+      const reply = await this.#commit();
+      if (reply === CHANGED) return await this.#fencedOr(CHANGED);
+      if (reply === OVERTAKEN) return await this.#fencedOr(OVERTAKEN);
+      return reply;
     } catch (thrown) {
       if (!(thrown instanceof ReplyError)) throw thrown;
       return this.#participants.clock.monotonicMs() >= this.#deadlineMs ? EXPIRED : explained(thrown.reply);
@@ -226,6 +233,8 @@ export class InteractiveTransaction {
   }
 
   async #commitSnapshot(writes: readonly KeyWrite[]): Promise<Reply> {
+    const guards = await this.#guards(writes);
+    if (guards instanceof ErrorReply) return guards;
     const view = new TransactionView(this.#participants.random, ANY_KEY);
     const attempt = this.#attempt.over(view);
     const isLocked = await this.#steps.lockInOrder(attempt, writes);
@@ -234,8 +243,35 @@ export class InteractiveTransaction {
       this.#steps.release(attempt);
       return OVERTAKEN;
     }
-    const done = await this.#steps.commit(attempt, { reads, writes });
+    const done = await this.#steps.commit(attempt, { reads: [...reads, ...guards], writes });
     return done === CONFLICT ? OVERTAKEN : done;
+  }
+
+  /** Locks that were looked at, as they are now, to be validated; or why they are in the way of the commit. */
+  async #guards(writes: readonly KeyWrite[]): Promise<readonly KeyCheck[] | ErrorReply> {
+    const isWritten = (name: string): boolean => writes.some(({ space, key }) => space === LOCK_SPACE && key === name);
+    const names = this.#view.reads().filter(({ space, key }) => space === LOCK_SPACE && !isWritten(key));
+    if (names.length === 0) return [];
+    const view = await this.#readAgain(names);
+    const fenced = new Set(this.#fences.names.map(({ key }) => key));
+    const checks = view.checksOf(names);
+    if (checks.some(({ key, version }) => !fenced.has(key) && version > this.#options.moment)) return OVERTAKEN;
+    return this.#fences.broken(view, this.#participants.log) ?? checks;
+  }
+
+  /** The conflict, unless a fence that held does not any more. */
+  async #fencedOr(conflicting: ErrorReply): Promise<ErrorReply> {
+    const { names } = this.#fences;
+    if (names.length === 0) return conflicting;
+    return this.#fences.broken(await this.#readAgain(names), this.#participants.log) ?? conflicting;
+  }
+
+  /** Keys as they are now, whatever the transaction has seen of them. */
+  async #readAgain(names: readonly KeyName[]): Promise<TransactionView> {
+    const view = new TransactionView(this.#participants.random, ANY_KEY);
+    view.begin(2);
+    await this.#steps.read(this.#attempt.over(view), names);
+    return view;
   }
 
   /** Nothing of it happens. */
