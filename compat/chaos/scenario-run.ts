@@ -9,6 +9,7 @@ import { WORKLOADS } from '../../test/simulation/workloads/names.ts';
 import type { Workload } from '../../test/simulation/workload.ts';
 import { type KahunaCluster, type NodeSpecials, startKahuna } from '../harness/kahuna.ts';
 import { type SeededRandom, seededRandom } from '../harness/random.ts';
+import { seconds } from '../harness/report.ts';
 import { findTool } from '../harness/tools.ts';
 import { pause, within } from '../harness/wait.ts';
 import { messageOf } from './client.ts';
@@ -22,6 +23,7 @@ import { RATE_MAX, type Scenario } from './scenarios.ts';
 import { SmallDisk } from './small-disk.ts';
 import { DATA_GROUP } from './status.ts';
 import { ChaosStage } from './stage.ts';
+import { StallWatch } from './stall-watch.ts';
 import { Timeline, unexcused } from './timeline.ts';
 import { WatcherWorkload } from './watchers.ts';
 import { SpreadBankWorkload } from './workloads/spread-bank.ts';
@@ -193,7 +195,8 @@ async function runOn(cluster: KahunaCluster, setup: Prepared): Promise<RunResult
   });
   const logs = new NodeLogs(cluster.nodes, timeline);
   const crossings = new Crossings(cluster, timeline);
-  const following = Promise.all([logs.follow(), crossings.follow()]);
+  const stalls = new StallWatch(timeline);
+  const following = Promise.all([logs.follow(), crossings.follow(), stalls.follow()]);
   const shared = WORKLOADS.map((name) => createWorkload(name, stage));
   const workloads: readonly Workload[] = [...shared, new WatcherWorkload(stage), new SpreadBankWorkload(stage)];
   const nemesis = new Nemesis({ cluster, network, random: random.fork('nemesis'), clocks, disk }, timeline, say);
@@ -225,7 +228,10 @@ async function runOn(cluster: KahunaCluster, setup: Prepared): Promise<RunResult
   }
   logs.stop();
   crossings.stop();
+  stalls.stop();
   await following;
+  for (const { startMs, endMs } of timeline.stalls)
+    say(`  ${seconds(startMs)}  this machine, or this process, stood still for ${seconds(endMs - startMs)}`);
   if (setup.partitions > 1) {
     stage.mark(CROSSED, crossings.committed);
     stage.mark(CROSSED_DURING_FAULTS, crossings.committedDuringFaults);
@@ -290,7 +296,7 @@ function brokenRules({
   workloads,
   timeline,
 }: Judged & { readonly stage: ChaosStage }): readonly string[] {
-  const troubles = unexcused(timeline.troubles, timeline.faults);
+  const troubles = unexcused(timeline.troubles, timeline);
   return [
     ...stage.violations,
     ...workloads.flatMap((workload) => workload.check().map((text) => `${workload.name}: ${text}`)),

@@ -61,12 +61,19 @@ export interface Told {
   readonly isTrouble: boolean;
 }
 
+/** A stretch in which this process itself did not run, and so perhaps the whole machine: clients could not have answered in time. */
+export interface Stall {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
 export class Timeline {
   readonly #zeroMs = performance.now();
   readonly seconds: Second[] = [];
   readonly faults: FaultRecord[] = [];
   readonly leaderChanges: LeaderChange[] = [];
   readonly troubles: Trouble[] = [];
+  readonly stalls: Stall[] = [];
   /** Every request, in the order of their ends: what a post-mortem reads. */
   readonly history: Told[] = [];
   /** Lines of level `error` in the logs of nodes, each with its node. */
@@ -99,11 +106,18 @@ export class Timeline {
 }
 
 /**
- * Troubles that nothing explains: an error is excused only while the client's own node was at fault, or while no majority
- * lived. Everything else breaks the promise that clients of living nodes see latency and no errors.
+ * Troubles that nothing explains: an error is excused only while the client's own node was at fault, while no majority
+ * lived, or while nothing ran here. Everything else breaks the promise that clients of living nodes see latency and no errors.
  */
-export function unexcused(troubles: readonly Trouble[], faults: readonly FaultRecord[]): readonly Trouble[] {
-  return troubles.filter((trouble) => !faults.some((fault) => excuses(fault, trouble)));
+export function unexcused(
+  troubles: readonly Trouble[],
+  { faults, stalls }: { readonly faults: readonly FaultRecord[]; readonly stalls: readonly Stall[] },
+): readonly Trouble[] {
+  return troubles.filter(
+    (trouble) =>
+      !faults.some((fault) => excuses(fault, trouble)) &&
+      !stalls.some(({ startMs, endMs }) => trouble.startMs <= endMs && trouble.endMs >= startMs),
+  );
 }
 
 function excuses(fault: FaultRecord, trouble: Trouble): boolean {

@@ -35,25 +35,32 @@ const trouble = (change: Partial<Trouble>): Trouble => ({
 
 describe('errors of clients in a chaos run', () => {
   it('are excused while their own node is at fault', () => {
-    assert.deepEqual(unexcused([trouble({})], [fault({})]), []);
+    assert.deepEqual(unexcused([trouble({})], { faults: [fault({})], stalls: [] }), []);
   });
 
   it('are excused if they began before the fault was over', () => {
-    assert.deepEqual(unexcused([trouble({ startMs: 2_400, endMs: 9_000 })], [fault({})]), []);
+    assert.deepEqual(unexcused([trouble({ startMs: 2_400, endMs: 9_000 })], { faults: [fault({})], stalls: [] }), []);
   });
 
   it('are not excused by a fault of another node while a majority lives', () => {
     const other = trouble({ node: 'n2' });
-    assert.deepEqual(unexcused([other], [fault({})]), [other]);
+    assert.deepEqual(unexcused([other], { faults: [fault({})], stalls: [] }), [other]);
   });
 
   it('are excused everywhere while no majority lives', () => {
-    assert.deepEqual(unexcused([trouble({ node: 'n2' })], [fault({ keepsQuorum: false })]), []);
+    assert.deepEqual(unexcused([trouble({ node: 'n2' })], { faults: [fault({ keepsQuorum: false })], stalls: [] }), []);
   });
 
   it('are not excused after all is well again', () => {
     const late = trouble({ startMs: 2_600, endMs: 2_700 });
-    assert.deepEqual(unexcused([late], [fault({})]), [late]);
+    assert.deepEqual(unexcused([late], { faults: [fault({})], stalls: [] }), [late]);
+  });
+
+  it('are excused while nothing ran here, and not before or after', () => {
+    const stalls = [{ startMs: 8_000, endMs: 9_500 }];
+    const at = (startMs: number, endMs: number): Trouble => trouble({ startMs, endMs });
+    const [before, during, after] = [at(7_000, 7_999), at(7_500, 9_000), at(9_501, 9_600)];
+    assert.deepEqual(unexcused([before, during, after], { faults: [], stalls }), [before, after]);
   });
 });
 

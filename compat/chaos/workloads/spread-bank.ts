@@ -18,6 +18,8 @@ const COUNTERS = TAGS.map((tag) => `{${tag}}spread:moves`);
 const KEYS = [...ACCOUNTS, ...COUNTERS];
 /** Longer than a scenario: whoever holds a moment and renews now and then never loses it. */
 const LEASE_MS = 120_000;
+/** A historian pauses for so many times as long as others: each of its reads asks every partition. */
+const HISTORIAN_PAUSES = 3;
 /** Moments that are looked at again. */
 const MOMENTS_MAX = 8;
 const NOTHING_KNOWN: ReadonlyMap<string, number> = new Map();
@@ -167,7 +169,7 @@ export class SpreadBankWorkload implements Workload {
   /** Holds moments, renews what is held, and reads it again and again. */
   async #remember(actor: Actor): Promise<void> {
     let held: Held | null = null;
-    while (await actor.think()) {
+    while (await thinkLong(actor)) {
       if (held === null) held = await this.#hold(actor);
       else if (actor.random.chance(0.2)) held = await this.#renew(actor, held);
       else if (actor.random.chance(0.05)) held = await this.#release(actor, held);
@@ -237,6 +239,11 @@ export class SpreadBankWorkload implements Workload {
     const reads = [...this.#reads, ...bankReads(this.#pastReads, keys)];
     return [...this.#broken, ...checkBank({ total: 0, reads, moves: this.#moves }), ...checkPast(this.#pastReads)];
   }
+}
+
+async function thinkLong(actor: Actor): Promise<boolean> {
+  for (let pauses = 1; pauses < HISTORIAN_PAUSES; pauses++) await actor.think();
+  return actor.think();
 }
 
 function account(eighth: number): string {
