@@ -19,7 +19,10 @@ import { afterEntry, encodePartitionState, type Holds, type PartitionState } fro
 export interface ApplierEvents {
   /** LevelDB now holds everything up to `index`. */
   applied(index: LogIndex): void;
-  /** An entry that was applied says which moments are held. Nothing is applied until this has resolved. Never rejects. */
+  /**
+   * An entry that is to be applied says which moments are held. It is applied when this has resolved: what was evaluated after the hold may
+   * lie in the same entry. Never rejects.
+   */
   holdsChanged(holds: Holds): Promise<void>;
   /** Membership after a configuration entry that is being applied. */
   confStateAfter(entry: Entry): ConfState;
@@ -194,11 +197,11 @@ export class Applier {
       this.#events.applied(index);
       if (this.#queue.length > 0) this.#pumpSoon();
     };
-    const changed: Holds | null = holds;
-    this.#data.apply(this.#group, records, { index, term, state: encodePartitionState(state) }, () => {
-      if (changed === null) applied();
-      else void this.#events.holdsChanged(changed).then(applied);
-    });
+    const apply = (): void => {
+      this.#data.apply(this.#group, records, { index, term, state: encodePartitionState(state) }, applied);
+    };
+    if (holds === null) apply();
+    else void this.#events.holdsChanged(holds).then(apply);
   }
 
   #reachStop(): void {

@@ -8,8 +8,8 @@
  *   and then, else nothing would ever be old.
  * - the oldest moment that any of its partitions holds, by the entries that it has applied.
  *
- * History is kept while there is a retention, or a hold. What an entry holds is in effect before the next entry of its
- * partition is applied.
+ * History is kept while there is a retention, or a hold. What an entry holds is in effect before its own changes are
+ * applied, of which some may have been evaluated after the hold.
  */
 import { timestampFromMs } from '../base/hlc.ts';
 import type { GroupId, Timestamp } from '../base/ids.ts';

@@ -206,20 +206,19 @@ describe('applier', () => {
     assert.equal(bench.batches.length, 0);
   });
 
-  it('applies nothing after an entry with holds before they are in effect', async () => {
+  it('applies an entry with holds, and what comes after it, when they are in effect', async () => {
     const bench = new Bench();
     bench.enqueue(entry(1), entry(2), holding(3, 8), entry(4));
     bench.complete();
-    const batch = bench.complete();
-    assert.equal(batch.applied.index, 3, 'such an entry ends a batch');
-    assert.deepEqual(decodePartitionState(batch.applied.state).holds, { floor: 8, passed: 0, revision: 3 });
     bench.enqueue(entry(5));
     bench.pass(APPLY_PAUSE_MS);
     assert.deepEqual([bench.batches.length, bench.told, bench.held.map(({ floor }) => floor)], [0, [1], [8]]);
     bench.held[0]?.inEffect();
     await drainPromises();
+    const batch = bench.complete();
+    assert.equal(batch.applied.index, 3, 'such an entry ends a batch');
+    assert.deepEqual(decodePartitionState(batch.applied.state).holds, { floor: 8, passed: 0, revision: 3 });
     assert.deepEqual(bench.told, [1, 3]);
-    bench.pass(APPLY_PAUSE_MS);
     assert.equal(bench.complete().applied.index, 5);
     assert.equal(bench.held.length, 1);
   });
@@ -231,10 +230,12 @@ describe('applier', () => {
     void bench.applier.suspend().then(() => {
       isStill = true;
     });
-    bench.complete();
     await drainPromises();
     assert.equal(isStill, false);
     bench.held[0]?.inEffect();
+    await drainPromises();
+    assert.equal(isStill, false);
+    bench.complete();
     await drainPromises();
     assert.equal(isStill, true);
   });
