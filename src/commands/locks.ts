@@ -192,7 +192,7 @@ const fence = defineCommand({
   name: 'KAHUNA.FENCE',
   group: 'kahuna',
   since: '1.0.0',
-  summary: 'Inside MULTI: lets nothing of the transaction happen if a newer token was granted for the resource.',
+  summary: 'In a transaction: lets nothing of it happen if a newer token was granted for the resource.',
   complexity: 'O(1)',
   flags: ['readonly', 'fast'],
   args: [key('resource'), integer('token')],
