@@ -333,7 +333,8 @@ export class Engine {
     this.#isClosed = true;
     this.#ticker?.cancel();
     this.#alarm.close();
+    const closed = [...this.replicas.values()].map((replica) => replica.close());
     if (this.#checkpointing !== null) await this.#checkpointing;
-    for (const replica of this.replicas.values()) await replica.applier.suspend();
+    await Promise.all(closed);
   }
 }

@@ -133,6 +133,8 @@ export class Replica implements TenureHost, LogWindowHost {
   #isAmnesiac: boolean;
   /** Why its data is not used until it was rebuilt; null while it is well. */
   #damage: string | null = null;
+  /** The node is being closed. */
+  #isClosed = false;
   /** Committed entries up to here were handed out by the core. */
   #handedIndex: LogIndex;
 
@@ -544,13 +546,13 @@ export class Replica implements TenureHost, LogWindowHost {
       },
       (error: unknown) => {
         this.#isTakingUp = false;
-        this.reader.fail(error);
+        if (!this.#isClosed) this.reader.fail(error);
       },
     );
   }
 
   get #mayServe(): boolean {
-    if (this.#damage !== null || this.#isServing) return false;
+    if (this.#damage !== null || this.#isServing || this.#isClosed) return false;
     if (this.#role !== 'leader' || this.applier.index < this.#ownTermIndex) return false;
     // The core may have stepped down since its last Ready.
     return this.core.role === 'leader' && this.core.term === this.#term;
@@ -575,6 +577,13 @@ export class Replica implements TenureHost, LogWindowHost {
     const jobs = tenure.end();
     this.#host.servingChanged(this, false);
     for (const job of jobs) job.owner.retry(job);
+  }
+
+  /** Nothing is evaluated here any more. Resolves when the data is left alone. */
+  close(): Promise<void> {
+    this.#isClosed = true;
+    this.#endTenure();
+    return this.applier.suspend();
   }
 
   /** Hands leadership to another voter; requests wait at their entry nodes meanwhile. */

@@ -484,7 +484,8 @@ export class Tenure implements EvaluationContext {
         this.#evaluate(job);
       },
       (error: unknown) => {
-        this.reader.fail(error);
+        // The store may be closed by now.
+        if (!this.#isOver) this.reader.fail(error);
       },
     );
   }

@@ -4,6 +4,7 @@
  */
 import { strict as assert } from 'node:assert';
 import { msOfTimestamp, timestampFromMs } from '../../src/base/hlc.ts';
+import { KahunaError } from '../../src/base/errors.ts';
 import type { Timestamp } from '../../src/base/ids.ts';
 import { decodeEntry, decodeHeader } from '../../src/partition/entry-format.ts';
 import { SeededRandom } from '../doubles/seeded-random.ts';
@@ -337,5 +338,24 @@ describe('reads of the past', () => {
     assert.equal(flagOf(), true);
     await ask(leader, 'SET', 'k', 'three');
     assert.equal(flagOf(), false);
+  });
+
+  it('that is under way when the tenure ends reports nothing: the store may be closed', async () => {
+    const leader = await TestLeader.create();
+    leader.data.setHistory(KEEP);
+    await ask(leader, 'SET', 'k', 'v');
+    const at = lastTimestamp(leader);
+    await ask(leader, 'SET', 'k', 'w');
+    let reported: unknown;
+    leader.reader.onDamage = (error) => {
+      reported = error;
+    };
+    leader.data.snapshot = () => {
+      throw new KahunaError('DATA_DAMAGED', 'the data store is closed');
+    };
+    leader.submit('ask', ['KAHUNA.GET', 'k', 'ASOF', String(at)]);
+    leader.tenure.end();
+    await new Promise<void>((resolve) => void setImmediate(resolve));
+    assert.equal(reported, undefined);
   });
 });
