@@ -16,7 +16,6 @@ import { Engine } from '../partition/engine.ts';
 import { KeyElsewhere } from '../partition/evaluation-ends.ts';
 import type { Unblocking } from '../partition/job.ts';
 import { type KeyspaceCounts, KeyspaceStats } from '../partition/keyspace-stats.ts';
-import type { HistorySettings } from '../partition/history-keeper.ts';
 import { floorRow, holdRow } from '../partition/holds.ts';
 import { encodeKeysAt } from '../partition/moment-codec.ts';
 import { keysAtRow, momentRows } from '../partition/moments.ts';
@@ -33,7 +32,6 @@ import { EncodedReply, ErrorReply, type Reply, ReplyError } from '../resp/reply.
 import { METADATA_SLOT } from '../storage/data/keys.ts';
 import type { DataStore } from '../storage/data/types.ts';
 import type { LogCheckpoint, RaftLog } from '../storage/log/types.ts';
-import type { Identity } from '../transport/handshake.ts';
 import { Transport } from '../transport/transport.ts';
 import type { TransactionOptions } from '../txn/interactive.ts';
 import type { TransactionStats } from '../txn/transaction-stats.ts';
@@ -44,7 +42,6 @@ import type {
   OpenTransaction,
   PartitionDescription,
   ReplicaStatus,
-  ScriptCatalog,
   Work,
 } from './api.ts';
 import { WriteMark } from './api.ts';
@@ -57,6 +54,7 @@ import { MESSAGE_KINDS } from './message-kinds.ts';
 import { Holds, holdRows, readHolds } from './holds.ts';
 import { Moments } from './moments.ts';
 import { Leaderships } from './leaderships.ts';
+import type { ClusterNodeOptions } from './node-options.ts';
 import { openGroup } from './open-replica.ts';
 import { Peers } from './peers.ts';
 import { Quarantine } from './quarantine.ts';
@@ -67,34 +65,9 @@ import type { Route } from './route.ts';
 import { Router } from './router.ts';
 import { ReplicatedScripts } from './script-catalog.ts';
 import { Scrub } from './scrub.ts';
-import type { ScrubSettings } from './scrub-rounds.ts';
 import { Snapshots } from './snapshots.ts';
 import { partitionOfSlot, type Topology, type TopologyNode, type TopologyPartition } from './topology.ts';
 import { Transactions } from './transactions.ts';
-
-export interface ClusterNodeOptions {
-  readonly platform: Platform;
-  readonly topology: Topology;
-  readonly identity: Identity;
-  readonly secret: string;
-  readonly raftLog: RaftLog;
-  readonly data: DataStore;
-  readonly dataDirectory: string;
-  readonly log: Logger;
-  readonly listen: { readonly host: string; readonly port: number };
-  /** How clients reach this node, as other nodes shall tell them. */
-  readonly clientAddress: { readonly host: string; readonly port: number };
-  readonly dataCommands: (scripts: ScriptCatalog) => readonly DataCommand[];
-  readonly budget: MemoryBudget;
-  readonly readConsistency: 'quorum' | 'lease';
-  readonly electionTimeoutMs: number;
-  readonly heartbeatMs: number;
-  readonly commandTimeoutMs: number;
-  readonly logMemoryBytes: number;
-  readonly checkpointIntervalMs: number;
-  readonly history: HistorySettings;
-  readonly scrub: ScrubSettings;
-}
 
 /** Share of the shortest election time-out that a lease lasts, in thousandths: the rest is for drift of the clocks. */
 const LEASE_PER_MILLE = 900;
