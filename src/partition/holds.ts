@@ -71,10 +71,11 @@ export function hold(
 
 /**
  * True if the partition's replicas keep history only from this entry on. It may be kept at the leader's node already, because
- * the log of another partition said so; other nodes may not have come that far.
+ * the log of another partition said so; other nodes may not have come that far. And it may not be kept there yet, although an
+ * earlier entry says so: that one has not been applied, but every replica will have before this one.
  */
 function begins(view: EvaluationView, retentionMs: number): boolean {
-  return !historyOf(view).isKept || (retentionMs === 0 && view.holds.floor === 0);
+  return view.holds.floor === 0 && (retentionMs === 0 || !historyOf(view).isKept);
 }
 
 /**

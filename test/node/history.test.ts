@@ -283,6 +283,85 @@ describe('the past, for clients', () => {
     assert.deepEqual(world.failures, []);
   });
 
+  it('that is held stays as long as its lease is renewed, through leaders, restarts and collection, and no longer', async () => {
+    const names = ['n1', 'n2', 'n3'];
+    const world = new SmallCluster({ members: names, values: { partitions: 2, 'version-retention': 1_000 } });
+    let nodes = await startAll(world, names);
+    await world.ready(...nodes);
+    const write = async (value: string): Promise<void> => {
+      const client = await world.client('n1');
+      for (const key of KEYS) await client.call('SET', key, value);
+      client.connection.destroy();
+    };
+    await write('old');
+    const { id, at } = await acquire(await world.client('n2'), 'me', 0, 12_000);
+    const changes: readonly (() => Promise<void> | void)[] = [
+      () => undefined,
+      () => {
+        for (const group of [0, 1, 2]) {
+          const leader = nodes.find((node) => node.cluster.engine.replicas.get(group)?.isServing === true);
+          const next = (leader === undefined ? 0 : nodes.indexOf(leader) + 1) % nodes.length;
+          leader?.cluster.engine.replicas.get(group)?.transferLeadership(next + 1);
+        }
+      },
+      async () => {
+        await world.finished(nodes[1]?.close(5_000) ?? Promise.resolve());
+        nodes[1] = await world.start('n2');
+      },
+      async () => {
+        for (const node of nodes) await world.finished(node.close(0));
+        nodes = await startAll(world, names);
+      },
+    ];
+    for (const [round, change] of changes.entries()) {
+      await write(`new ${round}`);
+      await change();
+      await world.ready(...nodes);
+      await world.time.pass(4_000);
+      await write(`newer ${round}`);
+      await world.time.pass(4_000);
+      const client = await world.client(names[round % 3] ?? 'n1');
+      await client.call('KAHUNA.ASOF', String(at));
+      assert.deepEqual(
+        await client.call('MGET', ...KEYS),
+        KEYS.map(() => 'old'),
+        `round ${round}`,
+      );
+      assert.equal(await client.call('KAHUNA.HOLD', 'RENEW', String(id), 'PX', '12000'), 1, `round ${round}`);
+      const [versions] = [(await (await world.client('n3')).call('KAHUNA.HISTORY', 'key:0')) as readonly Reply[]];
+      assert.ok(versions.length >= 2 * (round + 1), 'what came after it is kept, too');
+      client.connection.destroy();
+    }
+    await world.time.pass(20_000);
+    const client = await world.client('n2');
+    assert.equal(await client.call('KAHUNA.HOLD', 'RENEW', String(id), 'PX', '12000'), 0);
+    assert.deepEqual(await client.call('KAHUNA.HOLD', 'LIST'), []);
+    assert.match(errorOf(await client.call('KAHUNA.GET', 'key:0', 'ASOF', String(at))), /^HISTORYGONE/);
+    assert.match(errorOf(await client.call('KAHUNA.HOLD', 'ACQUIRE', 'me', String(at), 'PX', '5000')), /^HISTORYGONE/);
+    assert.equal(((await client.call('KAHUNA.HISTORY', 'key:0')) as readonly Reply[]).length, 1);
+    for (const node of nodes) await world.finished(node.close(0));
+    assert.deepEqual(world.failures, []);
+  });
+
+  it('can be held by so many and no more, who may go on renewing, and make room', async () => {
+    const world = new SmallCluster({ values: { partitions: 1 } });
+    const node = await world.start('n1');
+    await world.ready(node);
+    const client = await world.client('n1');
+    await client.call('SET', 'k', 'v');
+    const first = await acquire(client, 'first', 0, 3_600_000);
+    for (let i = 1; i < 1_000; i++) await acquire(client, `holder ${i}`, first.at, 3_600_000);
+    const more = ['KAHUNA.HOLD', 'ACQUIRE', 'one more', String(first.at), 'PX', '5000'] as const;
+    assert.match(errorOf(await client.call(...more)), /^OOM the cluster has as many holds/);
+    assert.equal((await acquire(client, 'first', first.at, 3_600_000)).id, first.id, 'it is there already');
+    assert.equal(await client.call('KAHUNA.HOLD', 'RENEW', String(first.id), 'PX', '5000'), 1);
+    assert.equal(await client.call('KAHUNA.HOLD', 'RELEASE', String(first.id)), 1);
+    await acquire(client, 'one more', first.at, 5_000);
+    assert.equal(((await client.call('KAHUNA.HOLD', 'LIST')) as readonly Reply[]).length, 1_000);
+    await world.finished(node.close(0));
+    assert.deepEqual(world.failures, []);
+  });
+
   it('that is held is whole at nodes that were down when it was acquired, and after all were', async () => {
     const names = ['n1', 'n2', 'n3'];
     const world = new SmallCluster({ members: names, values: { partitions: 2 } });

@@ -16,6 +16,13 @@ async function tell(
   return Number(answer.slice(1));
 }
 
+/** The answer that was made; it leaves when the entry has committed. */
+function numberOf(leader: TestLeader, name: string): number {
+  leader.endTurn();
+  leader.commit();
+  return Number(leader.replies.get(name));
+}
+
 const held = (leader: TestLeader) => leader.appliedState.holds;
 const timestamp = (leader: TestLeader): Timestamp =>
   decodeHeader(leader.entries.at(-1) ?? new Uint8Array(0)).lastTimestamp;
@@ -43,6 +50,19 @@ describe('a hold of a partition', () => {
     assert.ok(from > before);
     const now = timestamp(leader) + 1;
     assert.equal(await tell(leader, { revision: 7, floor: now }), now);
+  });
+
+  it('does not begin anew while the entry that began it has not been applied', async () => {
+    const leader = await TestLeader.create();
+    await leader.ask('SET', 'k', 'v');
+    leader.submit('first', ['%HOLD', '5', '3', '0']);
+    const from = numberOf(leader, 'first');
+    leader.submit('second', ['%HOLD', '6', String(from), '0']);
+    assert.equal(leader.data.keepsHistory, false);
+    assert.equal(numberOf(leader, 'second'), from, 'what is held already can be held by others');
+    await leader.settle();
+    const { floor, passed } = held(leader);
+    assert.deepEqual([floor, passed], [from, from]);
   });
 
   it('reaches as far back as the retention, by the time of the log, and no further', async () => {
