@@ -162,9 +162,10 @@ export class InteractiveTransaction {
     if (this.#options.mode === 'pessimistic') return this.#steps.lockInOrder(this.#attempt, names);
     const earlier = this.#view.reads();
     await this.#steps.read(this.#attempt, names);
-    const fetched = this.#view.checksOf(names);
-    const isOne = earlier.length === 0 && this.#steps.groupCount(names) === 1;
-    return isOne || this.#steps.confirm(this.#attempt, [...earlier, ...fetched]);
+    // What one leader has just handed out was true at one moment; that what was read before still held then is to be seen.
+    const isOneMoment = this.#steps.groupCount(names) === 1;
+    const reads = isOneMoment ? earlier : [...earlier, ...this.#view.checksOf(names)];
+    return reads.length === 0 || this.#steps.confirm(this.#attempt, reads);
   }
 
   /** Nobody changes them from now on; false if somebody has since the moment. */
