@@ -779,14 +779,15 @@ export class Tenure implements EvaluationContext {
   /** Ends the tenure. Everything that waits is returned, to be repeated at the next leader. */
   end(): readonly Job[] {
     this.#isOver = true;
-    const jobs = [
+    // Who was woken and found something to be loaded still has its place in a queue.
+    const jobs = new Set([
       ...this.#inflight.clear(),
       ...this.batch.jobs,
       ...this.reads.clear(),
       ...this.#loading,
       ...this.#parked.clear(),
       ...this.#slices.clear(),
-    ];
+    ]);
     this.batch.reset();
     this.#loading.clear();
     this.#scans.clear();
@@ -794,6 +795,6 @@ export class Tenure implements EvaluationContext {
     this.#expiry.clear();
     this.#toWake.length = 0;
     this.#view.residents.clear();
-    return jobs.filter((job) => !job.isCancelled);
+    return [...jobs].filter((job) => !job.isCancelled);
   }
 }

@@ -77,6 +77,18 @@ describe('a lock of a transaction', () => {
     assert.equal(await world.ask('GET', 'elsewhere'), 'wy');
   });
 
+  it('has whoever waited for it, and then for something to be loaded, asked again once if the leader goes', async () => {
+    const world = await World.create();
+    const { leader } = world;
+    await world.ask('SETRANGE', 'long', String(300 * 1024), 'x');
+    await leader.settle();
+    leader.begin();
+    await world.lock(A, ['k'])();
+    assert.equal(await world.exec(['SET', 'k', 'v'], ['GET', 'long'])(), WAITING);
+    void world.release(A);
+    assert.equal(leader.tenure.end().filter(({ transaction }) => transaction !== null).length, 1);
+  });
+
   it('that is shared has others wait who would change the key, not others who share it', async () => {
     const world = await World.create();
     for (const id of [A, B]) assert.deepEqual(valuesOf(await world.lock(id, ['k'], { mode: 'read' })()), [null]);
