@@ -16,6 +16,7 @@ import {
   readRow,
   releaseRow,
   resolveRow,
+  statusRow,
 } from '../partition/participant.ts';
 import {
   encodeChecks,
@@ -25,6 +26,7 @@ import {
   encodeKeys,
   encodeLock,
   encodeResolve,
+  encodeStatus,
   type Intent,
   type KeyCheck,
   type KeyWrite,
@@ -184,9 +186,11 @@ export class Steps {
     const decided = await this.#stepOnce(anchor, commitRow, payload, attempt, commitMark);
     if (decided instanceof ErrorReply || !decided.isDone) {
       this.#remember(anchor, settled);
-      // Unknown: whoever is prepared will ask the anchor.
       if (decided instanceof ErrorReply && isUncertain(decided)) {
         this.#participants.stats.uncertain++;
+        this.#settleUnknown(attempt, anchor, { others, decideByMs }).catch((error: unknown) => {
+          this.#participants.log.error('settling a transaction failed', { error });
+        });
         return decided;
       }
       return this.#abort(attempt, others, decided);
@@ -234,6 +238,24 @@ export class Steps {
         this.#participants.log.error('settling a transaction failed', { error });
       },
     );
+  }
+
+  /**
+   * Behind the answer that the outcome is not known: asks the anchor, which decides for abort if it has not decided. So keys are free as soon as
+   * it can be reached. If it cannot, whoever is prepared asks it later.
+   */
+  async #settleUnknown(
+    attempt: Attempt,
+    anchor: GroupId,
+    { others, decideByMs }: { readonly others: readonly GroupId[]; readonly decideByMs: number },
+  ): Promise<void> {
+    const { id } = attempt;
+    const to = { deadlineMs: this.#laterMs, mark: this.#participants.newMark() };
+    const status = outcomeOf(await this.#participants.step(anchor, statusRow, encodeStatus(id, decideByMs), to));
+    this.release(attempt, others);
+    if (status instanceof ErrorReply) return;
+    if (status.isDone) this.#settle(id, anchor, { others, timestamp: status.timestamp });
+    else await Promise.all(others.map((group) => this.#resolve(group, id, 0)));
   }
 
   async #resolve(group: GroupId, id: TransactionId, timestamp: Timestamp): Promise<boolean> {

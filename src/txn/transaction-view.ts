@@ -98,7 +98,8 @@ export class TransactionView implements View {
 
   /** An object as its leader holds it. */
   fetched(name: KeyName, object: FetchedObject): void {
-    this.#fetched.set(nameOf(name.space, name.key), { ...name, ...object });
+    const { space, key } = name;
+    this.#fetched.set(nameOf(space, key), { space, key, version: object.version, object: object.object });
   }
 
   has({ space, key }: KeyName): boolean {

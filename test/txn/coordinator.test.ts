@@ -239,16 +239,48 @@ describe('a coordinator of writes', () => {
     assert.equal(await world.run(['MGET', '1a', '2b']), '*2 $1 1 $1 1');
   });
 
-  it('says so if it is not known whether the anchor has committed, and leaves the rest to whoever settles', async () => {
+  const NO_ANSWER = 'the leader did not answer in time; the command may have been applied, or may still be';
+
+  it('says so if it is not known whether the anchor has committed, and carries out what it has decided', async () => {
     const world = await Partitions.create();
-    const lost = async ({ run }: SentStep): Promise<Reply> => {
+    answerFirst(world, /^1 COMMIT/, async ({ run }: SentStep): Promise<Reply> => {
       await run();
-      return uncertain('the leader did not answer in time; the command may have been applied, or may still be');
-    };
-    answerFirst(world, /^1 COMMIT/, lost);
+      return uncertain(NO_ANSWER);
+    });
     assert.match(await world.run(['INCR', '1a'], ['INCR', '2b']), /^-UNCERTAIN the leader did not answer in time/);
+    await world.settle();
+    assert.equal(await world.run(['MGET', '1a', '2b']), '*2 $1 1 $1 1');
+    assert.ok(!world.leftovers.some((line) => line.includes('prepared')));
+  });
+
+  it('has the anchor decide for abort if it has not decided, and lets all keys go', async () => {
+    const world = await Partitions.create();
+    let late = (): Promise<Reply> => Promise.resolve(null);
+    answerFirst(world, /^1 COMMIT/, ({ run }: SentStep): Reply => {
+      late = run;
+      return uncertain(NO_ANSWER);
+    });
+    assert.match(await world.run(['INCR', '1a'], ['INCR', '2b']), /^-UNCERTAIN/);
+    await world.settle();
+    assert.equal(await world.run(['MGET', '1a', '2b']), '*2 $-1 $-1');
+    assert.equal(await world.run(['MSET', '1a', '7', '2b', '7']), '+OK');
+    // The commit arrives at last.
+    const answer = late();
+    await world.settle();
+    await answer;
+    assert.equal(await world.run(['MGET', '1a', '2b']), '*2 $1 7 $1 7');
+  });
+
+  it('leaves it to whoever is prepared if the anchor cannot be reached', async () => {
+    const world = await Partitions.create();
+    world.interfere = ({ line }) => {
+      if (line.startsWith('1 COMMIT')) return uncertain(NO_ANSWER);
+      return line.startsWith('1 STATUS') ? clusterDown('partition 1 has no leader') : undefined;
+    };
+    assert.match(await world.run(['INCR', '1a'], ['INCR', '2b']), /^-UNCERTAIN/);
+    await world.settle();
     assert.ok(!world.lines.some((line) => line.includes('RESOLVE')));
-    assert.deepEqual(world.leftovers, ['1: 1 records', '2: 7.3.1 prepared', '2: 1 records']);
+    assert.deepEqual(world.leftovers, ['2: 7.3.1 prepared', '2: 1 records']);
   });
 
   it('ends with TRYAGAIN at its deadline, having applied nothing, whatever of its steps is unknown', async () => {
