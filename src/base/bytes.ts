@@ -118,6 +118,15 @@ export class ByteWriter {
     this.bytes(value);
   }
 
+  /** A varint length, then the characters, one byte each. */
+  latin1(text: string): void {
+    const { length } = text;
+    this.varint(length);
+    this.#ensure(length);
+    for (let i = 0; i < length; i++) this.#bytes[this.#length + i] = text.charCodeAt(i);
+    this.#length += length;
+  }
+
   zeros(count: number): void {
     this.#ensure(count);
     this.#bytes.fill(0, this.#length, this.#length + count);
@@ -221,6 +230,14 @@ export class ByteReader {
   /** A view of as many bytes as the varint before them says. */
   lengthPrefixed(): Uint8Array {
     return this.bytes(this.varint());
+  }
+
+  /** What `latin1` of the writer wrote. */
+  latin1(): string {
+    const length = this.varint();
+    const at = this.#take(length);
+    if (Buffer.isBuffer(this.#bytes)) return this.#bytes.toString('latin1', at, at + length);
+    return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + at, length).toString('latin1');
   }
 
   skip(count: number): void {

@@ -279,7 +279,7 @@ export class Router implements JobOwner {
     if (job.sentTo !== from || job.sentTerm !== answer.term) return;
     route.inflight.delete(answer.counter);
     if (!answer.isRepeat) {
-      this.#finish(job, new EncodedReply(Uint8Array.from(answer.reply)), answer.index);
+      this.#finish(job, new EncodedReply(Buffer.from(answer.reply)), answer.index);
       return;
     }
     job.isRetry = true;

@@ -94,7 +94,7 @@ const FLAG_CONFIRMED = 2;
 // Requests
 
 export function encodeLock(request: LockRequest): Buffer {
-  const writer = new ByteWriter(128);
+  const writer = begin();
   writeId(writer, request.id);
   writer.u8((request.waits ? FLAG_WAITS : 0) | (request.isConfirmed ? FLAG_CONFIRMED : 0));
   writer.u32(request.leaseMs);
@@ -121,7 +121,7 @@ export function decodeLock(bytes: Uint8Array): LockRequest {
 }
 
 export function encodeKeys(keys: readonly KeyName[]): Buffer {
-  const writer = new ByteWriter(128);
+  const writer = begin();
   writer.varint(keys.length);
   for (const key of keys) writeKey(writer, key);
   return bufferOf(writer);
@@ -135,7 +135,7 @@ export function decodeKeys(bytes: Uint8Array): readonly KeyName[] {
 }
 
 export function encodeFetched(fetched: Fetched): Buffer {
-  const writer = new ByteWriter(256);
+  const writer = begin();
   writer.u8(fetched.isGranted ? 1 : 0);
   writer.u64(fetched.term);
   writer.u64(fetched.nowMs);
@@ -158,7 +158,7 @@ export function decodeFetched(bytes: Uint8Array): Fetched {
 }
 
 export function encodeChecks(term: Term, checks: readonly KeyCheck[]): Buffer {
-  const writer = new ByteWriter(128);
+  const writer = begin();
   writer.u64(term);
   writeChecks(writer, checks);
   return bufferOf(writer);
@@ -173,7 +173,7 @@ export function decodeChecks(bytes: Uint8Array): { readonly term: Term; readonly
 }
 
 export function encodeIntent(intent: Intent): Buffer {
-  const writer = new ByteWriter(256);
+  const writer = begin();
   writeIntent(writer, intent);
   return bufferOf(writer);
 }
@@ -187,7 +187,7 @@ export function decodeIntent(bytes: Uint8Array): Intent {
 }
 
 export function encodeCommit(request: CommitRequest): Buffer {
-  const writer = new ByteWriter(256);
+  const writer = begin();
   writer.u64(request.timestampMin);
   writeGroups(writer, request.participants);
   writeIds(writer, request.settled);
@@ -206,7 +206,7 @@ export function decodeCommit(bytes: Uint8Array): CommitRequest {
 }
 
 export function encodeResolve(id: TransactionId, timestamp: Timestamp): Buffer {
-  const writer = new ByteWriter(32);
+  const writer = begin();
   writeId(writer, id);
   writer.u64(timestamp);
   return bufferOf(writer);
@@ -230,7 +230,7 @@ export function decodeStatus(bytes: Uint8Array): { readonly id: TransactionId; r
 }
 
 export function encodeIds(ids: readonly TransactionId[]): Buffer {
-  const writer = new ByteWriter(64);
+  const writer = begin();
   writeIds(writer, ids);
   return bufferOf(writer);
 }
@@ -246,7 +246,7 @@ export function decodeIds(bytes: Uint8Array): readonly TransactionId[] {
 // Answers and records
 
 export function encodeOutcome({ isDone, timestamp }: Outcome): Buffer {
-  const writer = new ByteWriter(16);
+  const writer = begin();
   writer.u8(isDone ? 1 : 0);
   writer.u64(timestamp);
   return bufferOf(writer);
@@ -261,7 +261,7 @@ export function decodeOutcome(bytes: Uint8Array): Outcome {
 }
 
 export function encodeDecision({ timestamp, participants }: Decision): Buffer {
-  const writer = new ByteWriter(32);
+  const writer = begin();
   writer.u64(timestamp);
   writeGroups(writer, participants);
   return bufferOf(writer);
@@ -300,13 +300,12 @@ function writeGroups(writer: ByteWriter, groups: readonly GroupId[]): void {
 
 function writeKey(writer: ByteWriter, { space, key }: KeyName): void {
   writer.u8(space);
-  writer.lengthPrefixed(Buffer.from(key, 'latin1'));
+  writer.latin1(key);
 }
 
 function readKey(reader: ByteReader): KeyName {
   const space = oneOf(reader.u8(), SPACE_COUNT - 1, 'space');
-  const bytes = reader.lengthPrefixed();
-  return { space, key: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1') };
+  return { space, key: reader.latin1() };
 }
 
 function writeMaybe(writer: ByteWriter, object: WholeObject | null): void {
@@ -327,7 +326,10 @@ function writeChecks(writer: ByteWriter, checks: readonly KeyCheck[]): void {
 }
 
 function readChecks(reader: ByteReader): readonly KeyCheck[] {
-  return list(reader, () => ({ ...readKey(reader), version: reader.u64() }));
+  return list(reader, () => {
+    const { space, key } = readKey(reader);
+    return { space, key, version: reader.u64() };
+  });
 }
 
 function writeIntent(writer: ByteWriter, intent: Intent): void {
@@ -365,7 +367,15 @@ function oneOf(value: number, max: number, what: string): number {
   throw new KahunaError('REQUEST_MALFORMED', `a message of a transaction cannot be read: ${value} is no ${what}`);
 }
 
+/** Of this file, for one message after the other: a transaction has so many of them that memory for each would be felt. */
+const shared = new ByteWriter(1024);
+const SHARED_BYTES_MAX = 64 * 1024;
+
+function begin(): ByteWriter {
+  shared.reset(SHARED_BYTES_MAX);
+  return shared;
+}
+
 function bufferOf(writer: ByteWriter): Buffer {
-  const bytes = writer.finish();
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Buffer.from(writer.finish());
 }
