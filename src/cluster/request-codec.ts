@@ -98,8 +98,7 @@ function writeCall(writer: ByteWriter, call: JobCall): void {
 
 /** Copies what it keeps. Throws KahunaError 'BYTES_MALFORMED', 'REQUEST_MALFORMED' or 'COMMAND_UNKNOWN'. */
 export function readRequest(payload: Uint8Array, commandOf: (name: string) => DataCommand | undefined): DecodedRequest {
-  const own = Buffer.allocUnsafeSlow(payload.length);
-  own.set(payload);
+  const own = Buffer.from(payload);
   const reader = new ByteReader(own);
   const group = reader.u32();
   const term = reader.u64();

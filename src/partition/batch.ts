@@ -155,13 +155,13 @@ export class Batch {
     this.#answerCount++;
   }
 
-  /** The entry's bytes, in memory of their own. */
+  /** The entry's bytes, which belong to the caller; short ones share memory with others, which go when they go. */
   encode(): Uint8Array {
     let countChanges = 0;
     for (const change of this.#countChanges) if (change !== 0) countChanges++;
     for (const change of this.#expiringChanges) if (change !== 0) countChanges++;
     const size = 1 + 8 + 8 + 1 + countChanges * 5 + 4 + this.#changes.length + 4 + this.#answers.length;
-    const entry = Buffer.allocUnsafeSlow(size);
+    const entry = Buffer.allocUnsafe(size);
     entry[0] = ENTRY_FORMAT;
     putU64(entry, 1, this.timeMs);
     putU64(entry, 9, this.lastTimestamp);

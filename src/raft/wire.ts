@@ -135,10 +135,10 @@ export class WireReader {
    * for all: memory outside the heap costs more to get than to fill.
    */
   ownRest(): void {
-    const rest = new Uint8Array(this.remaining);
+    const rest = memory(this.remaining);
     rest.set(this.bytes.subarray(this.position));
     this.bytes = rest;
-    this.view = new DataView(rest.buffer);
+    this.view = new DataView(rest.buffer, rest.byteOffset, rest.length);
     this.position = 0;
   }
 
@@ -168,4 +168,20 @@ export class WireReader {
     this.position += count;
     return at;
   }
+}
+
+const SLAB_BYTES = 16 * 1024;
+let slab = new Uint8Array(0);
+let used = 0;
+
+/** Memory for so many bytes. Short runs share a slab, which is free when all of them are; what comes together goes together. */
+function memory(count: number): Uint8Array {
+  if (count > SLAB_BYTES / 8) return new Uint8Array(count);
+  if (used + count > slab.length) {
+    slab = new Uint8Array(SLAB_BYTES);
+    used = 0;
+  }
+  const bytes = slab.subarray(used, used + count);
+  used += count;
+  return bytes;
 }

@@ -103,7 +103,8 @@ export class Channel {
     const writer = this.#writer;
     writer.patchU32(0, writer.length - FRAME_HEADER_BYTES);
     writer.patchU32(4, crc32(writer.finish().subarray(FRAME_HEADER_BYTES)));
-    this.#options.connection.write(writer.finishCopy());
+    // A copy from the pool of Buffer, if it is short: memory outside the heap costs more to get than to fill.
+    this.#options.connection.write(Buffer.from(writer.finish()));
     writer.reset(SCRATCH_BYTES_KEPT);
     writer.zeros(FRAME_HEADER_BYTES);
   }
