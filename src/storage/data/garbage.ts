@@ -71,6 +71,8 @@ export class Garbage implements SupersededVersions {
   #forgottenUpTo: Timestamp = 0;
   /** The pass under way, and the bounds within which it looks for forgotten garbage. */
   #sweep: Sweep | null = null;
+  /** Of the last call of `collect`. */
+  #budget: StepBudget = { left: 0 };
   #sweepUpTo: Timestamp = 0;
   #isFirstDrainingPassDue = true;
   readonly #trims: Trims;
@@ -136,6 +138,7 @@ export class Garbage implements SupersededVersions {
   /** One call at a time; see DataStore.collect. */
   async collect(history: History, writer: BatchWriter, stepsMax: number): Promise<boolean> {
     const budget: StepBudget = { left: stepsMax };
+    this.#budget = budget;
     await this.#collectTombstones(writer, budget);
     if (history.mode === 'on') {
       await this.#collectSuperseded(history.floor, writer, budget);
@@ -143,6 +146,11 @@ export class Garbage implements SupersededVersions {
     }
     if (history.mode !== 'off') await this.#continueSweep(history, writer, budget);
     return budget.left > 0;
+  }
+
+  /** Somebody waits for the end of the call of `collect` that is under way: it ends after its present step, as if it had had no more. */
+  hurry(): void {
+    this.#budget.left = 0;
   }
 
   get #isClean(): boolean {
@@ -162,7 +170,13 @@ export class Garbage implements SupersededVersions {
       left -= chunk.length;
       const batch = this.#store.batch();
       let versionCount = 0;
-      for (const tombstone of chunk) versionCount += await this.#addTombstone(batch, tombstone, budget);
+      for (const [i, tombstone] of chunk.entries()) {
+        if (budget.left <= 0) {
+          this.#tombstones.unshift(...chunk.slice(i));
+          break;
+        }
+        versionCount += await this.#addTombstone(batch, tombstone, budget);
+      }
       await writer.writeWithHistory(batch);
       if (versionCount > 0) this.#deletionCount++;
     }

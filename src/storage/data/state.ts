@@ -257,7 +257,9 @@ class KeyValueDataStore implements DataStore {
 
   setHistory(policy: HistoryPolicy): void {
     if (this.#collecting !== null) {
+      // Appliers may wait for it.
       this.#pendingPolicy = policy;
+      this.#garbage.hurry();
       return;
     }
     // What was added so far has copies, or none, as the policy of before says.

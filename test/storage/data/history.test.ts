@@ -283,6 +283,32 @@ describe('data store: history', () => {
     snapshot.release();
   });
 
+  it('changes its mode without waiting for a collection that has much to do', async () => {
+    const node = new Node(1);
+    const data = await node.open({ history: ON });
+    const names = Array.from({ length: 600 }, (_, i) => `k${i}`);
+    const puts = names.map((name, i) => put(name, 'v', 100 + i));
+    await apply(data, 1, puts, 1);
+    const deletions = names.map((name, i) => del(name, 1_000 + i, 100 + i));
+    await apply(data, 1, deletions, 2);
+    const versionCount = (): number => node.device.keys().filter((one) => one.length > key('k000').length).length;
+    // Versions go first; when that is durable, the marks of deletions are looked at.
+    await data.collect(5_000, 100_000);
+    await data.sync();
+    assert.equal(versionCount(), names.length);
+    const collecting = data.collect(5_000, 100_000);
+    data.setHistory({ ...ON, heldFloor: 7_000 });
+    await data.historySettled();
+    assert.equal(await collecting, false);
+    assert.ok(versionCount() > names.length / 2, 'it was broken off');
+    for (let calls = 0; calls < 10; calls++) {
+      await data.collect(5_000, 100_000);
+      await data.sync();
+    }
+    assert.equal(versionCount(), 0, 'and goes on later');
+    await data.close();
+  });
+
   it('what is held while a key is being trimmed is kept, too', async () => {
     const node = new Node(1);
     const data = await node.open({ history: ON, garbageLimits: { supersededCountMax: 1, tombstoneCountMax: 1 } });
