@@ -23,7 +23,7 @@ import { Steps } from '../txn/steps.ts';
 import { InteractiveTransaction, type TransactionOptions } from '../txn/interactive.ts';
 import { SETTLED_KEPT_MS } from '../txn/limits.ts';
 import { MomentReads } from '../txn/moment-reads.ts';
-import type { Participants, Request, StepOptions } from '../txn/participants.ts';
+import type { Participants, Request, StepOptions, StepPart } from '../txn/participants.ts';
 import { type LedPartition, Recovery } from '../txn/recovery.ts';
 import { TransactionStats } from '../txn/transaction-stats.ts';
 import { type Work, WriteMark } from './api.ts';
@@ -204,20 +204,44 @@ export class Transactions implements Participants {
     });
   }
 
-  step(group: GroupId, command: DataCommand, payload: Buffer, { deadlineMs, mark }: StepOptions): Promise<Reply> {
-    assert(mark instanceof WriteMark, 'marks come from sessions and from here');
+  step(group: GroupId, command: DataCommand, payload: Buffer, options: StepOptions): Promise<Reply> {
     return new Promise<Reply>((resolve) => {
-      this.#host.submitTo(group, {
-        call: { command, argv: [STEP_NAME, payload], database: 0 },
-        transaction: null,
-        protocol: 3,
-        isNoTouch: false,
-        deadlineMs,
-        mark,
-        complete: (reply) => {
-          resolve(reply instanceof EncodedReply ? decode(reply.bytes) : reply);
-        },
+      this.#submitStep(command, { group, payload }, options, resolve);
+    });
+  }
+
+  readEach(command: DataCommand, parts: readonly StepPart[], deadlineMs: number): Promise<readonly Reply[]> {
+    const replies = new Array<Reply>(parts.length).fill(null);
+    if (parts.length === 0) return Promise.resolve(replies);
+    return new Promise((resolve) => {
+      let left = parts.length;
+      parts.forEach((part, position) => {
+        this.#submitStep(command, part, { deadlineMs, mark: this.newMark() }, (reply) => {
+          replies[position] = reply;
+          left--;
+          if (left === 0) resolve(replies);
+        });
       });
+    });
+  }
+
+  #submitStep(
+    command: DataCommand,
+    { group, payload }: StepPart,
+    { deadlineMs, mark }: StepOptions,
+    complete: (reply: Reply) => void,
+  ): void {
+    assert(mark instanceof WriteMark, 'marks come from sessions and from here');
+    this.#host.submitTo(group, {
+      call: { command, argv: [STEP_NAME, payload], database: 0 },
+      transaction: null,
+      protocol: 3,
+      isNoTouch: false,
+      deadlineMs,
+      mark,
+      complete: (reply) => {
+        complete(reply instanceof EncodedReply ? decode(reply.bytes) : reply);
+      },
     });
   }
 

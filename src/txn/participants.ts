@@ -16,6 +16,12 @@ export interface StepOptions {
   readonly mark: Mark;
 }
 
+/** What is asked of one partition. */
+export interface StepPart {
+  readonly group: GroupId;
+  readonly payload: Buffer;
+}
+
 /** Of a session or of a transaction: what the router keeps order by. Its last write, once one was acknowledged. */
 export interface Mark {
   group: GroupId;
@@ -45,6 +51,8 @@ export interface Participants {
    * the answer may be an error: TRYAGAIN and CLUSTERDOWN if it was not and will not be done, UNCERTAIN if that is not known.
    */
   step(group: GroupId, command: DataCommand, payload: Buffer, options: StepOptions): Promise<Reply>;
+  /** A step that changes nothing, at several partitions in no order: an answer to each part. Hot path: one promise for all. */
+  readEach(command: DataCommand, parts: readonly StepPart[], deadlineMs: number): Promise<readonly Reply[]>;
 }
 
 /** A request whose keys lie in several partitions. */

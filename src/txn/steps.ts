@@ -37,7 +37,7 @@ import { ErrorReply, type Reply, ReplyError } from '../resp/reply.ts';
 import { wholeSize } from '../values/whole.ts';
 import { Attempt, byKey } from './attempt.ts';
 import { RESOLVE_TRIES_MAX, SETTLED_MAX, WRITTEN_BYTES_MAX } from './limits.ts';
-import type { Mark, Participants } from './participants.ts';
+import type { Mark, Participants, StepPart } from './participants.ts';
 import { fetchedOf, outcomeOf } from './step-replies.ts';
 import type { TransactionView } from './transaction-view.ts';
 
@@ -82,22 +82,24 @@ export class Steps {
   /** Reads keys where they live. False if a leader changed in between. */
   async read(attempt: Attempt, names: readonly KeyName[]): Promise<boolean> {
     const row = attempt.isConfirmed ? readCommittedRow : readRow;
-    const fetched = await Promise.all(
-      [...this.#byGroup(names)].map(async ([group, own]) => {
-        const reply = await this.#step(group, row, encodeKeys(own), attempt);
-        return attempt.take(group, own, fetchedOf(reply, own.length));
-      }),
-    );
-    return fetched.every((isSame) => isSame);
+    const groups = [...this.#byGroup(names)];
+    const parts = groups.map(([group, own]) => ({ group, payload: encodeKeys(own) }));
+    const replies = await this.#readEach(row, parts, attempt);
+    let isSame = true;
+    for (const [i, [group, own]] of groups.entries()) {
+      const fetched = fetchedOf(replies[i] ?? null, own.length);
+      if (!attempt.take(group, own, fetched)) isSame = false;
+    }
+    return isSame;
   }
 
   /** True if all that was read is still so, and committed: then it was all true at one moment. */
   async confirm(attempt: Attempt, reads: readonly KeyCheck[]): Promise<boolean> {
-    const answers = await Promise.all(
-      [...this.#byGroup(reads)].map(([group, checks]) =>
-        this.#step(group, checkRow, encodeChecks(attempt.part(group).term, checks), attempt),
-      ),
-    );
+    const parts = [...this.#byGroup(reads)].map(([group, checks]) => ({
+      group,
+      payload: encodeChecks(attempt.part(group).term, checks),
+    }));
+    const answers = await this.#readEach(checkRow, parts, attempt);
     return answers.every((answer) => Number(answer) === 1);
   }
 
@@ -132,7 +134,9 @@ export class Steps {
     part.isLocked = true;
     const payload = encodeLock({ id, waits, isConfirmed, leaseMs, keys });
     // In the order of the attempt's own steps: what it lets go comes after what it takes.
-    const reply = await this.#step(group, lockRow, payload, attempt, attempt.mark);
+    const { deadlineMs, mark } = attempt;
+    const reply = await this.#participants.step(group, lockRow, payload, { deadlineMs, mark });
+    if (reply instanceof ErrorReply) throw new ReplyError(reply);
     const fetched = fetchedOf(reply, names.length);
     if (fetched.isGranted) return attempt.take(group, names, fetched);
     part.isLocked = false;
@@ -335,17 +339,11 @@ export class Steps {
     return shares;
   }
 
-  /** Throws ReplyError if the step failed: for steps that change nothing. */
-  async #step(
-    group: GroupId,
-    row: DataCommand,
-    payload: Buffer,
-    { deadlineMs }: Attempt,
-    mark: Mark = this.#participants.newMark(),
-  ): Promise<Reply> {
-    const reply = await this.#participants.step(group, row, payload, { deadlineMs, mark });
-    if (reply instanceof ErrorReply) throw new ReplyError(reply);
-    return reply;
+  /** Throws ReplyError if the step failed somewhere. */
+  async #readEach(row: DataCommand, parts: readonly StepPart[], { deadlineMs }: Attempt): Promise<readonly Reply[]> {
+    const replies = await this.#participants.readEach(row, parts, deadlineMs);
+    for (const reply of replies) if (reply instanceof ErrorReply) throw new ReplyError(reply);
+    return replies;
   }
 
   async #stepOnce(

@@ -25,7 +25,7 @@ import { decodeReplies } from '../../src/resp/decode.ts';
 import { encodeReply } from '../../src/resp/encode.ts';
 import { EncodedReply, type Reply } from '../../src/resp/reply.ts';
 import { Coordinator } from '../../src/txn/coordinator.ts';
-import type { Mark, Participants, Request, StepOptions } from '../../src/txn/participants.ts';
+import type { Mark, Participants, Request, StepOptions, StepPart } from '../../src/txn/participants.ts';
 import { Steps } from '../../src/txn/steps.ts';
 import { TransactionStats } from '../../src/txn/transaction-stats.ts';
 import { TRANSACTION_SPACE } from '../../src/values/value.ts';
@@ -163,6 +163,12 @@ export class Partitions implements Participants {
       this.submit(group, [command.name, payload.toString('latin1')], { mark, deadlineMs });
     const answer = this.interfere({ line, group, deadlineMs, run });
     return answer === undefined ? run() : Promise.resolve(answer);
+  }
+
+  readEach(command: DataCommand, parts: readonly StepPart[], deadlineMs: number): Promise<readonly Reply[]> {
+    return Promise.all(
+      parts.map(({ group, payload }) => this.step(group, command, payload, { deadlineMs, mark: this.newMark() })),
+    );
   }
 
   // -------------------------------------------------------------------------------------------------------------
