@@ -4,6 +4,7 @@
  * a time, and put it back.
  */
 import type { PlantedBug } from './planted/bug.ts';
+import { HISTORY_BUGS } from './planted/history.ts';
 import { PARTITION_BUGS } from './planted/partition.ts';
 import { RAFT_BUGS } from './planted/raft.ts';
 import { SCRUB_BUGS } from './planted/scrub.ts';
@@ -12,6 +13,7 @@ import { TRANSACTION_BUGS } from './planted/transactions.ts';
 import { type Report, runSeed } from './run.ts';
 
 export const plantedBugs: readonly PlantedBug[] = [
+  ...HISTORY_BUGS,
   ...PARTITION_BUGS,
   ...RAFT_BUGS,
   ...SCRUB_BUGS,

@@ -14,6 +14,7 @@ export function createSimStage(world: World, home: string | null = null): Stage 
     hasFaults: profile.faults.length > 0,
     nodeCount: machines.length,
     replicaCount: Math.min(profile.replicationFactor, machines.length),
+    history: profile,
     random: world.random,
     get nowMs() {
       return scheduler.nowMs;

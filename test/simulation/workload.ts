@@ -23,6 +23,9 @@ export interface Operation {
   readonly outcome: Outcome;
 }
 
+/** What COMMIT answered, if it was ok. */
+export type Interaction = Operation & { readonly commit: Reply };
+
 /** How often a client comes afresh, to another node if it may. */
 const RECONNECT_CHANCE = 0.03;
 
@@ -95,12 +98,12 @@ export class Actor {
    * KAHUNA.TX, the requests one by one, COMMIT. The outcome is that of COMMIT, and if it is ok the reply is an array of the
    * replies to the requests. What fails before COMMIT leaves nothing behind.
    */
-  async interact(begin: Request, requests: readonly Request[]): Promise<Operation> {
+  async interact(begin: Request, requests: readonly Request[]): Promise<Interaction> {
     const startMs = this.nowMs;
     const client = this.clientName;
     const replies: Reply[] = [];
-    const end = (outcome: Outcome): Operation => {
-      const operation = { client, startMs, endMs: this.nowMs, outcome };
+    const end = (outcome: Outcome, commit: Reply = null): Interaction => {
+      const operation = { client, startMs, endMs: this.nowMs, outcome, commit };
       this.noted(['KAHUNA.TX', ...requests.flat()], operation);
       return operation;
     };
@@ -128,7 +131,7 @@ export class Actor {
     }
     const [outcome] = await this.client.pipeline([['KAHUNA.TX', 'COMMIT']]);
     if (outcome?.kind !== 'ok') return end(outcome ?? { kind: 'unknown', error: 'no answer' });
-    return end({ kind: 'ok', reply: replies });
+    return end({ kind: 'ok', reply: replies }, outcome.reply);
   }
 
   noted(request: Request, { client, startMs, outcome }: Operation): void {

@@ -13,6 +13,7 @@ import { CounterWorkload } from './counter.ts';
 import { ExpiryWorkload } from './expiry.ts';
 import { LockWorkload } from './lock.ts';
 import { LongStringWorkload } from './long-string.ts';
+import { PastWorkload } from './past.ts';
 import { RegisterWorkload } from './register.ts';
 import { ScanWorkload } from './scan.ts';
 import { ScriptWorkload } from './script.ts';
@@ -36,6 +37,7 @@ const CREATE: Readonly<Record<WorkloadName, new (stage: Stage) => Workload>> = {
   set: SetWorkload,
   wait: WaitWorkload,
   watch: WatchWorkload,
+  past: PastWorkload,
 };
 
 export function createWorkload(name: WorkloadName, stage: Stage): Workload {

@@ -16,5 +16,6 @@ export const WORKLOADS = [
   'set',
   'wait',
   'watch',
+  'past',
 ] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];

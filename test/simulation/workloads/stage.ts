@@ -41,6 +41,8 @@ export interface Stage {
   /** Faults strike in this run: what only holds without them is not asked for. */
   readonly hasFaults: boolean;
   readonly nodeCount: number;
+  /** Settings of the history of keys, ms and number; undefined as by default: none is kept, besides what is held. */
+  readonly history?: { readonly retentionMs: number; readonly retentionCount: number };
   /** Each partition's, leader included. */
   readonly replicaCount: number;
   readonly random: SeededRandom;
