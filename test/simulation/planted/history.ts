@@ -76,7 +76,13 @@ export const HISTORY_BUGS: readonly PlantedBug[] = [
         }),
       );
     },
-    options: aimed({ ...looking, faults: ['kill', 'reset', 'isolate'], faultGapMs: 500 }),
-    firstSeed: 1,
+    options: aimed({
+      ...looking,
+      partitions: 8,
+      thinkMs: 3,
+      faults: ['isolateLeader', 'kill', 'oneWay'],
+      faultGapMs: 500,
+    }),
+    firstSeed: 15,
   },
 ];
