@@ -30,6 +30,9 @@ const EVIDENCE: readonly (readonly [mark: string, perHundredSeeds: number])[] = 
   ['fault: failLog', 1],
   ['fault: failStore', 1],
   ['fault: stallDisk', 5],
+  ['looks into the past', 300],
+  ['moments held', 40],
+  ['the past was gone', 20],
 ];
 
 /** What is to be met less often may be missing by chance. */

@@ -16,8 +16,15 @@ export interface PlantedBug {
 /** Seeds within which each must be found. */
 export const SEEDS_MAX = 15;
 
-/** Replicas are not compared unless a bug is about that. */
-const AIMED = { nodeCount: 3, replicationFactor: 3, faultTimeMs: 12_000, scrubIntervalMs: 0 };
+/** Replicas are not compared, and no history is kept, unless a bug is about that. */
+const AIMED = {
+  nodeCount: 3,
+  replicationFactor: 3,
+  faultTimeMs: 12_000,
+  scrubIntervalMs: 0,
+  retentionMs: 0,
+  retentionCount: 0,
+};
 
 /** Runs that aim at one thing. */
 export function aimed(change: Partial<Profile> & { readonly faults: readonly FaultName[] }): RunOptions {
