@@ -12,7 +12,7 @@ import type { DataSnapshot, DataStore, OpenedRecord, RawRecord } from '../storag
 import { assembleValue, type DecodedKey, decodeKeyRecord, typeOf } from '../values/codec.ts';
 import { PAGE_BYTES } from '../values/string.ts';
 import { type Space, VALUE_TYPES, type Value } from '../values/value.ts';
-import { type CarriedAnswers, readCarriedAnswers } from './carried-answers.ts';
+import { readCarriedAnswers } from './carried-answers.ts';
 import { isDamage, ReplicaDamaged } from './damage.ts';
 import type { RecordedAnswer } from './entry-format.ts';
 import { SYNCHRONOUS_PAGES_MAX } from './limits.ts';
@@ -161,11 +161,12 @@ export class RecordReader {
 
   /** Answers of requests that a snapshot brought, as far as they may still be asked for. */
   carriedAnswers(group: GroupId): readonly RecordedAnswer[] {
-    return this.carried(group)?.answers ?? [];
-  }
-
-  carried(group: GroupId): CarriedAnswers | undefined {
-    return readCarriedAnswers(this.#data, group);
+    try {
+      return readCarriedAnswers(this.#data, group)?.answers ?? [];
+    } catch (error) {
+      this.fail(error);
+      throw new ReplicaDamaged();
+    }
   }
 
   /** What was read, or could not be read, cannot be trusted: the replica leaves service, or the process ends. */

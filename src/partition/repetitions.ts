@@ -30,16 +30,18 @@ export class Repetitions {
     this.#ledger?.add({ node: id.node, epoch: id.epoch, counter: id.counter, reply }, index);
   }
 
-  /** What the log says of the request; the open batch must be closed. */
+  /** What the log says of the request; the open batch must be closed. Throws ReplicaDamaged if what a snapshot brought cannot be read. */
   find(id: RequestId): ReturnType<RequestLedger['find']> {
     const nowMs = this.#host.clock.monotonicMs();
+    const ledger = this.#ledger ?? new RequestLedger();
     if (this.#ledger === null) {
-      this.#ledger = new RequestLedger();
+      // It is one only when it is whole.
+      this.#host.fillLedger(ledger);
+      this.#ledger = ledger;
       this.#madeMs = nowMs;
-      this.#host.fillLedger(this.#ledger);
     }
     this.#usedMs = nowMs;
-    return this.#ledger.find(id);
+    return ledger.find(id);
   }
 
   /** Forgets the ledger if it is time. Returns the moment of the next look (monotonic ms), Infinity if there is nothing to forget. */

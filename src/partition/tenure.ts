@@ -161,15 +161,18 @@ export class Tenure implements EvaluationContext {
   }
 
   #start(job: Job): void {
-    if (this.#parked.count !== 0 || this.#loading.size !== 0) {
-      if (this.#parked.isHeld(job.strand)) {
-        if (this.#parked.count >= PARKED_REQUESTS_MAX)
-          this.#answerError(job, refusalOf(job, 'too many requests are waiting'));
-        else this.#parked.enqueueBehind(job);
-        return;
-      }
+    if ((this.#parked.count !== 0 || this.#loading.size !== 0) && this.#parked.isHeld(job.strand)) {
+      if (this.#parked.count >= PARKED_REQUESTS_MAX)
+        this.#answerError(job, refusalOf(job, 'too many requests are waiting'));
+      else this.#parked.enqueueBehind(job);
+      return;
     }
-    if (job.isRetry && this.#answerKnown(job)) return;
+    try {
+      if (job.isRetry && this.#answerKnown(job)) return;
+    } catch (thrown) {
+      this.#onThrown(job, thrown);
+      return;
+    }
     if (job.call !== null && !job.call.command.mayRunLong) {
       this.#evaluate(job);
       return;
@@ -758,9 +761,6 @@ export class Tenure implements EvaluationContext {
     }
     this.#isWaking = false;
   }
-
-  // -------------------------------------------------------------------------------------------------------------
-  // Repeated requests
 
   /** True if the request is in the log already: it gets the recorded answer once that entry has committed. */
   #answerKnown(job: Job): boolean {

@@ -1,6 +1,7 @@
 /** A leader's tenure: what is answered when, who is served first, what a repetition gets, and what is left at the end. */
 import { strict as assert } from 'node:assert';
 import { slotOfKey } from '../../src/base/slots.ts';
+import { ReplicaDamaged } from '../../src/partition/damage.ts';
 import type { ScannedRecord } from '../../src/partition/record-reader.ts';
 import { encodeRecordKey } from '../../src/storage/data/keys.ts';
 import { TestLeader } from './leader.ts';
@@ -469,6 +470,22 @@ describe('tenure', () => {
       await leader.settle();
       assert.deepEqual([...leader.answers].sort(), ['again: :1', 'first: :1', 'late: :1', 'new: :2']);
       assert.equal(await leader.ask('GET', 'k'), '$1 2');
+    });
+
+    it('is neither answered nor applied while what a snapshot brought cannot be read', async () => {
+      const leader = await TestLeader.create();
+      const fill = leader.fillLedger.bind(leader);
+      leader.submit('first', ['INCR', 'k'], { counter: 50 });
+      leader.fillLedger = () => {
+        throw new ReplicaDamaged();
+      };
+      leader.submit('again', ['INCR', 'k'], { counter: 50, isRetry: true });
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['first: :1']);
+      leader.fillLedger = fill;
+      leader.tenure.nextSlice();
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['first: :1', 'again: :1']);
     });
 
     it('is found by the next leader', async () => {
