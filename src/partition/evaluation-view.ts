@@ -274,6 +274,11 @@ export class EvaluationView implements View {
   /** Counts and scans depend on every change so far. */
   #observeAll(): void {
     this.passAllParts();
+    this.observeEvaluated();
+  }
+
+  /** The answer waits until everything that was evaluated by now has committed. */
+  observeEvaluated(): void {
     this.#observe(this.#batch.index === 0 ? 0 : this.#batch.index - 1);
     if (!this.#batch.isEmpty) this.#observe(this.#batch.index);
   }

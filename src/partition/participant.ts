@@ -142,7 +142,11 @@ export const commitRow = row('%TXCOMMIT', 'write', decodeCommit, (view, request)
 /** Carries a decision out. Says nothing new if that has happened already. */
 export const resolveRow = row('%TXRESOLVE', 'write', decodeResolve, (view, { id, timestamp }) => {
   const part = view.locks.part(id);
-  if (part === undefined) return 1;
+  if (part === undefined) {
+    // Who hears that it has happened lets the anchor forget the decision: it must have committed.
+    view.observeEvaluated();
+    return 1;
+  }
   if (part.intent !== null) {
     if (timestamp !== 0) view.commitAt(timestamp);
     view.part = part;

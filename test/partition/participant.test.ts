@@ -12,6 +12,7 @@ import {
   encodeIntent,
   encodeKeys,
   encodeLock,
+  encodeResolve,
 } from '../../src/partition/transaction-codec.ts';
 import { stringFromBytes } from '../../src/values/string.ts';
 import { TRANSACTION_SPACE } from '../../src/values/value.ts';
@@ -29,6 +30,26 @@ import {
   WAITING,
   World,
 } from './transaction-world.ts';
+
+describe('a part that was resolved', () => {
+  it('is said to be so only when that has committed: then its decision may be forgotten', async () => {
+    const world = await World.create();
+    const { leader } = world;
+    const { timestamp } = await world.prepare(A, { writes: [put('k', 'v')] });
+    const payload = encodeResolve(A, timestamp).toString('latin1');
+    leader.submit('first', ['%TXRESOLVE', payload]);
+    leader.submit('again', ['%TXRESOLVE', payload]);
+    leader.endTurn();
+    leader.submit('later', ['%TXRESOLVE', payload]);
+    leader.endTurn();
+    assert.deepEqual(
+      [...leader.replies.keys()].filter((name) => !name.startsWith('%')),
+      [],
+    );
+    await leader.settle();
+    for (const name of ['first', 'again', 'later']) assert.ok(leader.replies.has(name), name);
+  });
+});
 
 describe('a lock of a transaction', () => {
   it('is granted with what the keys hold, at once, although that is not committed yet', async () => {
