@@ -1,10 +1,8 @@
 /** Mistakes in what is kept of the past, and in looks at it. */
 import { EvaluationView } from '../../../src/partition/evaluation-view.ts';
 import { HistoryKeeper } from '../../../src/partition/history-keeper.ts';
-import { HistoryReads } from '../../../src/partition/history-reads.ts';
-import { KeyLock } from '../../../src/partition/key-locks.ts';
 import { aimed, type PlantedBug } from './bug.ts';
-import { all, method } from './patch.ts';
+import { method } from './patch.ts';
 
 /** Of three seconds. */
 const EARLY_MS = 2_000;
@@ -45,44 +43,5 @@ export const HISTORY_BUGS: readonly PlantedBug[] = [
     plant: () => method(EvaluationView.prototype, 'promise', () => () => undefined),
     options: aimed({ ...looking, faults: ['transfer'] }),
     firstSeed: 1,
-  },
-  {
-    name: 'a look at a moment does not wait for what is prepared',
-    plant: () => {
-      let isPast = false;
-      const looks = <R>(look: () => R): R => {
-        isPast = true;
-        try {
-          return look();
-        } finally {
-          isPast = false;
-        }
-      };
-      return all(
-        method(HistoryReads.prototype, 'keyAt', (keyAt) => {
-          return function (this: HistoryReads, space, key, at) {
-            return looks(() => keyAt.call(this, space, key, at));
-          };
-        }),
-        method(HistoryReads.prototype, 'keysAt', (keysAt) => {
-          return function (this: HistoryReads, keys, at) {
-            return looks(() => keysAt.call(this, keys, at));
-          };
-        }),
-        method(KeyLock.prototype, 'admits', (admits) => {
-          return function (this: KeyLock, part, isWrite) {
-            return isPast || admits.call(this, part, isWrite);
-          };
-        }),
-      );
-    },
-    options: aimed({
-      ...looking,
-      partitions: 8,
-      thinkMs: 3,
-      faults: ['isolateLeader', 'kill', 'oneWay'],
-      faultGapMs: 500,
-    }),
-    firstSeed: 15,
   },
 ];
