@@ -12,21 +12,23 @@ import { declaredKeys, evaluate } from './evaluate.ts';
 import type { TransactionView } from './transaction-view.ts';
 
 export class Fences {
-  readonly #calls: JobCall[] = [];
+  /** The last call of each lock, by name: so there are no more than keys that a transaction may touch. */
+  readonly #calls = new Map<string, JobCall>();
 
   /** A command has been answered with something else than an error. */
   note(call: JobCall): void {
-    if (call.command.name === 'KAHUNA.FENCE') this.#calls.push(call);
+    if (call.command.name !== 'KAHUNA.FENCE') return;
+    for (const { key } of declaredKeys({ call, transaction: null })) this.#calls.set(key, call);
   }
 
   /** Of their locks. */
   get names(): readonly KeyName[] {
-    return new KeySet(this.#calls.flatMap((call) => declaredKeys({ call, transaction: null }))).names;
+    return new KeySet([...this.#calls.values()].flatMap((call) => declaredKeys({ call, transaction: null }))).names;
   }
 
   /** The error of the first that does not hold, by what the view has of the locks; null if all do. */
   broken(view: TransactionView, log: Logger): ErrorReply | null {
-    for (const call of this.#calls) {
+    for (const call of this.#calls.values()) {
       const evaluation = evaluate({ call, transaction: null }, view, log);
       if ('reply' in evaluation && evaluation.reply instanceof ErrorReply) return evaluation.reply;
     }
