@@ -12,6 +12,7 @@ import type { GroupId, LogIndex, Term } from '../base/ids.ts';
 import { type ConfState, ENTRY_TYPES, type Entry } from '../raft/types.ts';
 import type { DataStore, RecordChange } from '../storage/data/types.ts';
 import type { ApplyPace } from './apply-pace.ts';
+import { isDamage } from './damage.ts';
 import { decodeEntry } from './entry-format.ts';
 import { APPLY_BATCH_BYTES_MAX, APPLY_EARLY_BYTES } from './limits.ts';
 import { afterEntry, encodePartitionState, type Holds, type PartitionState } from './partition-state.ts';
@@ -24,6 +25,8 @@ export interface ApplierEvents {
    * lie in the same entry. Never rejects.
    */
   holdsChanged(holds: Holds): Promise<void>;
+  /** What is to be replaced cannot be read, and nothing was applied: the replica leaves service, or the process ends. */
+  damaged(error: unknown): void;
   /** Membership after a configuration entry that is being applied. */
   confStateAfter(entry: Entry): ConfState;
 }
@@ -198,7 +201,14 @@ export class Applier {
       if (this.#queue.length > 0) this.#pumpSoon();
     };
     const apply = (): void => {
-      this.#data.apply(this.#group, records, { index, term, state: encodePartitionState(state) }, applied);
+      try {
+        this.#data.apply(this.#group, records, { index, term, state: encodePartitionState(state) }, applied);
+      } catch (error) {
+        if (!isDamage(error)) throw error;
+        this.#isApplying = false;
+        this.#events.damaged(error);
+        for (const resolve of this.#whenIdle.splice(0)) resolve();
+      }
     };
     if (holds === null) apply();
     else void this.#events.holdsChanged(holds).then(apply);

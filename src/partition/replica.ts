@@ -615,6 +615,10 @@ export class Replica implements TenureHost, LogWindowHost {
     return this.#host.holdsChanged(this, holds);
   }
 
+  damaged(error: unknown): void {
+    this.reader.fail(error);
+  }
+
   confStateAfter(entry: Entry): ConfState {
     return this.core.snapshotMetadata(entry.index).confState;
   }

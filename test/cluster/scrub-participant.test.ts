@@ -55,6 +55,9 @@ class Bench {
       state: STATE,
       events: {
         applied: () => undefined,
+        damaged: (error) => {
+          throw error;
+        },
         holdsChanged: () => Promise.resolve(),
         confStateAfter: () => STATE.confState,
       },

@@ -1,5 +1,6 @@
 /** The applier against a store that completes when it is told: order, batches, and standing still for a snapshot. */
 import { strict as assert } from 'node:assert';
+import { KahunaError } from '../../src/base/errors.ts';
 import type { LogIndex } from '../../src/base/ids.ts';
 import type { Timers } from '../../src/base/platform.ts';
 import { ApplyPace } from '../../src/partition/apply-pace.ts';
@@ -22,6 +23,9 @@ interface Applied {
 class Bench {
   readonly batches: Applied[] = [];
   readonly told: LogIndex[] = [];
+  readonly damages: string[] = [];
+  /** What the next batch meets instead of being taken. */
+  failure: Error | null = null;
   readonly due: (() => void)[] = [];
   /** What was said to be held, and how to say that it is in effect. */
   readonly held: { readonly floor: number; readonly inEffect: () => void }[] = [];
@@ -38,6 +42,7 @@ class Bench {
     };
     const data = {
       apply: (_: number, changes: readonly RecordChange[], applied: AppliedState, done: () => void) => {
+        if (this.failure !== null) throw this.failure;
         this.batches.push({ changes, applied, done });
       },
     } as unknown as DataStore;
@@ -50,6 +55,7 @@ class Bench {
       state: EMPTY,
       events: {
         applied: (index) => this.told.push(index),
+        damaged: (error) => this.damages.push(String(error)),
         holdsChanged: ({ floor }) =>
           new Promise((resolve) => {
             this.held.push({ floor, inEffect: resolve });
@@ -197,6 +203,20 @@ describe('applier', () => {
     bench.enqueue(entry(11));
     assert.equal(decodePartitionState(bench.complete().applied.state).timeMs, 77);
     assert.equal(bench.applier.index, 11);
+  });
+
+  it('says that what a batch replaces cannot be read, and is idle then', async () => {
+    const bench = new Bench();
+    bench.failure = new KahunaError('DATA_DAMAGED', 'EIO');
+    bench.enqueue(entry(1));
+    assert.equal(bench.damages.length, 1);
+    await bench.applier.suspend();
+    assert.deepEqual([bench.applier.index, bench.told], [0, []]);
+    bench.failure = new Error('a bug');
+    bench.applier.resume(0, 0, EMPTY);
+    assert.throws(() => {
+      bench.enqueue(entry(1));
+    }, /a bug/);
   });
 
   it('waits for nothing if nothing is under way', async () => {

@@ -161,6 +161,9 @@ export class TestLeader implements TenureHost {
         applied: (index) => {
           this.tenure.applied(index);
         },
+        damaged: (error) => {
+          throw error;
+        },
         holdsChanged: () => Promise.resolve(),
         confStateAfter: () => state.confState,
       },

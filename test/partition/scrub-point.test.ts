@@ -35,7 +35,12 @@ function replicaOn(data: DataStore, time: VirtualTime) {
     index: 0,
     term: 0,
     state: EMPTY,
-    events: { applied: () => undefined, holdsChanged: () => Promise.resolve(), confStateAfter: () => EMPTY.confState },
+    events: {
+      applied: () => undefined,
+      damaged: () => undefined,
+      holdsChanged: () => Promise.resolve(),
+      confStateAfter: () => EMPTY.confState,
+    },
   });
   return { group: 1, applier, data, isQuarantined: false };
 }

@@ -137,6 +137,13 @@ class KeyValueDataStore implements DataStore {
     this.#noteReplay(state, applied.index);
     const { needsSync } = this.#history;
     const batch = needsSync ? this.#store.batch() : this.#joint.batch;
+    try {
+      // Before anything else is added: what it replaces may turn out unreadable, and then the batch holds copies and no change.
+      this.#history.addVersions(batch, changes);
+    } catch (error) {
+      state.isBusy = false;
+      throw error;
+    }
     let bytes = applied.state.length;
     for (const change of changes) {
       assert((change.key[0] ?? 0xff) < NODE_PREFIX, "a change of one of the store's own keys");
@@ -147,7 +154,6 @@ class KeyValueDataStore implements DataStore {
       }
       if (change.timestamp > state.timestampMax) state.timestampMax = change.timestamp;
     }
-    this.#history.addVersions(batch, changes);
     this.#history.observe(state.timestampMax);
     if (this.#marks.has(group)) this.#dropMark(batch, group);
     state.index = applied.index;

@@ -84,7 +84,8 @@ export interface DataStore {
   /**
    * Applies the changes of consecutive entries of one group in one atomic batch, together with its new applied state.
    * Not synced. One batch a group at a time; `done` runs later, never within the call. The bytes are copied before the call
-   * returns. Timestamps of the changes rise or stay equal. A failure ends the process (FatalReason `dataWrite`).
+   * returns. Timestamps of the changes rise or stay equal. A failure ends the process (FatalReason `dataWrite`), but where history is
+   * kept, throws KahunaError 'DATA_DAMAGED' if what is to be replaced cannot be read: then nothing was applied.
    */
   apply(group: GroupId, changes: readonly RecordChange[], applied: AppliedState, done: () => void): void;
 
