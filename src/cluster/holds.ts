@@ -195,7 +195,7 @@ export function encodeHolds(holds: readonly Hold[]): Uint8Array {
     writer.u64(id);
     writer.u64(at);
     writer.u64(expiresAtMs);
-    writer.lengthPrefixed(Buffer.from(holder, 'latin1'));
+    writer.latin1(holder);
   }
   return writer.finish();
 }
@@ -208,8 +208,8 @@ export function decodeHolds(bytes: Uint8Array): readonly Hold[] {
     const id = reader.u64();
     const at = reader.u64();
     const expiresAtMs = reader.u64();
-    const holder = reader.lengthPrefixed();
-    holds.push({ id, at, expiresAtMs, holder: Buffer.from(holder).toString('latin1') });
+    const holder = reader.latin1();
+    holds.push({ id, at, expiresAtMs, holder });
   }
   reader.expectEnd();
   return holds;

@@ -8,7 +8,7 @@
  *
  * Little-endian; on the wire: append-only.
  */
-import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { ByteReader } from '../base/bytes.ts';
 import { KahunaError } from '../base/errors.ts';
 import type { Timestamp } from '../base/ids.ts';
 import type { ScanPage } from '../commands/view.ts';
@@ -16,6 +16,7 @@ import { SPACE_COUNT, type Space } from '../values/value.ts';
 import { readWhole, type WholeObject, writeWhole } from '../values/whole.ts';
 import type { KeyName } from './key-locks.ts';
 import { decodeKeys, encodeKeys } from './transaction-codec.ts';
+import { beginMessage, endMessage } from './message-writer.ts';
 
 export interface KeysAt {
   readonly at: Timestamp;
@@ -37,10 +38,11 @@ export interface PageAt {
 const CURSOR = /^(0|[1-9]\d{0,19})$/;
 
 export function encodeKeysAt({ at, keys }: KeysAt): Buffer {
-  const writer = new ByteWriter(64);
+  const encoded = encodeKeys(keys);
+  const writer = beginMessage();
   writer.u64(at);
-  writer.bytes(encodeKeys(keys));
-  return bufferOf(writer);
+  writer.bytes(encoded);
+  return endMessage(writer);
 }
 
 export function decodeKeysAt(bytes: Uint8Array): KeysAt {
@@ -50,13 +52,13 @@ export function decodeKeysAt(bytes: Uint8Array): KeysAt {
 }
 
 export function encodeObjects(objects: readonly ObjectAt[]): Buffer {
-  const writer = new ByteWriter(256);
+  const writer = beginMessage();
   writer.varint(objects.length);
   for (const object of objects) {
     writer.u64(object?.version ?? 0);
     if (object !== null) writeWhole(writer, object);
   }
-  return bufferOf(writer);
+  return endMessage(writer);
 }
 
 export function decodeObjects(bytes: Uint8Array): readonly ObjectAt[] {
@@ -71,13 +73,13 @@ export function decodeObjects(bytes: Uint8Array): readonly ObjectAt[] {
 }
 
 export function encodePageAt({ at, space, type, count, cursor }: PageAt): Buffer {
-  const writer = new ByteWriter(64);
+  const writer = beginMessage();
   writer.u64(at);
   writer.u8(space);
   writer.u8(type);
   writer.u32(count);
-  writer.lengthPrefixed(Buffer.from(String(cursor)));
-  return bufferOf(writer);
+  writer.latin1(String(cursor));
+  return endMessage(writer);
 }
 
 export function decodePageAt(bytes: Uint8Array): PageAt {
@@ -94,36 +96,27 @@ export function decodePageAt(bytes: Uint8Array): PageAt {
 }
 
 export function encodeFound({ keys, next }: ScanPage): Buffer {
-  const writer = new ByteWriter(256);
-  writer.lengthPrefixed(Buffer.from(String(next)));
+  const writer = beginMessage();
+  writer.latin1(String(next));
   writer.varint(keys.length);
-  for (const key of keys) writer.lengthPrefixed(Buffer.from(key, 'latin1'));
-  return bufferOf(writer);
+  for (const key of keys) writer.latin1(key);
+  return endMessage(writer);
 }
 
 export function decodeFound(bytes: Uint8Array): ScanPage {
   const reader = new ByteReader(bytes);
   const next = readCursor(reader);
   const keys: string[] = [];
-  for (let left = reader.varint(); left > 0; left--) keys.push(textOf(reader.lengthPrefixed()));
+  for (let left = reader.varint(); left > 0; left--) keys.push(reader.latin1());
   reader.expectEnd();
   return { keys, next };
 }
 
 function readCursor(reader: ByteReader): bigint {
-  const text = textOf(reader.lengthPrefixed());
+  const text = reader.latin1();
   const cursor = CURSOR.test(text) ? BigInt(text) : -1n;
   if (cursor < 0n || cursor !== BigInt.asUintN(64, cursor)) throw malformed('its cursor is none');
   return cursor;
-}
-
-function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
-}
-
-function bufferOf(writer: ByteWriter): Buffer {
-  const bytes = writer.finish();
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
 function malformed(what: string): KahunaError<'REQUEST_MALFORMED'> {

@@ -16,11 +16,12 @@
  *
  * The record of a prepared part is its intent. Little-endian; on disk and on the wire: append-only.
  */
-import { ByteReader, ByteWriter } from '../base/bytes.ts';
+import { ByteReader, type ByteWriter } from '../base/bytes.ts';
 import { KahunaError } from '../base/errors.ts';
 import type { GroupId, Term, Timestamp } from '../base/ids.ts';
 import { SPACE_COUNT } from '../values/value.ts';
 import { readWhole, type WholeObject, writeWhole } from '../values/whole.ts';
+import { beginMessage, endMessage } from './message-writer.ts';
 import type { KeyName, LockMode, TransactionId } from './key-locks.ts';
 
 /** A key as the transaction read it: absent ones have a version too. */
@@ -94,7 +95,7 @@ const FLAG_CONFIRMED = 2;
 // Requests
 
 export function encodeLock(request: LockRequest): Buffer {
-  const writer = begin();
+  const writer = beginMessage();
   writeId(writer, request.id);
   writer.u8((request.waits ? FLAG_WAITS : 0) | (request.isConfirmed ? FLAG_CONFIRMED : 0));
   writer.u32(request.leaseMs);
@@ -103,7 +104,7 @@ export function encodeLock(request: LockRequest): Buffer {
     writeKey(writer, key);
     writer.u8(key.mode === 'write' ? 1 : 0);
   }
-  return bufferOf(writer);
+  return endMessage(writer);
 }
 
 export function decodeLock(bytes: Uint8Array): LockRequest {
@@ -121,10 +122,10 @@ export function decodeLock(bytes: Uint8Array): LockRequest {
 }
 
 export function encodeKeys(keys: readonly KeyName[]): Buffer {
-  const writer = begin();
+  const writer = beginMessage();
   writer.varint(keys.length);
   for (const key of keys) writeKey(writer, key);
-  return bufferOf(writer);
+  return endMessage(writer);
 }
 
 export function decodeKeys(bytes: Uint8Array): readonly KeyName[] {
@@ -135,7 +136,7 @@ export function decodeKeys(bytes: Uint8Array): readonly KeyName[] {
 }
 
 export function encodeFetched(fetched: Fetched): Buffer {
-  const writer = begin();
+  const writer = beginMessage();
   writer.u8(fetched.isGranted ? 1 : 0);
   writer.u64(fetched.term);
   writer.u64(fetched.nowMs);
@@ -144,7 +145,7 @@ export function encodeFetched(fetched: Fetched): Buffer {
     writer.u64(version);
     writeMaybe(writer, object);
   }
-  return bufferOf(writer);
+  return endMessage(writer);
 }
 
 export function decodeFetched(bytes: Uint8Array): Fetched {
@@ -158,10 +159,10 @@ export function decodeFetched(bytes: Uint8Array): Fetched {
 }
 
 export function encodeChecks(term: Term, checks: readonly KeyCheck[]): Buffer {
-  const writer = begin();
+  const writer = beginMessage();
   writer.u64(term);
   writeChecks(writer, checks);
-  return bufferOf(writer);
+  return endMessage(writer);
 }
 
 export function decodeChecks(bytes: Uint8Array): { readonly term: Term; readonly checks: readonly KeyCheck[] } {
@@ -173,9 +174,9 @@ export function decodeChecks(bytes: Uint8Array): { readonly term: Term; readonly
 }
 
 export function encodeIntent(intent: Intent): Buffer {
-  const writer = begin();
+  const writer = beginMessage();
   writeIntent(writer, intent);
-  return bufferOf(writer);
+  return endMessage(writer);
 }
 
 /** Also the record of a prepared part. */
@@ -187,12 +188,12 @@ export function decodeIntent(bytes: Uint8Array): Intent {
 }
 
 export function encodeCommit(request: CommitRequest): Buffer {
-  const writer = begin();
+  const writer = beginMessage();
   writer.u64(request.timestampMin);
   writeGroups(writer, request.participants);
   writeIds(writer, request.settled);
   writeIntent(writer, request.intent);
-  return bufferOf(writer);
+  return endMessage(writer);
 }
 
 export function decodeCommit(bytes: Uint8Array): CommitRequest {
@@ -206,10 +207,10 @@ export function decodeCommit(bytes: Uint8Array): CommitRequest {
 }
 
 export function encodeResolve(id: TransactionId, timestamp: Timestamp): Buffer {
-  const writer = begin();
+  const writer = beginMessage();
   writeId(writer, id);
   writer.u64(timestamp);
-  return bufferOf(writer);
+  return endMessage(writer);
 }
 
 export function decodeResolve(bytes: Uint8Array): { readonly id: TransactionId; readonly timestamp: Timestamp } {
@@ -230,9 +231,9 @@ export function decodeStatus(bytes: Uint8Array): { readonly id: TransactionId; r
 }
 
 export function encodeIds(ids: readonly TransactionId[]): Buffer {
-  const writer = begin();
+  const writer = beginMessage();
   writeIds(writer, ids);
-  return bufferOf(writer);
+  return endMessage(writer);
 }
 
 export function decodeIds(bytes: Uint8Array): readonly TransactionId[] {
@@ -246,10 +247,10 @@ export function decodeIds(bytes: Uint8Array): readonly TransactionId[] {
 // Answers and records
 
 export function encodeOutcome({ isDone, timestamp }: Outcome): Buffer {
-  const writer = begin();
+  const writer = beginMessage();
   writer.u8(isDone ? 1 : 0);
   writer.u64(timestamp);
-  return bufferOf(writer);
+  return endMessage(writer);
 }
 
 export function decodeOutcome(bytes: Uint8Array): Outcome {
@@ -261,10 +262,10 @@ export function decodeOutcome(bytes: Uint8Array): Outcome {
 }
 
 export function encodeDecision({ timestamp, participants }: Decision): Buffer {
-  const writer = begin();
+  const writer = beginMessage();
   writer.u64(timestamp);
   writeGroups(writer, participants);
-  return bufferOf(writer);
+  return endMessage(writer);
 }
 
 export function decodeDecision(bytes: Uint8Array): Decision {
@@ -365,17 +366,4 @@ function list<T>(reader: ByteReader, read: () => T): readonly T[] {
 function oneOf(value: number, max: number, what: string): number {
   if (value <= max) return value;
   throw new KahunaError('REQUEST_MALFORMED', `a message of a transaction cannot be read: ${value} is no ${what}`);
-}
-
-/** Of this file, for one message after the other: a transaction has so many of them that memory for each would be felt. */
-const shared = new ByteWriter(1024);
-const SHARED_BYTES_MAX = 64 * 1024;
-
-function begin(): ByteWriter {
-  shared.reset(SHARED_BYTES_MAX);
-  return shared;
-}
-
-function bufferOf(writer: ByteWriter): Buffer {
-  return Buffer.from(writer.finish());
 }
