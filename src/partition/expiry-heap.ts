@@ -11,10 +11,16 @@ import type { ResidentKey } from './resident.ts';
 const TTL_SAMPLES = 1_000;
 
 export class ExpiryHeap {
+  /** False for a key that has left memory, or that a flush took: then it is in memory no more, or another object is. */
+  readonly #isResident: (resident: ResidentKey) => boolean;
   #heap: ResidentKey[] = [];
   #times: number[] = [];
   /** Keys whose time came while a transaction held them. */
   #held: ResidentKey[] = [];
+
+  constructor(isResident: (resident: ResidentKey) => boolean) {
+    this.#isResident = isResident;
+  }
 
   get size(): number {
     return this.#heap.length;
@@ -38,9 +44,9 @@ export class ExpiryHeap {
       const scheduledMs = this.#times[0] ?? 0;
       const resident = this.#pop();
       // A second node of a key that was scheduled earlier later on.
-      if (resident.isDropped || resident.scheduledAtMs !== scheduledMs) continue;
+      if (resident.scheduledAtMs !== scheduledMs) continue;
       resident.scheduledAtMs = 0;
-      if (resident.value === undefined || resident.expiresAtMs === 0) continue;
+      if (resident.value === undefined || resident.expiresAtMs === 0 || !this.#isResident(resident)) continue;
       if (resident.expiresAtMs <= nowMs) return resident;
       this.add(resident);
     }
@@ -57,7 +63,7 @@ export class ExpiryHeap {
     if (this.#held.length === 0) return false;
     const held = this.#held;
     this.#held = [];
-    for (const resident of held) if (!resident.isDropped && resident.expiresAtMs !== 0) this.add(resident);
+    for (const resident of held) if (resident.expiresAtMs !== 0 && this.#isResident(resident)) this.add(resident);
     return true;
   }
 
@@ -70,7 +76,9 @@ export class ExpiryHeap {
   /** Forgets nodes of keys that are gone, once they are the majority. */
   compact(residentCount: number): void {
     if (this.#heap.length < 1_024 || this.#heap.length < residentCount * 2) return;
-    const live = this.#heap.filter((resident, i) => !resident.isDropped && resident.scheduledAtMs === this.#times[i]);
+    const live = this.#heap.filter(
+      (resident, i) => resident.scheduledAtMs === this.#times[i] && this.#isResident(resident),
+    );
     this.#heap = [];
     this.#times = [];
     for (const resident of live) {
@@ -86,7 +94,7 @@ export class ExpiryHeap {
     let count = 0;
     for (let i = 0; i < this.#heap.length; i += step) {
       const resident = this.#heap[i] as ResidentKey;
-      if (resident.space !== space || resident.isDropped || resident.expiresAtMs <= nowMs) continue;
+      if (resident.space !== space || resident.expiresAtMs <= nowMs || !this.#isResident(resident)) continue;
       sum += resident.expiresAtMs - nowMs;
       count++;
     }

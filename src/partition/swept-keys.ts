@@ -72,7 +72,8 @@ export class SweptKeys implements SweepTarget {
       if (!(thrown instanceof KeyNotResident)) throw thrown;
       // A long value: once in memory it is in the expiry heap.
       this.#host.loadKey(thrown).catch((error: unknown) => {
-        host.reader.fail(error);
+        // The store may be closed by now.
+        if (!this.isOver) host.reader.fail(error);
       });
     }
   }

@@ -32,7 +32,7 @@ import {
   WaitForKey,
 } from './evaluation-ends.ts';
 import { EvaluationView } from './evaluation-view.ts';
-import { ExpiryHeap } from './expiry-heap.ts';
+import { Expiries } from './expiries.ts';
 import { HistoryReads, PastNotRead } from './history-reads.ts';
 import type { Job, JobCall, Unblocking } from './job.ts';
 import { Inflight } from './inflight.ts';
@@ -42,7 +42,6 @@ import { ALL_PARTS, KeyLocks, type KeyName, type TransactionPart, transactionNam
 import {
   BATCH_BYTES_MAX,
   EVICTION_STEPS_PER_TURN,
-  EXPIRY_KEYS_PER_CYCLE_MAX,
   LOAD_ROUNDS_MAX,
   PARKED_REQUESTS_MAX,
   TIME_HELD_MS,
@@ -58,7 +57,7 @@ import { Repetitions } from './repetitions.ts';
 import type { ResidentKey } from './resident.ts';
 import { Slices } from './slices.ts';
 import { Sweeper } from './sweeper.ts';
-import { SweptKeys } from './swept-keys.ts';
+import { SweptKeys, type SweptKeysHost } from './swept-keys.ts';
 import type { TenureHost } from './tenure-host.ts';
 import { runTransaction } from './transactions.ts';
 
@@ -73,7 +72,7 @@ export class Tenure implements EvaluationContext {
   readonly #view: EvaluationView;
   readonly #args = new Args();
   readonly #parked = new Parked();
-  readonly #expiry = new ExpiryHeap();
+  readonly #expiries: Expiries;
   readonly swept: SweptKeys;
   readonly #sweeper: Sweeper;
   readonly #scans: JobScans;
@@ -104,7 +103,7 @@ export class Tenure implements EvaluationContext {
     this.#repetitions = new Repetitions(host);
     this.#scans = new JobScans(host, this.#view);
     this.past = new HistoryReads(host, this.#view);
-    this.swept = new SweptKeys({
+    const aside: SweptKeysHost = {
       view: this.#view,
       host,
       isOver: () => this.#isOver,
@@ -118,7 +117,9 @@ export class Tenure implements EvaluationContext {
         this.#keepChanges();
       },
       loadKey: (missing) => this.#loadKey(missing, null),
-    });
+    };
+    this.swept = new SweptKeys(aside);
+    this.#expiries = new Expiries(aside);
     this.#sweeper = new Sweeper(host.data, host.range, { target: this.swept, nowMs: host.clock.monotonicMs() });
     this.lookAt(this.#sweeper.nextMs);
     this.#takeUp(open);
@@ -243,7 +244,7 @@ export class Tenure implements EvaluationContext {
       return;
     }
     this.#countLookups();
-    if (view.expired.length !== 0) this.#expireAgain();
+    if (view.expired.length !== 0) this.#expiries.deleteAgain();
     job.observedIndex = view.observedIndex;
     if (!view.hasChanged) {
       // What was held behind it may be evaluated now, on the same view.
@@ -279,13 +280,6 @@ export class Tenure implements EvaluationContext {
     const { keyspaceStats } = this.#host;
     keyspaceStats.hits += this.#view.hits;
     keyspaceStats.misses += this.#view.misses;
-  }
-
-  /** A command that failed within EXEC or a script was undone, and with it the deletion of keys that it found expired. */
-  #expireAgain(): void {
-    const view = this.#view;
-    view.countsLookups = false;
-    for (const { space, key } of [...view.expired]) view.peek(space, key);
   }
 
   #begin(job: Job | null): void {
@@ -346,6 +340,11 @@ export class Tenure implements EvaluationContext {
   }
 
   #answerRead(job: Job, reply: Reply): void {
+    if (this.#isOver) {
+      // An answer to what was held behind it has ended the tenure.
+      job.owner.retry(job);
+      return;
+    }
     job.reply = reply;
     if (this.#host.isSoleVoter || this.#host.isLeaseValid) {
       if (job.observedIndex <= this.#host.commitIndex) {
@@ -386,8 +385,10 @@ export class Tenure implements EvaluationContext {
       this.#defer(job);
     } else if (thrown instanceof ReplyError || thrown instanceof RequestAborted) {
       this.#countLookups();
+      // It waits no more, and nothing is evaluated before what it has seen is logged.
+      this.#leaveQueue(job);
+      if (this.#expiries.deleteSeen()) job.observedIndex = Math.max(job.observedIndex, this.batch.index);
       this.#finish(job);
-      this.#deleteExpired(job);
       this.#answerRead(job, thrown.reply);
     } else if (thrown instanceof WaitForKey) {
       job.waits++;
@@ -409,19 +410,6 @@ export class Tenure implements EvaluationContext {
       this.#host.log.error('evaluation failed', { group: this.#host.group, command: nameOf(job), error: thrown });
       this.#refuse(job, INTERNAL_ERROR);
     }
-  }
-
-  /**
-   * The evaluation failed, but it has seen keys that expired: their deletion is logged before the error leaves, so that
-   * no later leader shows them again.
-   */
-  #deleteExpired(job: Job): void {
-    const expired = this.#view.expired.splice(0);
-    if (expired.length === 0) return;
-    this.#begin(null);
-    for (const { space, key } of expired) this.#view.peek(space, key);
-    job.observedIndex = Math.max(job.observedIndex, this.batch.index);
-    if (this.#view.hasChanged) this.#keepChanges();
   }
 
   /** A transaction across partitions holds a key: the job waits for it in the key's queue, until its own deadline. */
@@ -538,7 +526,7 @@ export class Tenure implements EvaluationContext {
 
   keyReleased({ space, key }: KeyName): void {
     if (this.#parked.waiterCount !== 0 && this.#parked.hasWaiters(space, key)) this.#toWake.push({ space, key });
-    if (this.#expiry.takeUpHeld()) this.lookAt(this.#monotonicMsOf(this.#expiry.nextMs));
+    if (this.#expiries.takeUpHeld()) this.lookAt(this.#monotonicMsOf(this.#expiries.nextMs));
   }
 
   transactionOpened(): void {
@@ -581,13 +569,13 @@ export class Tenure implements EvaluationContext {
   }
 
   scheduleExpiry(resident: ResidentKey): void {
-    const { nextMs } = this.#expiry;
-    this.#expiry.add(resident);
-    if (this.#expiry.nextMs < nextMs) this.lookAt(this.#monotonicMsOf(this.#expiry.nextMs));
+    const { nextMs } = this.#expiries;
+    this.#expiries.schedule(resident);
+    if (this.#expiries.nextMs < nextMs) this.lookAt(this.#monotonicMsOf(this.#expiries.nextMs));
   }
 
   averageTtlMs(database: Space): number {
-    return this.#expiry.averageTtlMs(database, this.#nowMs);
+    return this.#expiries.averageTtlMs(database, this.#nowMs);
   }
 
   scanned(request: ScanRequest): ScanPage | undefined {
@@ -637,7 +625,7 @@ export class Tenure implements EvaluationContext {
     this.#scans.applied(index);
     this.past.applied(index);
     this.#maybeEvict(index);
-    this.#expiry.compact(this.residentKeys);
+    this.#expiries.compact(this.residentKeys);
   }
 
   #maybeEvict(appliedIndex: LogIndex): void {
@@ -672,10 +660,10 @@ export class Tenure implements EvaluationContext {
     this.#isLooking = true;
     this.#endWaits();
     if (this.#isOver) return Number.POSITIVE_INFINITY;
-    if (this.#expiry.nextMs <= this.#host.time.now()) this.#expireKeys();
+    if (this.#expiries.nextMs <= this.#host.time.now()) this.#expiries.deleteDue();
     this.#endLeases();
     this.#maybeEvict(this.#host.appliedIndex);
-    this.#expiry.compact(this.residentKeys);
+    this.#expiries.compact(this.residentKeys);
     const monotonicMs = this.#host.clock.monotonicMs();
     this.#refuseLate(monotonicMs);
     this.lookAt(this.#repetitions.look(monotonicMs));
@@ -711,25 +699,13 @@ export class Tenure implements EvaluationContext {
 
   /** Of what is left, the earliest moment. What began during this look has asked for itself. */
   #askAgain(monotonicMs: number): void {
-    this.lookAt(this.#monotonicMsOf(Math.min(this.#parked.nextDeadlineMs(), this.#expiry.nextMs)));
+    this.lookAt(this.#monotonicMsOf(Math.min(this.#parked.nextDeadlineMs(), this.#expiries.nextMs)));
     if (this.#host.budget.isExceeded) this.lookAt(monotonicMs);
     this.lookAt(this.#sweeper.nextMs);
     for (const job of this.#slices.jobs) this.lookAt(job.deadlineMs);
     for (const job of this.#inflight.jobs()) this.lookAt(job.deadlineMs);
     for (const job of this.batch.jobs) this.lookAt(job.deadlineMs);
     this.lookAt(this.reads.nextDeadlineMs());
-  }
-
-  /** Deletes keys whose time has come although nobody asks for them. */
-  #expireKeys(): void {
-    this.#begin(null);
-    for (let count = 0; count < EXPIRY_KEYS_PER_CYCLE_MAX; count++) {
-      const resident = this.#expiry.takeDue(this.#nowMs);
-      if (resident === undefined) break;
-      if (resident.lock?.admits(null, true) === false) this.#expiry.hold(resident);
-      else this.#view.peek(resident.space, resident.key);
-    }
-    if (this.#view.hasChanged) this.#keepChanges();
   }
 
   #refuseLate(nowMs: number): void {
@@ -792,7 +768,7 @@ export class Tenure implements EvaluationContext {
     this.#loading.clear();
     this.#scans.clear();
     this.past.clear();
-    this.#expiry.clear();
+    this.#expiries.clear();
     this.#toWake.length = 0;
     this.#view.residents.clear();
     return [...jobs].filter((job) => !job.isCancelled);

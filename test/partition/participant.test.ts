@@ -518,6 +518,16 @@ describe('a key with an expiry that a transaction holds', () => {
     assert.equal(world.leader.applier.state.keyCounts[0], 0);
   });
 
+  it('is left alone when the time comes that it had before a flush', async () => {
+    const world = await World.create();
+    await world.ask('SET', 'k', 'v', 'PX', '1000');
+    await world.ask('FLUSHALL');
+    await world.prepare(A, { writes: [put('k', '1')] });
+    world.leader.pass(3_000);
+    await world.resolve(A, world.laterTimestamp);
+    assert.equal(await world.ask('GET', 'k'), '1');
+  });
+
   it('that expired before it is prepared refuses the preparation', async () => {
     const world = await World.create();
     await world.ask('SET', 'k', 'v', 'PX', '1000');

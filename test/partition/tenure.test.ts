@@ -661,6 +661,54 @@ describe('tenure', () => {
       assert.equal(await leader.ask('GET', 'gone'), '$-1');
     });
 
+    it('logs the deletion that a failing command has seen before anything that was held behind it is evaluated', async () => {
+      const leader = await TestLeader.create();
+      const long = 'x'.repeat(300_000);
+      await leader.ask('SET', 'gone', long, 'PX', '100');
+      leader.evictAll();
+      leader.nowMs += 100;
+      leader.tenure.closeBatch();
+      leader.submit('rename', ['RENAME', 'gone', 'x'], { strand: 7 });
+      leader.submit('behind', ['GET', 'other'], { strand: 7 });
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['behind: $-1', 'rename: -ERR no such key']);
+      leader.begin();
+      leader.nowMs -= 100;
+      assert.equal(await leader.ask('GET', 'gone'), '$-1');
+    });
+
+    it('reads nothing for keys that a command has seen expired, and a flush after it took', async () => {
+      const leader = await TestLeader.create();
+      await leader.ask('MSET', ...Array.from({ length: 10_001 }, (_, i) => [`k${i}`, 'v']).flat());
+      await leader.ask('SET', 'gone', 'v', 'PX', '100');
+      leader.nowMs += 100;
+      leader.tenure.closeBatch();
+      leader.reader.readKey = () => {
+        throw new ReplicaDamaged();
+      };
+      leader.submitTransaction('exec', [['GET', 'gone'], ['FLUSHALL']]);
+      await leader.settle();
+      assert.deepEqual(leader.answers, ['exec: *2 $-1 +OK']);
+    });
+
+    it('leaves a key alone that was set again after a flush, whatever its first time was', async () => {
+      const leader = await TestLeader.create();
+      await leader.ask('SET', 'k', 'v', 'PX', '100');
+      await leader.ask('FLUSHALL');
+      await leader.ask('SET', 'k', 'x'.repeat(300_000));
+      leader.evictAll();
+      leader.pass(200);
+      assert.equal(await leader.ask('STRLEN', 'k'), ':300000');
+    });
+
+    it('counts nothing that a flush took', async () => {
+      const leader = await TestLeader.create();
+      await leader.ask('SET', 'k', 'v', 'PX', '1000');
+      await leader.ask('FLUSHALL');
+      await leader.ask('SET', 'j', 'v', 'PX', '3000');
+      assert.equal(leader.tenure.averageTtlMs(0) - leader.time.now(), 3_000);
+    });
+
     it('deletes keys that nobody asks for', async () => {
       const leader = await TestLeader.create();
       for (let i = 0; i < 10; i++) await leader.ask('SET', `k${i}`, 'v', 'PX', String(100 + i * 10));
@@ -736,6 +784,21 @@ describe('tenure', () => {
       await leader.settle();
       assert.deepEqual(leader.answers, ['holder: :1', 'exec: *2 $-1 +OK']);
     });
+  });
+
+  it('whose answer is due when an answer to another has ended the tenure is repeated', async () => {
+    const leader = await TestLeader.create();
+    leader.isLeaseValid = true;
+    await leader.ask(...HOLD);
+    const waiter = leader.submit('waits', wait('waiter', 50_000), { strand: 7 });
+    leader.submit('behind', ['GET', 'k'], { strand: 7 });
+    leader.onAnswer = (name) => {
+      if (name !== 'behind') return;
+      leader.isLeaseValid = false;
+      leader.tenure.end();
+    };
+    leader.tenure.unblock(waiter, 'timeout');
+    assert.deepEqual(leader.retried, [waiter]);
   });
 
   it('a sweep takes what a flush left behind, and nothing that was set while it read', async () => {
