@@ -17,6 +17,7 @@ import {
   type StoreRange,
   type StoreSnapshot,
 } from '../storage/data/key-value-store.ts';
+import { unreadableKey, unreadableRange } from '../storage/data/damage.ts';
 import { checkWriteAhead } from '../storage/data/wal-scanner.ts';
 
 export interface PlatformStoreOptions {
@@ -80,7 +81,7 @@ class LevelStore implements KeyValueStore {
       if (snapshot === undefined) return this.#database.getSync(key);
       return this.#database.getSync(key, { ...ENCODING, snapshot: inner(snapshot) });
     } catch (error) {
-      throw unreadable(error);
+      throw unreadableKey(key, error);
     }
   }
 
@@ -93,11 +94,15 @@ class LevelStore implements KeyValueStore {
   }
 
   iterator(options: StoreIteratorOptions): StoreIterator {
-    return new LevelIterator(byteIterator(this.#database, options), options.keysOnly === true);
+    return new LevelIterator(byteIterator(this.#database, options), options);
   }
 
   async clear(range: StoreRange): Promise<void> {
-    await this.#database.clear({ gte: range.start, lt: range.end });
+    try {
+      await this.#database.clear({ gte: range.start, lt: range.end });
+    } catch (error) {
+      throw codeOf(error) === 'LEVEL_CORRUPTION' ? unreadableRange(range, error) : error;
+    }
   }
 
   async compactRange(range: StoreRange): Promise<void> {
@@ -147,19 +152,19 @@ class LevelSnapshot implements StoreSnapshot {
 
 class LevelIterator implements StoreIterator {
   readonly #iterator: Iterator;
-  readonly #keysOnly: boolean;
+  readonly #options: StoreIteratorOptions;
 
-  constructor(iterator: Iterator, keysOnly: boolean) {
+  constructor(iterator: Iterator, options: StoreIteratorOptions) {
     this.#iterator = iterator;
-    this.#keysOnly = keysOnly;
+    this.#options = options;
   }
 
   async nextv(countMax: number): Promise<readonly StoreEntry[]> {
     try {
       const entries = await this.#iterator.nextv(countMax);
-      return this.#keysOnly ? entries.map(([key]): StoreEntry => [key, EMPTY]) : entries;
+      return this.#options.keysOnly === true ? entries.map(([key]): StoreEntry => [key, EMPTY]) : entries;
     } catch (error) {
-      throw unreadable(error);
+      throw unreadableRange(this.#options, error);
     }
   }
 
@@ -202,14 +207,6 @@ function canCompact(database: Level<Uint8Array, Uint8Array>): database is Databa
 function inner(snapshot: StoreSnapshot): Snapshot {
   assert(snapshot instanceof LevelSnapshot, 'a snapshot of another store');
   return snapshot.inner;
-}
-
-function unreadable(error: unknown): KahunaError<'DATA_DAMAGED'> {
-  return new KahunaError(
-    'DATA_DAMAGED',
-    `the data store cannot be read: ${describe(error)}; rebuild this replica from its peers`,
-    error,
-  );
 }
 
 function describe(error: unknown): string {

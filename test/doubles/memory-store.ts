@@ -15,13 +15,14 @@
  * A batch is whole or absent: LevelDB drops a torn one.
  *
  * Faults: the n-th write fails, and everything after it, until the device is opened again; whether the failed batch is there
- * then is a coin. The n-th write may be delayed. Reads fail. Bits of stored values flip, keys vanish. All randomness comes from the
+ * then is a coin. The n-th write may be delayed. Reads fail, once, or wherever a key is met. Bits of stored values flip, keys vanish. All randomness comes from the
  * `Random` handed in, and all callbacks through `schedule`, so a run is a function of its seed.
  *
  * The map is a list of small sorted leaves that are shared with snapshots and copied when changed.
  */
 import { strict as assert } from 'node:assert';
 import { KahunaError } from '../../src/base/errors.ts';
+import { unreadableKey, unreadableRange } from '../../src/storage/data/damage.ts';
 import type { Random } from '../../src/base/platform.ts';
 import type { WriteAheadDisk } from '../../src/storage/data/checkpoint.ts';
 import {
@@ -83,6 +84,8 @@ export class MemoryDevice {
   #delayTurns = 0;
   #failSyncIn = 0;
   #failReadIn = 0;
+  /** Keys that cannot be read. */
+  readonly #unreadable = new Set<string>();
   /** Nothing is free: every write fails, and so does opening. */
   isFull = false;
   /** Failures that struck. */
@@ -176,6 +179,18 @@ export class MemoryDevice {
     this.#failReadIn = n;
   }
 
+  /** Whoever meets the key cannot read it, until the returned function is called. */
+  makeUnreadable(key: Uint8Array): () => void {
+    this.#unreadable.add(nameOf(key));
+    return () => {
+      this.#unreadable.delete(nameOf(key));
+    };
+  }
+
+  isUnreadable(name: string): boolean {
+    return this.#unreadable.size > 0 && this.#unreadable.has(name);
+  }
+
   /** Lets the n-th write from now complete only after so many turns of the scheduler. */
   delayWrite(n: number, turns: number): void {
     this.#delayWriteIn = n;
@@ -254,11 +269,11 @@ export class MemoryDevice {
     this.#replace(key, () => null);
   }
 
-  /** The open store is about to read. Throws what the real store throws for a disk that fails. */
-  read(): void {
-    if (this.#failReadIn === 0 || --this.#failReadIn > 0) return;
+  /** The open store is about to read; whether the disk fails. */
+  failsToRead(): boolean {
+    if (this.#failReadIn === 0 || --this.#failReadIn > 0) return false;
     this.failureCount++;
-    throw new KahunaError('DATA_DAMAGED', 'the data store cannot be read: EIO');
+    return true;
   }
 
   /** A batch arrives from the open store. */
@@ -377,8 +392,9 @@ class MemoryStore implements KeyValueStore {
 
   getSync(key: Uint8Array, snapshot?: StoreSnapshot): Uint8Array | undefined {
     const view = snapshot === undefined ? this.#liveMap() : viewOf(snapshot);
-    this.#device.read();
-    const value = view.get(nameOf(key));
+    const name = nameOf(key);
+    if (this.#device.failsToRead() || this.#device.isUnreadable(name)) throw unreadableKey(key, new Error('EIO'));
+    const value = view.get(name);
     return value === undefined ? undefined : Buffer.from(value);
   }
 
@@ -508,27 +524,28 @@ class MemoryIterator implements StoreIterator {
   readonly #store: MemoryStore;
   readonly #device: MemoryDevice;
   readonly #entries: Iterator<readonly [string, Uint8Array]>;
-  readonly #keysOnly: boolean;
+  readonly #options: StoreIteratorOptions;
 
   constructor(store: MemoryStore, device: MemoryDevice, view: SortedView, options: StoreIteratorOptions) {
     this.#store = store;
     this.#device = device;
     this.#entries = view.range(nameOf(options.start), nameOf(options.end));
-    this.#keysOnly = options.keysOnly === true;
+    this.#options = options;
   }
 
   nextv(countMax: number): Promise<readonly StoreEntry[]> {
     return this.#store.laterValue(() => {
-      this.#device.read();
+      if (this.#device.failsToRead()) throw unreadableRange(this.#options, new Error('EIO'));
       const entries: StoreEntry[] = [];
       let bytes = 0;
       while (entries.length < countMax && bytes <= READ_BYTES_MAX) {
         const next = this.#entries.next();
         if (next.done === true) break;
         const [name, value] = next.value;
+        if (this.#device.isUnreadable(name)) throw unreadableRange(this.#options, new Error('EIO'));
         const entry: StoreEntry = [
           Buffer.from(name, 'latin1'),
-          this.#keysOnly ? new Uint8Array(0) : Buffer.from(value),
+          this.#options.keysOnly === true ? new Uint8Array(0) : Buffer.from(value),
         ];
         entries.push(entry);
         bytes += entry[0].length + entry[1].length;

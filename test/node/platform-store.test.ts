@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { silentLogger } from '../../src/base/log.ts';
 import { nodeDisk } from '../../src/node/platform-disk.ts';
 import { openPlatformStore } from '../../src/node/platform-store.ts';
+import { StoredDamage } from '../../src/storage/data/damage.ts';
 import type { KeyValueStore } from '../../src/storage/data/key-value-store.ts';
 import { MemoryProcess, ProcessEnded } from '../doubles/memory-process.ts';
 
@@ -115,5 +116,17 @@ describe('platform-store', () => {
       (count) => assert.ok(count < 4_000, `${count} records`),
       (error: unknown) => assert.equal((error as { code?: string }).code, 'DATA_DAMAGED'),
     );
+    // Who asks for a key is told whose that is.
+    let refused = 0;
+    for (let i = 0; i < 4_000; i++) {
+      try {
+        damaged.getSync(Buffer.from(`key ${String(i).padStart(6, '0')}`));
+      } catch (error) {
+        assert.ok(error instanceof StoredDamage, String(error));
+        assert.equal(error.slot, 0x6b65);
+        refused++;
+      }
+    }
+    assert.ok(refused > 0);
   });
 });

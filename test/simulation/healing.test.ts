@@ -180,6 +180,26 @@ describe('healing', function () {
     assert.deepEqual(world.violations, []);
   });
 
+  it('old versions that the store cannot read take the replica whose they are out of service, and not the node', async () => {
+    const cluster = await Cluster.start({ retentionMs: 500, scrubIntervalMs: 0 });
+    const { world, follower } = cluster;
+    world.kill(follower);
+    const recordKey = encodeRecordKey(slotOfKey('k7'), 0, 'k7');
+    const version = follower.device.keys().find((key) => key.length > recordKey.length && key.includes('k7'));
+    assert.ok(version !== undefined);
+    const repair = follower.device.makeUnreadable(version);
+    // It has forgotten what is to be collected, and walks over everything.
+    world.start(follower);
+    await cluster.until('it runs', () => world.running(follower) !== undefined);
+    const boot = follower.boot;
+    await cluster.until('it is known', () => cluster.replica(follower).isQuarantined);
+    repair();
+    assert.equal(world.running(follower)?.cluster.engine.replicas.get(0)?.isQuarantined, false);
+    await cluster.until('rebuilt', () => cluster.isHealed(follower));
+    assert.equal(follower.boot, boot);
+    await cluster.expectEverything();
+  });
+
   it('a node that lost its data directory, but not its log, is rebuilt', async () => {
     const cluster = await Cluster.start();
     const { world, follower } = cluster;

@@ -205,10 +205,13 @@ export class Garbage implements SupersededVersions {
   ): Promise<{ readonly count: number; readonly isAll: boolean }> {
     const start = Buffer.concat([encodeVersionKey(key, timestamp), Buffer.of(0)]);
     const iterator = this.#store.iterator({ start, end: afterRecord(key), keysOnly: true });
-    const under = await iterator.nextv(UNDER_COUNT_MAX);
-    await iterator.close();
-    for (const [versionUnder] of under) batch.delete(versionUnder);
-    return { count: under.length, isAll: isEndOfRange(under, UNDER_COUNT_MAX) };
+    try {
+      const under = await iterator.nextv(UNDER_COUNT_MAX);
+      for (const [versionUnder] of under) batch.delete(versionUnder);
+      return { count: under.length, isAll: isEndOfRange(under, UNDER_COUNT_MAX) };
+    } finally {
+      await iterator.close();
+    }
   }
 
   async #collectSuperseded(floor: Timestamp, writer: BatchWriter, budget: StepBudget): Promise<void> {

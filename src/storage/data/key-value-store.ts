@@ -7,12 +7,12 @@
  * the machine (see checkpoint.ts); a snapshot sees what was complete when it was taken.
  */
 export interface KeyValueStore {
-  /** The value, in bytes that belong to the caller; undefined if absent. */
+  /** The value, in bytes that belong to the caller; undefined if absent. Throws StoredDamage if it cannot be read. */
   getSync(key: Uint8Array, snapshot?: StoreSnapshot): Uint8Array | undefined;
   batch(): StoreBatch;
   snapshot(): StoreSnapshot;
   iterator(options: StoreIteratorOptions): StoreIterator;
-  /** Deletes every key of the range. Not atomic: a crash may leave a part. */
+  /** Deletes every key of the range. Not atomic: a crash may leave a part. Rejects with KahunaError 'DATA_DAMAGED' if it cannot be read. */
   clear(range: StoreRange): Promise<void>;
   /** Rewrites the files under a range, so that what was deleted gives back its space. */
   compactRange(range: StoreRange): Promise<void>;
@@ -48,7 +48,7 @@ export interface StoreIteratorOptions extends StoreRange {
 export interface StoreIterator {
   /**
    * Up to `countMax` further entries in key order; fewer only at the end, or if they are together larger than READ_BYTES_MAX.
-   * One call at a time.
+   * One call at a time. Rejects with KahunaError 'DATA_DAMAGED' if the range cannot be read, and with StoredDamage if it lies within one slot.
    */
   nextv(countMax: number): Promise<readonly StoreEntry[]>;
   close(): Promise<void>;

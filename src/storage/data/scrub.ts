@@ -12,7 +12,8 @@
  * On the way every seal is checked, those of older versions too. A look may be limited in bytes; where it ends follows from the
  * newest records alone, so that replicas with equal records end at the same key.
  */
-import { KahunaError } from '../../base/errors.ts';
+import type { KahunaError } from '../../base/errors.ts';
+import { isDataDamage } from './damage.ts';
 import { recordKeyLength } from './keys.ts';
 import type { DataSnapshot, RawRecord, RecordRange, ScrubbedRange, ScrubLimits } from './types.ts';
 import { checkRawRecord } from './versions.ts';
@@ -70,7 +71,7 @@ class Look {
       if (isNewest && this.#bytes >= this.#bytesMax) return false;
       checkRawRecord(record, recordLength);
     } catch (error) {
-      if (!isDamaged(error)) throw error;
+      if (!isDataDamage(error)) throw error;
       this.#damage ??= error;
     }
     this.#readBytes += size;
@@ -91,10 +92,6 @@ class Look {
       damage: this.#damage,
     };
   }
-}
-
-function isDamaged(error: unknown): error is KahunaError<'DATA_DAMAGED'> {
-  return error instanceof KahunaError && error.code === 'DATA_DAMAGED';
 }
 /** The sums over records that were added, in any order. */
 export class RecordHashes {

@@ -23,6 +23,7 @@ import { KahunaError } from '../../base/errors.ts';
 import type { GroupId, LogIndex, Timestamp } from '../../base/ids.ts';
 import { BatchWriter } from './batch-writer.ts';
 import { syncWriteAhead } from './checkpoint.ts';
+import { isDataDamage } from './damage.ts';
 import { Garbage } from './garbage.ts';
 import { History } from './history.ts';
 import { overlaps, RangeInstall } from './install.ts';
@@ -388,6 +389,8 @@ class KeyValueDataStore implements DataStore {
     try {
       for (const range of ranges) await this.#store.clear(range);
     } catch (error) {
+      if (isDataDamage(error))
+        this.#options.process.fatal('dataDamaged', `a range cannot be emptied: ${error.message}`, error);
       this.#writer.fail('emptying a range of the data store failed', error);
     }
   }

@@ -16,11 +16,30 @@
  * (versions.ts), what was superseded at or before that. Every batch that deletes on the strength of a mark carries the mark.
  * Where more versions of a key are met than are kept of one, its past begins with the last that is, or with the oldest moment
  * that is held. The elements of a key lie behind its own record, so all this is known when they come.
+ *
+ * Damage belongs to one replica, and the walk passes through all. A read that fails over many slots is done again slot by slot, until
+ * it is known whose the damage is; the walk then goes on behind that slot, so that other replicas lose nothing. What it leaves
+ * out is found when the replica has been rebuilt, since everything remembered is forgotten then (garbage.ts, reset).
  */
-import type { Timestamp } from '../../base/ids.ts';
+import type { Slot, Timestamp } from '../../base/ids.ts';
 import type { History } from './history.ts';
-import { allRecords, isHistoryStart, isKeyRecord, keyPrefixLength, recordKeyLength, versionOf } from './keys.ts';
-import { isEndOfRange, type KeyValueStore, type StoreBatch } from './key-value-store.ts';
+import {
+  allRecords,
+  isHistoryStart,
+  isKeyRecord,
+  keyPrefixLength,
+  recordKeyLength,
+  slotRange,
+  versionOf,
+} from './keys.ts';
+import { isDataDamage, StoredDamage } from './damage.ts';
+import {
+  isEndOfRange,
+  type KeyValueStore,
+  type StoreBatch,
+  type StoreEntry,
+  type StoreRange,
+} from './key-value-store.ts';
 import { sealedTimestamp } from './records.ts';
 import type { RecordRange } from './types.ts';
 import { historyStart, putHistoryStart } from './versions.ts';
@@ -68,6 +87,8 @@ export class Sweep {
   readonly #end: Uint8Array;
   /** Everything before it has been looked at. */
   #start: Uint8Array;
+  /** Somewhere ahead lies what cannot be read: chunks end with their slot. */
+  #isSlotwise = false;
   /** The record whose versions are being walked; empty before the first. */
   #recordKey: Buffer = Buffer.alloc(0);
   #hasNewest = false;
@@ -101,12 +122,57 @@ export class Sweep {
     this.#nextGarbageAt = Math.min(this.#nextGarbageAt, timestamp);
   }
 
-  /** Walks one chunk and adds deletions to `batch`. Costs one step a key and one a deletion. */
+  /**
+   * Walks one chunk and adds deletions to `batch`. Costs one step a key and one a deletion. Rejects with StoredDamage: then the batch is
+   * void, and the next call goes on behind the slot.
+   */
   async next(history: History, batch: StoreBatch, budget: StepBudget): Promise<SweepFindings> {
-    const iterator = this.#store.iterator({ start: this.#start, end: this.#end, keysOnly: true });
-    const wanted = Math.min(CHUNK_COUNT_MAX, budget.left);
-    const entries = await iterator.nextv(wanted);
-    await iterator.close();
+    try {
+      return await this.#walk(history, batch, budget);
+    } catch (error) {
+      if (error instanceof StoredDamage) this.#leaveOut(error.slot);
+      throw error;
+    }
+  }
+
+  #leaveOut(slot: Slot): void {
+    this.#start = slotRange(slot, slot).end;
+    this.#recordKey = Buffer.alloc(0);
+    this.#keyRecord = Buffer.alloc(0);
+    this.#isSlotwise = false;
+    this.#hasVersions = true;
+  }
+
+  /** The next keys, and where to go on behind them: null at the end. */
+  async #read(wanted: number): Promise<{ readonly entries: readonly StoreEntry[]; readonly rest: Uint8Array | null }> {
+    const slot = ((this.#start[0] ?? 0) << 8) | (this.#start[1] ?? 0);
+    const slotEnd = this.#isSlotwise ? slotRange(slot, slot).end : this.#end;
+    const isLast = Buffer.compare(slotEnd, this.#end) >= 0;
+    const end = isLast ? this.#end : slotEnd;
+    try {
+      const entries = await this.#readKeys({ start: this.#start, end }, wanted);
+      const last = entries.at(-1);
+      const isAll = last === undefined || isEndOfRange(entries, wanted);
+      if (isAll) return { entries, rest: isLast ? null : slotEnd };
+      return { entries, rest: Buffer.concat([last[0], Buffer.of(0)]) };
+    } catch (error) {
+      if (this.#isSlotwise || error instanceof StoredDamage || !isDataDamage(error)) throw error;
+      this.#isSlotwise = true;
+      return this.#read(wanted);
+    }
+  }
+
+  async #readKeys(range: StoreRange, wanted: number): Promise<readonly StoreEntry[]> {
+    const iterator = this.#store.iterator({ ...range, keysOnly: true });
+    try {
+      return await iterator.nextv(wanted);
+    } finally {
+      await iterator.close();
+    }
+  }
+
+  async #walk(history: History, batch: StoreBatch, budget: StepBudget): Promise<SweepFindings> {
+    const { entries, rest } = await this.#read(Math.min(CHUNK_COUNT_MAX, budget.left));
     let deletedCount = 0;
     this.#marked = [];
     const tombstones: { key: Uint8Array; timestamp: Timestamp }[] = [];
@@ -138,14 +204,13 @@ export class Sweep {
       }
       this.#newer = timestamp;
     }
-    const last = entries.at(-1)?.[0];
-    if (last !== undefined) this.#start = Buffer.concat([last, Buffer.of(0)]);
+    if (rest !== null) this.#start = rest;
     budget.left -= Math.max(entries.length, 1) + deletedCount;
     return {
       deletedCount,
       tombstones,
       marked: this.#marked,
-      isEnd: isEndOfRange(entries, wanted),
+      isEnd: rest === null,
       nextGarbageAt: this.#nextGarbageAt,
       isConclusive: this.#beganClean && !this.#hasVersions,
     };

@@ -19,7 +19,7 @@ import { assert } from '../../base/assert.ts';
 import type { History } from './history.ts';
 import { encodeHistoryStartKey, isKeyRecord, rangeOfKeyRecord } from './keys.ts';
 import type { KeyValueStore, StoreBatch } from './key-value-store.ts';
-import { type KeyStart, type StepBudget, Sweep } from './sweep.ts';
+import { type KeyStart, type StepBudget, Sweep, type SweepFindings } from './sweep.ts';
 import { historyStart } from './versions.ts';
 
 export interface TrimLimits {
@@ -145,13 +145,27 @@ export class Trims {
       for (; left > 0 && budget.left > 0; left--) {
         this.#sweep ??= this.#next(history, budget);
         if (this.#sweep === null) continue;
-        const found = await this.#sweep.next(history, batch, budget);
+        const found = await this.#continue(this.#sweep, history, { batch, budget });
         this.areMarked(found.marked);
         deletedCount += found.deletedCount;
         if (!found.isEnd) break;
         this.#sweep = null;
       }
       if (deletedCount > 0) await write(batch);
+    }
+  }
+
+  /** One that meets damage is not gone on with. */
+  async #continue(
+    sweep: Sweep,
+    history: History,
+    into: { readonly batch: StoreBatch; readonly budget: StepBudget },
+  ): Promise<SweepFindings> {
+    try {
+      return await sweep.next(history, into.batch, into.budget);
+    } catch (error) {
+      this.#sweep = null;
+      throw error;
     }
   }
 
