@@ -109,6 +109,10 @@ describe('the checker of the past', () => {
     assert.equal(check({ writes: WRITES, histories: of([30, null], [20, 'v2'], [10, 'v1']) }), '');
     assert.equal(check({ writes: WRITES, histories: of([30, null]) }), '');
     assert.equal(check({ writes: WRITES, histories: of() }), '', 'a deletion may be forgotten');
+    const underWay = [...WRITES.slice(0, 2), { ...write(9, 30, { a: null }), startMs: 8, endMs: 20 }];
+    assert.equal(check({ writes: underWay, histories: of() }), '', 'one of which its client has not heard too');
+    const later = [...WRITES.slice(0, 2), write(30, 30, { a: null })];
+    assert.match(check({ writes: later, histories: of() }), /20 is missing, the newest is 0/);
     assert.match(check({ writes: WRITES, histories: of([30, null], [10, 'v1']) }), /20 is missing/);
     assert.match(check({ writes: WRITES.slice(0, 2), histories: of([10, 'v1']) }), /20 is missing, the newest is 10/);
     assert.match(check({ writes: WRITES, histories: of([10, 'v1'], [20, 'v2'], [30, null]) }), /follows/);

@@ -200,8 +200,12 @@ class PastChecker {
     });
     const newest = versions[0]?.revision ?? 0;
     const { changes, maybes } = this.#past(key);
-    const isPerhapsGone = newest === 0 && maybes.some(({ value }) => value === null);
     const last = changes.findLast(({ write }) => write.outcome === 'ok' && write.endMs < history.startMs);
+    // A deletion of which its client had not heard yet may be in effect, and forgotten.
+    const isGone = changes.some(
+      ({ at, value, write }) => value === null && at > (last?.at ?? 0) && write.startMs < history.endMs,
+    );
+    const isPerhapsGone = newest === 0 && (isGone || maybes.some(({ value }) => value === null));
     if (last !== undefined && last.value !== null && last.at > newest && !isPerhapsGone) {
       this.#tell(`${key}: ${last.at} is missing, the newest is ${newest} (${when(history)})`);
     }
