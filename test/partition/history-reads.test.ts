@@ -180,7 +180,7 @@ describe('reads of the past', () => {
         }
       }
       assert.ok(compared > 5);
-    })).timeout(20_000);
+    }));
 
   it('list the versions of a key with deletions, by flushes too, each once', async () => {
     const leader = await TestLeader.create();
@@ -325,7 +325,7 @@ describe('reads of the past', () => {
     assert.equal(valueIn(leader, 'ask')?.[0], '\0');
     await ask(leader, 'KAHUNA.HISTORY', 'k', 'COUNT', '1');
     assert.ok(Array.isArray(leader.replies.get('ask')), 'a list of versions');
-  }).timeout(10_000);
+  });
 
   it('make entries that say when a flush may have left something under a key', async () => {
     const leader = await TestLeader.create();

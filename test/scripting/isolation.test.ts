@@ -130,7 +130,6 @@ const ATTACKS = [
 class Boom extends Error {}
 
 describe('scripts leave nothing behind', function () {
-  this.timeout(30_000);
   let host: ScriptHost;
   let clean: readonly string[];
 

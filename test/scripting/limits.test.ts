@@ -102,7 +102,6 @@ const REFUSED: Readonly<Record<string, readonly [script: string, error: RegExp]>
 };
 
 describe('limits of scripts', function () {
-  this.timeout(60_000);
   const clock = new SteppingClock();
   let host: ScriptHost;
   let client: ScriptClient;

@@ -161,7 +161,7 @@ describe('COMMAND', () => {
       const spelled = [...name].map((letter, bit) => ((i >> bit) & 1 ? letter.toUpperCase() : letter)).join('');
       assert.ok(Array.isArray(plain(await client.call(spelled, 'ping'))));
     }
-  }).timeout(20_000);
+  });
 });
 
 describe('CLUSTER', () => {

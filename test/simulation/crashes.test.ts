@@ -251,7 +251,7 @@ class Theatre {
 }
 
 describe('a transaction across partitions', function () {
-  this.timeout(300_000);
+  this.timeout(600_000);
   let theatre: Theatre;
   const outcomes = new Map<string, number>();
   let slowestMs = 0;

@@ -27,7 +27,7 @@ async function elsewhere(nodeOptions: readonly string[], environment: NodeJS.Pro
 }
 
 describe('a simulated run', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   it('is the same for the same seed, in any process, and another for another seed', async () => {
     const others = Promise.all([

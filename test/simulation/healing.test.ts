@@ -108,7 +108,7 @@ function text(reply: unknown): unknown {
 }
 
 describe('healing', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   it('a leader that meets a damaged record hands over and is rebuilt; the read gets its answer', async () => {
     const cluster = await Cluster.start();

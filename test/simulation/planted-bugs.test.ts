@@ -7,7 +7,7 @@ const BUGS_MIN = 25;
 const RULE_SHOWN = 90;
 
 describe('the simulation finds planted bugs', function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
   const table: string[] = [];
 
   after(() => {

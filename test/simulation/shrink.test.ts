@@ -11,7 +11,7 @@ import { kindOf, shrink } from './shrink.ts';
 const RUNS_MAX = 40;
 
 describe('shrinking', function () {
-  this.timeout(180_000);
+  this.timeout(600_000);
 
   it('keeps the broken rule and drops strikes, workloads and clients', async () => {
     const run = aimed({ ...counting, faults: ['kill', 'slow', 'stallStore', 'transfer'], faultGapMs: 600 });

@@ -76,7 +76,7 @@ const STRIKE: Readonly<Record<string, (world: World, machine: SimMachine) => () 
 };
 
 describe('clients of a node that lives on', function () {
-  this.timeout(120_000);
+  this.timeout(600_000);
 
   for (const [what, strike] of Object.entries(STRIKE)) {
     it(`see no error when another node that leads ${what}`, () => play(strike));

@@ -92,7 +92,7 @@ describe('log: damage', () => {
     }
     assert.equal(refusals.size, 3);
     assert.equal(await outcome(disk), full);
-  }).timeout(60_000);
+  });
 
   it('sectors that vanish are refused everywhere but in the very last flush', async () => {
     const { disk, full, beforeLast, last } = await sample();
