@@ -642,11 +642,13 @@ export class ClusterNode implements Cluster, ReplicaHost {
 
   quarantined(replica: Replica, reason: string): void {
     this.#quarantine.begin(replica.group, reason);
+    this.engine.quarantined(replica);
     this.#alarm.at(0);
   }
 
   rebuilt(replica: Replica): void {
     this.#quarantine.end(replica.group);
+    this.engine.rebuilt(replica);
   }
 
   flushed(done: () => void): void {

@@ -10,7 +10,7 @@
  */
 import { Alarm } from '../base/alarm.ts';
 import { assert } from '../base/assert.ts';
-import type { GroupId, NodeId } from '../base/ids.ts';
+import type { GroupId, LogIndex, NodeId } from '../base/ids.ts';
 import type { Logger } from '../base/log.ts';
 import type { Platform, TimerHandle } from '../base/platform.ts';
 import type { Message, Ready } from '../raft/types.ts';
@@ -47,6 +47,8 @@ const COLLECT_STEPS_MAX = 1_000;
 const LOOK_GAP_MS = 20;
 /** Time between two tries to let go entries that only age protects, in ms. */
 const COMPACT_AGAIN_MS = 1_000;
+/** An entry that never comes. */
+const NOWHERE = { index: Number.POSITIVE_INFINITY, term: Number.POSITIVE_INFINITY };
 /** Least time between two rounds of collecting old versions, when the one before left nothing to do, in ms. */
 const COLLECT_GAP_MS = 250;
 
@@ -97,10 +99,29 @@ export class Engine {
     this.#collectLater(0);
     this.#alarm.at(0);
     for (const replica of this.replicas.values()) {
+      if (!this.#options.data.isSameBoot && !replica.isQuarantined) this.#reachAgain(replica, replica.core.lastIndex);
       // Alone there is nobody to wait for.
       if (replica.isSoleVoter) replica.core.campaign();
       this.wake(replica);
     }
+    this.history.opened();
+  }
+
+  /** The data of a replica is not to be used. */
+  quarantined(replica: Replica): void {
+    this.history.mustReach(replica.group, NOWHERE);
+  }
+
+  /** It is a copy, perhaps of an older state. */
+  rebuilt(replica: Replica): void {
+    this.#reachAgain(replica, replica.core.commitIndex);
+  }
+
+  /** What it holds is certain when it has been applied to `index` (history-keeper.ts). */
+  #reachAgain(replica: Replica, index: LogIndex): void {
+    const { core, group, applier } = replica;
+    this.history.mustReach(group, { index, term: core.termAt(index) });
+    this.history.applied(group, applier.index, applier.term);
   }
 
   /** A look at this replica at the end of the present turn of the event loop. */
@@ -121,6 +142,7 @@ export class Engine {
 
   /** LevelDB holds more of a replica's entries: a checkpoint may be due, and versions may have become old. */
   appliedTo(replica: Replica): void {
+    this.history.applied(replica.group, replica.applier.index, replica.applier.term);
     const isLong = replica.uncheckpointedBytes > CHECKPOINT_LOG_BYTES;
     this.#alarm.at(isLong ? 0 : this.#lastCheckpointMs + this.#options.checkpointIntervalMs);
     this.#collectLater(COLLECT_GAP_MS);

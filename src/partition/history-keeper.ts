@@ -10,9 +10,14 @@
  *
  * History is kept while there is a retention, or a hold. What an entry holds is in effect before its own changes are
  * applied, of which some may have been evaluated after the hold.
+ *
+ * Switching history off gives up every moment before the present of all partitions, so it takes certainty that nothing is held. After a
+ * crash of the machine a partition begins where its checkpoint was, or lost batches left it, and a copy of another replica's data
+ * may be older than what it replaces: holds that had been in effect here come back only when their entries are applied again. Until
+ * each partition has got as far as it may have been before, history that is kept is not switched off.
  */
 import { timestampFromMs } from '../base/hlc.ts';
-import type { GroupId, Timestamp } from '../base/ids.ts';
+import type { GroupId, LogIndex, Term, Timestamp } from '../base/ids.ts';
 import type { DataStore } from '../storage/data/types.ts';
 import { decodePartitionState } from './partition-state.ts';
 
@@ -21,6 +26,12 @@ export interface HistorySettings {
   readonly retentionMs: () => number;
   /** Older versions that are kept of each key, in number; 0 = no bound. */
   readonly versionsMax: () => number;
+}
+
+/** An entry of a group's log. */
+export interface Extent {
+  readonly index: LogIndex;
+  readonly term: Term;
 }
 
 /** Share of the retention by which what is kept may be older than it says, and the bounds of that, in ms. */
@@ -33,11 +44,16 @@ export class HistoryKeeper {
   readonly #settings: HistorySettings;
   /** Oldest moment that each group holds; absent if none. */
   readonly #floors = new Map<GroupId, Timestamp>();
+  /** Partitions that may hold more than they know, and how far they must have been applied to know. */
+  readonly #behind = new Map<GroupId, Extent>();
+  /** Which these are is not known yet. */
+  #isOpening: boolean;
 
   /** Begins with what the store holds of each group. */
   constructor(data: DataStore, settings: HistorySettings) {
     this.#data = data;
     this.#settings = settings;
+    this.#isOpening = !data.isSameBoot;
     for (const [group, { state }] of data.recovered) {
       if (state.length > 0) this.#note(group, decodePartitionState(state).holds.floor);
     }
@@ -59,9 +75,32 @@ export class HistoryKeeper {
   settingsChanged(): void {
     this.#data.setHistory({
       retentionMs: this.#settings.retentionMs(),
-      heldFloor: this.heldFloor,
+      heldFloor: this.#floors.size === 0 && this.#mayKnowTooLittle ? this.#data.historyFloor : this.heldFloor,
       versionsMax: this.#settings.versionsMax(),
     });
+  }
+
+  get #mayKnowTooLittle(): boolean {
+    return (this.#isOpening || this.#behind.size > 0) && this.#data.keepsHistory;
+  }
+
+  /** What was said of the groups by `mustReach` is all. */
+  opened(): void {
+    if (!this.#isOpening) return;
+    this.#isOpening = false;
+    this.settingsChanged();
+  }
+
+  /** What a group holds is known only when it has been applied to this index, or to an entry of a later term. */
+  mustReach(group: GroupId, extent: Extent): void {
+    this.#behind.set(group, extent);
+  }
+
+  applied(group: GroupId, index: LogIndex, term: Term): void {
+    const behind = this.#behind.get(group);
+    if (behind === undefined || (index < behind.index && term <= behind.term)) return;
+    this.#behind.delete(group);
+    if (this.#behind.size === 0) this.settingsChanged();
   }
 
   /** A group holds moments from `floor` on, 0 = none. Resolves when that is in effect. */

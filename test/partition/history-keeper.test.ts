@@ -16,7 +16,7 @@ class Bench {
   readonly data: { hasHistory: boolean } & Record<string, unknown>;
   readonly keeper: HistoryKeeper;
 
-  constructor(recovered: ReadonlyMap<GroupId, Timestamp> = new Map()) {
+  constructor(recovered: ReadonlyMap<GroupId, Timestamp> = new Map(), isSameBoot = true) {
     const states: [GroupId, AppliedState][] = [...recovered].map(([group, floor]) => {
       const state = encodePartitionState({ ...EMPTY, holds: { floor, passed: 0, revision: 1 } });
       return [group, { index: 1, term: 1, state }];
@@ -30,6 +30,9 @@ class Bench {
           this.isSettled = resolve;
         }),
       hasHistory: true,
+      keepsHistory: true,
+      historyFloor: 40,
+      isSameBoot,
     };
     this.keeper = new HistoryKeeper(this.data as unknown as DataStore, {
       retentionMs: () => this.settings.retentionMs,
@@ -62,6 +65,39 @@ describe('what a node keeps of the past', () => {
       [70, 50, 50, 90, 0],
     );
     assert.equal(keeper.heldFloor, 0);
+  });
+
+  it('is all that is left, after a crash of the machine, until every partition is where it may have been before', () => {
+    const { keeper, told } = new Bench(new Map([[1, 0]]), false);
+    const heldFloor = (): number | undefined => told.at(-1)?.heldFloor;
+    assert.equal(heldFloor(), 40, 'nobody knows yet what there is');
+    keeper.mustReach(1, { index: 10, term: 3 });
+    keeper.mustReach(2, { index: 20, term: 3 });
+    keeper.opened();
+    keeper.applied(1, 9, 3);
+    void keeper.holds(1, 70);
+    assert.equal(heldFloor(), 70);
+    void keeper.holds(1, 0);
+    keeper.applied(1, 10, 3);
+    assert.equal(heldFloor(), 40);
+    keeper.applied(2, 15, 4);
+    assert.equal(heldFloor(), 0, 'a later term has come: what was not applied again never will be');
+  });
+
+  it('is all that is left while a partition is rebuilt, but not if there is nothing', () => {
+    for (const [keepsHistory, expected] of [
+      [true, 40],
+      [false, 0],
+    ] as const) {
+      const { keeper, told, data } = new Bench(new Map([[1, 70]]));
+      data['keepsHistory'] = keepsHistory;
+      keeper.mustReach(1, { index: Number.POSITIVE_INFINITY, term: Number.POSITIVE_INFINITY });
+      void keeper.holds(1, 0);
+      assert.equal(told.at(-1)?.heldFloor, expected);
+      keeper.mustReach(1, { index: 5, term: 1 });
+      keeper.applied(1, 5, 1);
+      assert.equal(told.at(-1)?.heldFloor, 0);
+    }
   });
 
   it('changes when the store says so', async () => {

@@ -200,6 +200,31 @@ describe('healing', function () {
     await cluster.expectEverything();
   });
 
+  it('a moment that is held outlives a loss of power, although the log is applied again from before it was', async () => {
+    const cluster = await Cluster.start({ retentionMs: 0, retentionCount: 0, checkpointIntervalMs: 600_000 });
+    const { world, follower } = cluster;
+    const hold = async (holder: string): Promise<readonly unknown[]> => {
+      const reply = await cluster.call('KAHUNA.HOLD', 'ACQUIRE', holder, '0', 'PX', '100000');
+      assert.ok(Array.isArray(reply), String(reply));
+      return reply as unknown[];
+    };
+    const [, first] = await hold('first');
+    await cluster.call('KAHUNA.HOLD', 'RELEASE', String(first));
+    // The partitions are told of a release later.
+    await world.scheduler.run(5_000, () => false);
+    const [, , , moment] = await hold('second');
+    for (let i = 0; i < KEYS; i++) await cluster.call('SET', `k${i}`, `v${i}`);
+    await cluster.until('applied everywhere', () => cluster.isApplied);
+    await world.scheduler.run(1_000, () => false);
+    world.powerOff(follower);
+    world.start(follower);
+    await cluster.until('it runs', () => world.running(follower) !== undefined);
+    await cluster.until('applied everywhere', () => cluster.isApplied);
+    const { data } = cluster.replica(follower);
+    assert.ok(data.keepsHistory);
+    assert.ok(data.historyFloor <= Number(moment), `${data.historyFloor} is gone, ${String(moment)} is held`);
+  });
+
   it('a node that lost its data directory, but not its log, is rebuilt', async () => {
     const cluster = await Cluster.start();
     const { world, follower } = cluster;
