@@ -64,7 +64,8 @@ export class Ghost {
         this.#violation(`${node}, group ${replica.group}: starts in term ${core.term}, but has led ${led}`);
     }
     const { term, commitIndex } = core;
-    const appliedIndex = replica.applier.index;
+    // What is applied in quarantine counts for nothing: the copy that replaces it may be older.
+    const appliedIndex = replica.isQuarantined ? 0 : replica.applier.index;
     if (term === seen.term && commitIndex === seen.commitIndex && appliedIndex === seen.appliedIndex) {
       if (core.role === 'leader') this.#leads(node, replica);
       return;
@@ -72,11 +73,12 @@ export class Ghost {
     const where = `${node}, group ${replica.group}`;
     if (term < seen.term) this.#violation(`${where}: the term fell from ${seen.term} to ${term}`);
     if (commitIndex < seen.commitIndex) this.#violation(`${where}: the commit index fell to ${commitIndex}`);
-    if (appliedIndex < seen.appliedIndex) this.#violation(`${where}: the applied index fell to ${appliedIndex}`);
+    if (appliedIndex < seen.appliedIndex && !replica.isQuarantined)
+      this.#violation(`${where}: the applied index fell to ${appliedIndex}`);
     if (core.role === 'leader') this.#leads(node, replica);
     const group = this.#group(replica.group);
     for (let index = seen.commitIndex + 1; index <= commitIndex; index++) this.#committed(where, group, replica, index);
-    if (appliedIndex !== seen.appliedIndex) this.#applied(where, group, replica);
+    if (appliedIndex !== seen.appliedIndex && appliedIndex !== 0) this.#applied(where, group, replica);
     if (commitIndex > group.commitIndex) group.commitIndex = commitIndex;
     seen.term = term;
     seen.commitIndex = commitIndex;
