@@ -2,7 +2,8 @@
  * Runs simulated clusters by seed.
  *
  *   npm run simulate -- --seed 7              one seed; --seeds K for K seeds from there
- *   npm run simulate -- --minutes 10          fresh seeds for ten minutes, on two processes (--jobs)
+ *   npm run simulate -- --minutes 10          fresh seeds for ten minutes, on two processes (--jobs); --seed N: from there
+ *   --seed sources    a first seed that follows from the sources: another one for each state of them, the same for the same
  *   --shrink          makes the first failure smaller, for five minutes at most (--shrink-minutes)
  *   --with '{…}'      changes the profile that the seed draws: what a shrunk failure prints
  *   --profile quiet   one of the sizes that speed is measured with (quiet, dense) instead of what the seed draws
@@ -22,9 +23,11 @@ import type { Profile } from './profile.ts';
 import { type Report, runSeed, type RunOptions } from './run.ts';
 import { shrink } from './shrink.ts';
 import { SIZES } from './sizes.ts';
+import { seedOfSources } from './source-seed.ts';
 
 const EXIT = { violation: 1, noProgress: 2, nonDeterminism: 3, vacuous: 4 } as const;
 const FRESH_SEED_MAX = 2 ** 31;
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const FAILURES_MAX = 5;
 /** So few that each one's hash is told. */
 const SEEDS_TOLD = 3;
@@ -182,9 +185,11 @@ function print(summary: Summary): void {
 }
 
 const isFresh = options.seed === undefined && options.minutes !== undefined;
+const isOfSources = options.seed === 'sources';
+if (isOfSources) options.seed = String(seedOfSources(ROOT, FRESH_SEED_MAX));
 const first = numberOf('seed') ?? (isFresh ? randomInt(FRESH_SEED_MAX) : 1);
 const jobs = numberOf('jobs') ?? (isFresh ? 2 : 1);
-if (isFresh) console.log(`fresh seeds from ${first} on`);
+if (isFresh || isOfSources) console.log(`fresh seeds from ${first} on`);
 const summary = jobs > 1 ? await runJobs(first, jobs) : await runSeeds(first);
 if (process.send !== undefined) {
   process.send({ ...summary, marks: [...summary.marks] } satisfies Told, () => process.exit(summary.exitCode));
