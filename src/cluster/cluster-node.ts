@@ -357,6 +357,8 @@ export class ClusterNode implements Cluster, ReplicaHost {
     await this.#quarantine.load();
     for (const partition of here) {
       const installed = await this.#snapshots.resume(partition.id, slotsOf(partition));
+      // What was damaged has been replaced.
+      if (installed !== undefined) this.#quarantine.end(partition.id);
       this.engine.add(this.#openReplica(partition, installed));
     }
     this.#options.raftLog.releaseRecovered();

@@ -86,11 +86,12 @@ export class Quarantine {
     });
   }
 
+  /** The data of a replica was replaced, whether or not it was in quarantine. */
   end(group: GroupId): void {
     const { log, disk } = this.#host;
-    log.info('this replica was rebuilt', { group });
     this.#change(async () => {
       if (!this.#marked.delete(group)) return;
+      log.info('this replica was rebuilt', { group });
       await disk.remove(`${this.#directory}/${group}`);
       await disk.syncDirectory(this.#directory);
     });

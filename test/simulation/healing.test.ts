@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert';
 import { createScriptHost } from '../../src/scripting/host.ts';
 import type { Replica } from '../../src/partition/replica.ts';
 import { encodeRecordKey } from '../../src/storage/data/keys.ts';
+import { replacementKey } from '../../src/storage/data/metadata.ts';
 import { slotOfKey } from '../../src/base/slots.ts';
 import type { SimMachine } from '../doubles/sim-platform.ts';
 import { SimClient } from './client.ts';
@@ -159,6 +160,37 @@ describe('healing', function () {
     // Else the log could not be cut where the data stands: the copy may reach beyond what was ever applied here.
     const rebuilt = cluster.replica(follower);
     assert.equal(rebuilt.core.appliedIndex, rebuilt.applier.index);
+    await cluster.expectEverything();
+  });
+
+  it('the quarantine ends with an installation that a crash cut off, and that the next start finishes', async () => {
+    const cluster = await Cluster.start({ logMemoryBytes: 500, checkpointIntervalMs: 200, commandTimeoutMs: 500 });
+    const { world, follower } = cluster;
+    world.kill(follower);
+    // Until the others' logs have let go of what it lacks.
+    for (let i = 0; i < KEYS; i++) await cluster.call('SET', `k${i}`, `v${i}`);
+    await world.scheduler.run(20_000, () => false);
+    world.start(follower);
+    // As if its data had been damaged before.
+    const mark = `/data/quarantine/${GROUP}`;
+    let isMarked = false;
+    for (let ms = 0; ms < 1_000 && world.running(follower) === undefined; ms++)
+      await world.scheduler.run(1, () => false);
+    void follower.disk
+      .makeDirectory('/data/quarantine')
+      .then(() => follower.disk.writeFileAtomically(mark, Buffer.from('a test')))
+      .then(() => {
+        isMarked = true;
+      });
+    const isReplacing = (): boolean => follower.device.has(replacementKey(GROUP));
+    for (let ms = 0; ms < 5_000 && !(isReplacing() && isMarked); ms++) await world.scheduler.run(1, () => false);
+    assert.ok(isReplacing() && isMarked);
+    world.kill(follower);
+    world.start(follower);
+    await cluster.until('it runs', () => world.running(follower) !== undefined);
+    assert.ok((world.marks.get('log: finished the installation of a snapshot') ?? 0) > 0);
+    await cluster.until('healed', () => cluster.isHealed(follower));
+    assert.ok(!follower.disk.paths().includes(mark));
     await cluster.expectEverything();
   });
 
