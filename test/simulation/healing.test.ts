@@ -173,24 +173,21 @@ describe('healing', function () {
     world.start(follower);
     // As if its data had been damaged before.
     const mark = `/data/quarantine/${GROUP}`;
-    let isMarked = false;
+    const isMarked = (): boolean => follower.disk.paths().includes(mark);
     for (let ms = 0; ms < 1_000 && world.running(follower) === undefined; ms++)
       await world.scheduler.run(1, () => false);
     void follower.disk
       .makeDirectory('/data/quarantine')
-      .then(() => follower.disk.writeFileAtomically(mark, Buffer.from('a test')))
-      .then(() => {
-        isMarked = true;
-      });
+      .then(() => follower.disk.writeFileAtomically(mark, Buffer.from('a test')));
     const isReplacing = (): boolean => follower.device.has(replacementKey(GROUP));
-    for (let ms = 0; ms < 5_000 && !(isReplacing() && isMarked); ms++) await world.scheduler.run(1, () => false);
-    assert.ok(isReplacing() && isMarked);
+    for (let ms = 0; ms < 5_000 && !(isReplacing() && isMarked()); ms++) await world.scheduler.run(1, () => false);
+    assert.ok(isReplacing() && isMarked());
     world.kill(follower);
     world.start(follower);
     await cluster.until('it runs', () => world.running(follower) !== undefined);
     assert.ok((world.marks.get('log: finished the installation of a snapshot') ?? 0) > 0);
     await cluster.until('healed', () => cluster.isHealed(follower));
-    assert.ok(!follower.disk.paths().includes(mark));
+    assert.ok(!isMarked());
     await cluster.expectEverything();
   });
 
