@@ -14,7 +14,7 @@
  * Switching history off gives up every moment before the present of all partitions, so it takes certainty that nothing is held. After a
  * crash of the machine a partition begins where its checkpoint was, or lost batches left it, and a copy of another replica's data
  * may be older than what it replaces: holds that had been in effect here come back only when their entries are applied again. Until
- * each partition has got as far as it may have been before, history that is kept is not switched off.
+ * each partition has got as far as it may have been before, history that is kept is not switched off, and nothing of it goes.
  */
 import { timestampFromMs } from '../base/hlc.ts';
 import type { GroupId, LogIndex, Term, Timestamp } from '../base/ids.ts';
@@ -75,7 +75,7 @@ export class HistoryKeeper {
   settingsChanged(): void {
     this.#data.setHistory({
       retentionMs: this.#settings.retentionMs(),
-      heldFloor: this.#floors.size === 0 && this.#mayKnowTooLittle ? this.#data.historyFloor : this.heldFloor,
+      heldFloor: this.#mayKnowTooLittle ? this.#data.historyFloor : this.heldFloor,
       versionsMax: this.#settings.versionsMax(),
     });
   }
