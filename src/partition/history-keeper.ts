@@ -75,7 +75,8 @@ export class HistoryKeeper {
   settingsChanged(): void {
     this.#data.setHistory({
       retentionMs: this.#settings.retentionMs(),
-      heldFloor: this.#mayKnowTooLittle ? this.#data.historyFloor : this.heldFloor,
+      // 0 would be nothing.
+      heldFloor: this.#mayKnowTooLittle ? Math.max(1, this.#data.historyFloor) : this.heldFloor,
       versionsMax: this.#settings.versionsMax(),
     });
   }

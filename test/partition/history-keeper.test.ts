@@ -68,9 +68,13 @@ describe('what a node keeps of the past', () => {
   });
 
   it('is all that is left, after a crash of the machine, until every partition is where it may have been before', () => {
-    const { keeper, told } = new Bench(new Map([[1, 0]]), false);
+    const { keeper, told, data } = new Bench(new Map([[1, 0]]), false);
     const heldFloor = (): number | undefined => told.at(-1)?.heldFloor;
     assert.equal(heldFloor(), 40, 'nobody knows yet what there is');
+    data['historyFloor'] = 0;
+    keeper.settingsChanged();
+    assert.equal(heldFloor(), 1, 'everything');
+    data['historyFloor'] = 40;
     keeper.mustReach(1, { index: 10, term: 3 });
     keeper.mustReach(2, { index: 20, term: 3 });
     keeper.opened();
