@@ -25,6 +25,8 @@ const OPTIONS = {
 } as const;
 
 const KEYS = 100_000;
+/** Set in one pipeline while the keys are filled. */
+const FILL_KEYS = 500;
 const VALUE = 'x'.repeat(64);
 
 type Request = readonly string[];
@@ -157,6 +159,16 @@ async function measure(endpoints: readonly Endpoint[], operation: Operation, opt
   };
 }
 
+/** Every key holds a value before anything is measured. */
+async function fill(endpoint: Endpoint): Promise<void> {
+  const client = await Client.open(endpoint);
+  for (let first = 0; first < KEYS; first += FILL_KEYS) {
+    const sets = Array.from({ length: FILL_KEYS }, (_, i): Request => ['SET', `key:${first + i}`, VALUE]);
+    await done(client, ...sets);
+  }
+  client.close();
+}
+
 interface Sizes {
   readonly clients: number;
   readonly seconds: number;
@@ -207,6 +219,7 @@ async function main(): Promise<void> {
     // Leaders move to where they are preferred within a few seconds.
     await new Promise((resolve) => setTimeout(resolve, 6_000));
     const endpoints = cluster.nodes.map(({ endpoint }) => endpoint);
+    await fill(endpoints[0] as Endpoint);
     const loads = Object.entries(LOADS).filter(([name]) => name.includes(options.match));
     for (let round = 0; round < options.rounds; round++) {
       for (const [name, operation] of loads) {

@@ -207,6 +207,11 @@ export class EvaluationView implements View {
     return this.timestamp;
   }
 
+  /** Whatever is evaluated later at this leader gives what it changes a version above this one. */
+  get closedTimestamp(): Timestamp {
+    return Math.min(this.#lastTimestamp, this.#context.locks.preparedFloor);
+  }
+
   // -------------------------------------------------------------------------------------------------------------
   // Reading
 
@@ -476,7 +481,7 @@ export class EvaluationView implements View {
 
   /** From now on the part is a promise. */
   prepare(part: TransactionPart, intent: Intent): void {
-    this.#context.locks.prepare(part, intent, this.nowMs);
+    this.#context.locks.prepare(part, intent, { nowMs: this.nowMs, timestamp: this.timestamp });
     this.#context.transactionOpened();
   }
 

@@ -13,7 +13,7 @@
  * leader goes, when the coordinator's node is lost, and when their time is over.
  */
 import { assert } from '../base/assert.ts';
-import type { NodeId } from '../base/ids.ts';
+import type { NodeId, Timestamp } from '../base/ids.ts';
 import { type Space, TRANSACTION_SPACE } from '../values/value.ts';
 import type { Intent } from './transaction-codec.ts';
 
@@ -48,6 +48,8 @@ export class TransactionPart {
   intent: Intent | null = null;
   /** Partition time in ms at which this leader learned of that. */
   preparedMs = 0;
+  /** A decision to commit it has a later timestamp; 0 if that is all that this leader knows. */
+  preparedAt: Timestamp = 0;
   /** Partition time in ms: an unprepared part is dropped then. */
   untilMs: number;
 
@@ -124,11 +126,24 @@ export class KeyLocks {
     return this.#preparedCount;
   }
 
+  /** Nothing that is prepared will commit at or below this timestamp; Infinity if nothing is. */
+  get preparedFloor(): Timestamp {
+    let floor = Number.POSITIVE_INFINITY;
+    if (this.#preparedCount === 0) return floor;
+    for (const part of this.#parts.values()) if (part.isPrepared && part.preparedAt < floor) floor = part.preparedAt;
+    return floor;
+  }
+
   /** From now on who reads what the part writes waits. */
-  prepare(part: TransactionPart, intent: Intent, nowMs: number): void {
+  prepare(
+    part: TransactionPart,
+    intent: Intent,
+    when: { readonly nowMs: number; readonly timestamp: Timestamp },
+  ): void {
     assert(part.intent === null, 'a part is prepared once');
     part.intent = intent;
-    part.preparedMs = nowMs;
+    part.preparedMs = when.nowMs;
+    part.preparedAt = when.timestamp;
     this.#preparedCount++;
   }
 

@@ -72,14 +72,8 @@ export const lockRow = row('%TXLOCK', 'readonly', decodeLock, (view, request) =>
   return encodeFetched(fetch(view, request.keys, request.isConfirmed));
 });
 
-/** Reads keys without locks, unconfirmed: `%TXCHECK` confirms. */
-export const readRow = row('%TXREAD', 'readonly', decodeKeys, (view, keys) => {
-  view.passStopper();
-  return encodeFetched(fetch(view, keys, false));
-});
-
 /** Reads keys without locks: what they hold has committed. */
-export const readCommittedRow = row('%TXGET', 'readonly', decodeKeys, (view, keys) => {
+export const readRow = row('%TXGET', 'readonly', decodeKeys, (view, keys) => {
   view.passStopper();
   return encodeFetched(fetch(view, keys, true));
 });
@@ -176,7 +170,6 @@ export const forgetRow = row('%TXFORGET', 'write', decodeIds, (view, ids) => {
 export const participantRows: readonly DataCommand[] = [
   lockRow,
   readRow,
-  readCommittedRow,
   checkRow,
   releaseRow,
   prepareRow,
@@ -222,7 +215,8 @@ function decoded<T>(decode: (payload: Uint8Array) => T, payload: Uint8Array): T 
 function fetch(view: EvaluationView, keys: readonly KeyName[], isConfirmed: boolean): Fetched {
   const objects = keys.map((name) => fetchOne(view, name));
   view.isUnconfirmed = !isConfirmed;
-  return { isGranted: true, term: view.term, nowMs: view.nowMs, objects };
+  const { term, closedTimestamp: closed, nowMs } = view;
+  return { isGranted: true, term, closed, nowMs, objects };
 }
 
 function fetchOne(view: EvaluationView, { space, key }: KeyName): FetchedObject {
@@ -235,7 +229,8 @@ function fetchOne(view: EvaluationView, { space, key }: KeyName): FetchedObject 
 
 function notGranted(view: EvaluationView): Fetched {
   view.isUnconfirmed = true;
-  return { isGranted: false, term: view.term, nowMs: view.nowMs, objects: [] };
+  const { term, closedTimestamp: closed, nowMs } = view;
+  return { isGranted: false, term, closed, nowMs, objects: [] };
 }
 
 /** Where records of transactions lie, nobody writes but to flush. */

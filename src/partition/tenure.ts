@@ -132,7 +132,7 @@ export class Tenure implements EvaluationContext {
       const part = this.locks.open(intent.id, 0);
       for (const write of intent.writes) this.locks.take(part, write, 'write');
       for (const check of intent.checks) this.locks.take(part, check, 'read');
-      this.locks.prepare(part, intent, nowMs);
+      this.locks.prepare(part, intent, { nowMs, timestamp: 0 });
     }
     for (const decision of decisions) {
       this.decisions.set(transactionName(decision.id), { ...decision, sinceMs: nowMs });

@@ -4,7 +4,8 @@
  *   id        u32 node | u64 boot epoch | u64 counter
  *   key       u8 space | varint bytes, key
  *   lock      id | u8 flags (1 = wait for keys that others hold, 2 = answer when what they hold is committed) | u32 lease ms | varint n, each: key | u8 mode (0 read, 1 write)
- *   objects   u8 granted | u64 term | u64 partition time, ms | varint n, each: u64 version | u8 present, 1: object (values/whole.ts)
+ *   objects   u8 granted | u64 term | u64 partition time, ms | varint n, each: u64 version | u8 present, 1: object (values/whole.ts) |
+ *             u64 closed timestamp
  *   check     u64 term, 0 if what was read had committed | varint n, each: key | u64 version
  *   intent    id | u32 anchor group | u64 term, 0 if nothing was read that had not committed | u64 time after which it is not decided any more, ms of the
  *             anchor | varint n checks, each: key | u64 version | varint n writes, each: key | u8 present, 1: object
@@ -53,6 +54,8 @@ export interface Fetched {
   /** False: a key was taken; there are no objects then. */
   readonly isGranted: boolean;
   readonly term: Term;
+  /** What the leader of this term evaluates after it has answered has versions above this one. */
+  readonly closed: Timestamp;
   readonly nowMs: number;
   readonly objects: readonly FetchedObject[];
 }
@@ -145,6 +148,7 @@ export function encodeFetched(fetched: Fetched): Buffer {
     writer.u64(version);
     writeMaybe(writer, object);
   }
+  writer.u64(fetched.closed);
   return endMessage(writer);
 }
 
@@ -154,8 +158,9 @@ export function decodeFetched(bytes: Uint8Array): Fetched {
   const term = reader.u64();
   const nowMs = reader.u64();
   const objects = list(reader, () => ({ version: reader.u64(), object: readMaybe(reader) }));
+  const closed = reader.u64();
   reader.expectEnd();
-  return { isGranted, term, nowMs, objects };
+  return { isGranted, term, closed, nowMs, objects };
 }
 
 export function encodeChecks(term: Term, checks: readonly KeyCheck[]): Buffer {

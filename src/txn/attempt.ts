@@ -1,6 +1,6 @@
 /** What a coordinator knows of one attempt of a transaction. */
 import { assert, mustExist } from '../base/assert.ts';
-import type { GroupId, Term } from '../base/ids.ts';
+import type { GroupId, Term, Timestamp } from '../base/ids.ts';
 import { type KeyName, type TransactionId, transactionName } from '../partition/key-locks.ts';
 import type { Fetched } from '../partition/transaction-codec.ts';
 import type { Mark } from './participants.ts';
@@ -13,6 +13,9 @@ export interface Part {
   /** Partition time when it last answered, ms; 0 = it has not. */
   nowMs: number;
   isLocked: boolean;
+  /** What its leader, in this term, had closed before the attempt read anything; 0 if nothing is known. */
+  closedTerm: Term;
+  closed: Timestamp;
 }
 
 export class Attempt {
@@ -29,6 +32,8 @@ export class Attempt {
   readonly isConfirmed: boolean;
   /** Monotonic ms up to which leaders keep its locks. */
   readonly leaseUntilMs: number;
+  /** All that it has read was so when it began to read (closed-timestamps.ts). */
+  isOfOneMoment = true;
 
   constructor(fields: {
     readonly id: TransactionId;
@@ -63,7 +68,7 @@ export class Attempt {
   part(group: GroupId): Part {
     const present = this.parts.get(group);
     if (present !== undefined) return present;
-    const part = { term: 0, nowMs: 0, isLocked: false };
+    const part = { term: 0, nowMs: 0, isLocked: false, closedTerm: 0, closed: 0 };
     this.parts.set(group, part);
     return part;
   }
@@ -76,10 +81,13 @@ export class Attempt {
       part.term = fetched.term;
     }
     part.nowMs = fetched.nowMs;
+    if (fetched.term !== part.closedTerm) this.isOfOneMoment = false;
     this.view.heard(fetched.nowMs);
     assert(fetched.objects.length === names.length, 'a leader answers for each key');
     names.forEach((name, i) => {
-      this.view.fetched(name, mustExist(fetched.objects[i], 'a leader answers for each key'));
+      const object = mustExist(fetched.objects[i], 'a leader answers for each key');
+      if (object.version > part.closed) this.isOfOneMoment = false;
+      this.view.fetched(name, object);
     });
     return true;
   }

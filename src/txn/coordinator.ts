@@ -1,9 +1,10 @@
 /**
  * Requests whose keys lie in several partitions, at the node that the client called (the coordinator).
  *
- * Reads alone take no locks. Every key is read where it lives, and then asked about once more: if nothing has changed, all of
- * it was true at one moment, the one between the two rounds. Timestamps would not do: the order that real time gives to two writes
- * in different partitions need not be the order of their timestamps.
+ * Reads alone take no locks. Every key is read where it lives. If none has changed since a moment before they were read, which leaders' earlier
+ * promises tell (closed-timestamps.ts), all of it was true then. Otherwise it is asked about once more: if nothing has changed, all of
+ * it was true at one moment, the one between the two rounds. Timestamps of different partitions are not compared: the order that real time gives to
+ * two writes in different partitions need not be the order of their timestamps.
  *
  * Writes are two-phase commit over Raft groups (Gray & Lamport, "Consensus on Transaction Commit", 2006, §2; Corbett et al.,
  * "Spanner", 2012, §4.2.1), with strict two-phase locking:
@@ -30,7 +31,7 @@ import { flushKey } from '../partition/open-transactions.ts';
 import { INTERNAL_ERROR, tryAgain } from '../resp/errors.ts';
 import { ErrorReply, type Reply, ReplyError } from '../resp/reply.ts';
 import { TRANSACTION_SPACE } from '../values/value.ts';
-import { KeySet } from './attempt.ts';
+import { type Attempt, KeySet } from './attempt.ts';
 import { callsOf, declaredKeys, evaluate, type Evaluation } from './evaluate.ts';
 import {
   CONFLICT_PAUSE_MAX_MS,
@@ -135,19 +136,19 @@ export class Coordinator {
 
   /** Reads alone. */
   async #read(request: Request, keys: KeySet): Promise<Result> {
-    const attempt = this.#begin(request, keys);
+    const attempt = this.#begin(request, keys, true);
     const { view } = attempt;
-    if (!(await this.#steps.read(attempt, keys.names))) return CONFLICT;
+    await this.#steps.read(attempt, keys.names);
     for (let rounds = 0; ; rounds++) {
       const evaluation = this.#evaluate(request, view);
       if ('missing' in evaluation) {
         if (rounds >= FETCH_ROUNDS_MAX) return { reply: TOO_MANY_KEYS };
         keys.add(evaluation.missing);
-        if (!(await this.#steps.read(attempt, [evaluation.missing]))) return CONFLICT;
+        await this.#steps.read(attempt, [evaluation.missing]);
         continue;
       }
       if ('waitsUntilMs' in evaluation) return { reply: null };
-      if (!(await this.#steps.confirm(attempt, view.reads()))) return CONFLICT;
+      if (!attempt.isOfOneMoment && !(await this.#steps.confirm(attempt, view.reads()))) return CONFLICT;
       this.#count(view);
       return evaluation;
     }
@@ -204,11 +205,11 @@ export class Coordinator {
     }
   }
 
-  #begin({ mark, deadlineMs: lastMs }: Request, keys: KeySet): ReturnType<Steps['begin']> {
+  #begin({ mark, deadlineMs: lastMs }: Request, keys: KeySet, isConfirmed = false): Attempt {
     const { clock, commandTimeoutMs } = this.#participants;
     const deadlineMs = Math.min(lastMs, clock.monotonicMs() + commandTimeoutMs);
     const view = new TransactionView(this.#participants.random, keys.names[0] ?? ANY_KEY);
-    return this.#steps.begin(view, { sessionMark: mark, deadlineMs, isConfirmed: false });
+    return this.#steps.begin(view, { sessionMark: mark, deadlineMs, isConfirmed });
   }
 
   #evaluate(request: Request, view: TransactionView): Evaluation {

@@ -2,7 +2,7 @@
  * The steps of a transaction as its coordinator takes them, one function each: read, lock, confirm, commit, release. What they mean
  * together is in coordinator.ts.
  */
-import { mustExist } from '../base/assert.ts';
+import { assert, mustExist } from '../base/assert.ts';
 import type { GroupId, Timestamp } from '../base/ids.ts';
 import type { DataCommand } from '../commands/define.ts';
 import type { KeyName, TransactionId } from '../partition/key-locks.ts';
@@ -12,7 +12,6 @@ import {
   forgetRow,
   lockRow,
   prepareRow,
-  readCommittedRow,
   readRow,
   releaseRow,
   resolveRow,
@@ -35,7 +34,8 @@ import {
 import { transactionTooLarge, tryAgain } from '../resp/errors.ts';
 import { ErrorReply, type Reply, ReplyError } from '../resp/reply.ts';
 import { wholeSize } from '../values/whole.ts';
-import { Attempt, byKey } from './attempt.ts';
+import { Attempt, byKey, type Part } from './attempt.ts';
+import { ClosedTimestamps } from './closed-timestamps.ts';
 import { RESOLVE_TRIES_MAX, SETTLED_MAX, WRITTEN_BYTES_MAX } from './limits.ts';
 import type { Mark, Participants, StepPart } from './participants.ts';
 import { fetchedOf, outcomeOf } from './step-replies.ts';
@@ -53,6 +53,7 @@ interface Share {
 export class Steps {
   readonly #participants: Participants;
   #counter = 0;
+  readonly #closed = new ClosedTimestamps();
   /** Carried out everywhere, and to be forgotten by their anchor with the next commit. */
   readonly #settled = new Map<GroupId, TransactionId[]>();
 
@@ -72,25 +73,33 @@ export class Steps {
     this.#counter++;
     const { node, bootEpoch } = this.#participants;
     const id = { node, epoch: bootEpoch, counter: this.#counter };
-    const leaseUntilMs = fields.leaseUntilMs ?? fields.deadlineMs + this.#participants.commandTimeoutMs;
-    return new Attempt({ ...fields, leaseUntilMs, id, view, mark: this.#participants.newMark() });
+    const { sessionMark, deadlineMs, isConfirmed } = fields;
+    const leaseUntilMs = fields.leaseUntilMs ?? deadlineMs + this.#participants.commandTimeoutMs;
+    const mark = this.#participants.newMark();
+    return new Attempt({ id, view, sessionMark, mark, deadlineMs, isConfirmed, leaseUntilMs });
   }
 
   // -------------------------------------------------------------------------------------------------------------
   // Reading and locking. All of them throw ReplyError if a partition does not answer.
 
-  /** Reads keys where they live. False if a leader changed in between. */
-  async read(attempt: Attempt, names: readonly KeyName[]): Promise<boolean> {
-    const row = attempt.isConfirmed ? readCommittedRow : readRow;
+  /** Reads keys where they live: what has committed. */
+  async read(attempt: Attempt, names: readonly KeyName[]): Promise<void> {
+    assert(attempt.isConfirmed, 'what is read without locks has committed');
     const groups = [...this.#byGroup(names)];
+    if (attempt.parts.size === 0) for (const [group] of groups) this.#noteClosed(attempt.part(group), group);
     const parts = groups.map(([group, own]) => ({ group, payload: encodeKeys(own) }));
-    const replies = await this.#readEach(row, parts, attempt);
-    let isSame = true;
+    const replies = await this.#readEach(readRow, parts, attempt);
     for (const [i, [group, own]] of groups.entries()) {
       const fetched = fetchedOf(replies[i] ?? null, own.length);
-      if (!attempt.take(group, own, fetched)) isSame = false;
+      this.#closed.heard(group, fetched);
+      attempt.take(group, own, fetched);
     }
-    return isSame;
+  }
+
+  #noteClosed(part: Part, group: GroupId): void {
+    const { term, timestamp } = this.#closed.of(group);
+    part.closedTerm = term;
+    part.closed = timestamp;
   }
 
   /** True if all that was read is still so, and committed: then it was all true at one moment. */
@@ -138,6 +147,7 @@ export class Steps {
     const reply = await this.#participants.step(group, lockRow, payload, { deadlineMs, mark });
     if (reply instanceof ErrorReply) throw new ReplyError(reply);
     const fetched = fetchedOf(reply, names.length);
+    this.#closed.heard(group, fetched);
     if (fetched.isGranted) return attempt.take(group, names, fetched);
     part.isLocked = false;
     return false;

@@ -133,7 +133,7 @@ describe('key locks', () => {
           } else if (one.kind === 'prepare') {
             if (own.isPrepared) continue;
             twin.prepared.add(one.part);
-            locks.prepare(own, intentOf(own.id), 5);
+            locks.prepare(own, intentOf(own.id), { nowMs: 5, timestamp: 6 });
           } else {
             const held = twin.held
               .filter(({ part: holder }) => holder === one.part)
@@ -172,8 +172,22 @@ describe('key locks', () => {
     const own = locks.open(idOf(7), 55);
     assert.deepEqual([own.name, own.untilMs, own.isPrepared], ['1.2.7', 55, false]);
     assert.throws(() => locks.open(idOf(7), 55), AssertionFailure);
-    locks.prepare(own, intentOf(own.id), 66);
-    assert.deepEqual([own.isPrepared, own.preparedMs], [true, 66]);
-    assert.throws(() => locks.prepare(own, intentOf(own.id), 67), AssertionFailure);
+    locks.prepare(own, intentOf(own.id), { nowMs: 66, timestamp: 7 });
+    assert.deepEqual([own.isPrepared, own.preparedMs, own.preparedAt], [true, 66, 7]);
+    assert.throws(() => locks.prepare(own, intentOf(own.id), { nowMs: 67, timestamp: 8 }), AssertionFailure);
+  });
+
+  it('what is prepared first and not resolved yet is the floor of what may commit', () => {
+    const locks = new KeyLocks();
+    const [first, second] = [locks.open(idOf(1), 0), locks.open(idOf(2), 0)];
+    assert.equal(locks.preparedFloor, Infinity);
+    locks.prepare(second, intentOf(second.id), { nowMs: 5, timestamp: 8 });
+    assert.equal(locks.preparedFloor, 8);
+    locks.prepare(first, intentOf(first.id), { nowMs: 5, timestamp: 9 });
+    assert.equal(locks.preparedFloor, 8);
+    locks.close(second);
+    assert.equal(locks.preparedFloor, 9);
+    locks.close(first);
+    assert.equal(locks.preparedFloor, Infinity);
   });
 });

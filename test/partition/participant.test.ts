@@ -11,6 +11,7 @@ import {
   encodeChecks,
   encodeIntent,
   encodeKeys,
+  encodeIds,
   encodeLock,
   encodeResolve,
 } from '../../src/partition/transaction-codec.ts';
@@ -257,8 +258,10 @@ describe('a read of a transaction', () => {
   it('is confirmed while nothing has changed, once it is committed', async () => {
     const world = await World.create();
     world.leader.submit('set', ['SET', 'k', 'v']);
-    world.leader.submit('read', ['%TXREAD', encodeKeys([{ space: 0, key: 'k' }]).toString('latin1')]);
-    const read = world.leader.replies.get('read');
+    const keys = [{ space: 0, key: 'k', mode: 'write' as const }];
+    const lock = encodeLock({ id: A, waits: false, isConfirmed: false, leaseMs: 10_000, keys });
+    world.leader.submit('lock', ['%TXLOCK', lock.toString('latin1')]);
+    const read = world.leader.replies.get('lock');
     assert.ok(read instanceof Uint8Array, 'it is answered ahead of the commit');
     const { objects } = decodeFetched(read);
     const checks = [{ space: 0, key: 'k', version: objects[0]?.version ?? 0 }];
@@ -267,6 +270,7 @@ describe('a read of a transaction', () => {
     assert.ok(!world.leader.replies.has('check'));
     world.leader.commit();
     assert.equal(world.leader.replies.get('check'), 1);
+    await world.send('%TXRELEASE', encodeIds([A]))();
     await world.ask('SET', 'other', 'v');
     assert.equal(await world.check(1, checks)(), 1);
     await world.ask('SET', 'k', 'v');
@@ -289,7 +293,7 @@ describe('a read of a transaction', () => {
     const checks = await world.checksOf('k');
     await world.prepare(A, { writes: [put('k', 'w')] });
     const check = world.check(1, checks);
-    const read = world.send('%TXREAD', encodeKeys([{ space: 0, key: 'k' }]));
+    const read = world.send('%TXGET', encodeKeys([{ space: 0, key: 'k' }]));
     assert.deepEqual([await check(), await read()], [WAITING, WAITING]);
     await world.resolve(A, world.laterTimestamp);
     assert.equal(await check(), 0);
@@ -303,12 +307,12 @@ describe('a read of a transaction', () => {
     const flush = { space: TRANSACTION_SPACE, key: flushKey(world.leader.transactionTag, 0), object: null };
     assert.ok((await world.prepare(A, { writes: [flush] })).isDone);
     const keys = encodeKeys([{ space: 0, key: 'k' }]);
-    const waiting = [world.check(1, checks), world.send('%TXREAD', keys), world.send('%TXGET', keys)] as const;
+    const waiting = [world.check(1, checks), world.send('%TXGET', keys)] as const;
     for (const answer of waiting) assert.equal(await answer(), WAITING);
     await world.resolve(A, world.laterTimestamp);
-    const [check, read, confirmed] = waiting;
+    const [check, read] = waiting;
     assert.equal(await check(), 0);
-    assert.deepEqual([valuesOf(fetchedOf(await read())), valuesOf(fetchedOf(await confirmed()))], [[null], [null]]);
+    assert.deepEqual(valuesOf(fetchedOf(await read())), [null]);
   });
 
   it('is confirmed if the transaction for which it waited was aborted', async () => {

@@ -116,17 +116,23 @@ const cases: readonly Case[] = [
     golden: {
       isGranted: true,
       term: 1,
+      closed: 6,
       nowMs: 2,
       objects: [
         { version: 3, object: null },
         { version: 4, object: { value: 'v', expiresAtMs: 5 } },
       ],
     },
-    hex: '010100000000000000020000000000000002030000000000000000' + '0400000000000000' + '010b010105000000000000007600',
+    hex:
+      '010100000000000000020000000000000002030000000000000000' +
+      '0400000000000000' +
+      '010b010105000000000000007600' +
+      '0600000000000000',
     any: fc.record(
       {
         isGranted: fc.boolean(),
         term: u64,
+        closed: u64,
         nowMs: u64,
         objects: fc.array(fc.record({ version: u64, object }, plain), { maxLength: 3 }),
       },

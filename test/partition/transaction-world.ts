@@ -94,7 +94,7 @@ export class World {
   }
 
   async read(...keys: readonly string[]): Promise<Fetched> {
-    const fetched = fetchedOf(await this.send('%TXREAD', encodeKeys(keys.map((key) => ({ space: 0, key }))))());
+    const fetched = fetchedOf(await this.send('%TXGET', encodeKeys(keys.map((key) => ({ space: 0, key }))))());
     assert.ok(typeof fetched !== 'string', 'it is answered');
     return fetched;
   }

@@ -41,9 +41,63 @@ describe('a coordinator of reads', () => {
     await world.ask('SET', '1a', 'x');
     await world.ask('SET', '2b', 'y');
     assert.equal(await world.run(['MGET', '1a', '2b', '3c', '1d']), '*4 $1 x $1 y $-1 $-1');
-    assert.deepEqual(world.lines, ['1 READ a d', '2 READ b', '3 READ c', '1 CHECK a d', '2 CHECK b', '3 CHECK c']);
+    assert.deepEqual(world.lines, ['1 GET a d', '2 GET b', '3 GET c', '1 CHECK a d', '2 CHECK b', '3 CHECK c']);
     assert.deepEqual(world.leftovers, []);
     assert.deepEqual([world.keyspaceStats.hits, world.keyspaceStats.misses], [2, 2]);
+  });
+
+  it('asks only once for keys that have not changed since their leaders were last heard of', async () => {
+    const world = await Partitions.create();
+    await world.run(['MGET', '1a', '2b']);
+    await world.ask('SET', '1a', 'x');
+    world.lines.length = 0;
+    assert.equal(await world.run(['MGET', '1c', '2b']), '*2 $-1 $-1');
+    assert.deepEqual(world.lines, ['1 GET c', '2 GET b'], 'others may change');
+    await world.ask('SET', '1c', 'y');
+    world.lines.length = 0;
+    assert.equal(await world.run(['MGET', '1c', '2b']), '*2 $1 y $-1');
+    assert.deepEqual(world.lines, ['1 GET c', '2 GET b', '1 CHECK c', '2 CHECK b'], 'one has changed since');
+    world.lines.length = 0;
+    assert.equal(await world.run(['MGET', '1c', '2b']), '*2 $1 y $-1');
+    assert.deepEqual(world.lines, ['1 GET c', '2 GET b'], 'it has not since then');
+  });
+
+  it('asks again what a leader of another term hands out', async () => {
+    const world = await Partitions.create();
+    await world.run(['MGET', '1a', '2b']);
+    await world.leader(2).takeOver();
+    world.lines.length = 0;
+    assert.equal(await world.run(['MGET', '1a', '2b']), '*2 $-1 $-1');
+    assert.deepEqual(world.lines, ['1 GET a', '2 GET b', '1 CHECK a', '2 CHECK b']);
+  });
+
+  it('sees all or nothing of what was prepared before it began and is resolved while it reads', async () => {
+    const world = await Partitions.create();
+    await world.run(['MGET', '1a', '2b']);
+    // Prepared in 2, and not decided yet.
+    const going: (() => void)[] = [];
+    const hold =
+      (pattern: RegExp): typeof world.interfere =>
+      (step) =>
+        pattern.test(step.line)
+          ? new Promise<Reply>((resolve) => going.push(() => void step.run().then(resolve)))
+          : undefined;
+    world.interfere = hold(/^1 COMMIT/);
+    const write = world.start(['MSET', '1a', 'x', '2b', 'x']);
+    await world.settle();
+    // Time goes on there, and what was heard last is heard of both.
+    await world.ask('SET', '2z', 'later');
+    await world.run(['MGET', '1y', '2z']);
+    // The first is read before the decision, the second after its resolution.
+    world.interfere = hold(/^2 GET/);
+    const read = world.start(['MGET', '1a', '2b']);
+    await world.settle();
+    world.interfere = () => undefined;
+    for (const goOn of going.splice(0, 1)) goOn();
+    assert.equal(await world.settled(write), '+OK');
+    await world.settle();
+    for (const goOn of going) goOn();
+    assert.equal(await world.settled(read), '*2 $1 x $1 x');
   });
 
   it('reads again if something has changed in between, and answers with what was true at one moment', async () => {
@@ -56,13 +110,13 @@ describe('a coordinator of reads', () => {
       return run();
     });
     assert.equal(await world.run(['MGET', '1a', '2b']), '*2 $1 1 $1 1');
-    assert.equal(world.lines.filter((line) => line.includes('READ')).length, 4);
+    assert.equal(world.lines.filter((line) => line.includes('GET')).length, 4);
   });
 
   it('locks what keeps changing, and lets it go again', async () => {
     const world = await Partitions.create();
     world.interfere = (step) => {
-      if (!step.line.startsWith('1 READ')) return undefined;
+      if (!step.line.startsWith('1 GET')) return undefined;
       return step.run().then(async (reply) => {
         await world.submit(1, ['INCR', '1a']);
         return reply;
@@ -99,7 +153,7 @@ describe('a coordinator of reads', () => {
 
   it('is answered with the error of a partition that does not answer', async () => {
     const world = await Partitions.create();
-    for (const pattern of [/^2 READ/, /^2 CHECK/]) {
+    for (const pattern of [/^2 GET/, /^2 CHECK/]) {
       answerFirst(world, pattern, () => clusterDown('partition 2 has no leader; nothing was applied'));
       assert.equal(
         await world.run(['MGET', '1a', '2b']),
@@ -446,11 +500,11 @@ describe('a coordinator', () => {
   });
 
   it('tells of an answer that makes no sense as of one that is not known', async () => {
-    for (const pattern of [/LOCK/, /COMMIT/, /READ/]) {
+    for (const pattern of [/LOCK/, /COMMIT/, /GET/]) {
       const world = await Partitions.create();
       answerFirst(world, pattern, () => Buffer.from('nonsense'));
       const calls =
-        pattern.source === 'READ'
+        pattern.source === 'GET'
           ? [['MGET', '1a', '2b']]
           : [
               ['INCR', '1a'],

@@ -294,7 +294,6 @@ function lineOf(name: string, payload: Buffer): string {
       const { keys, waits } = decodeLock(payload);
       return [waits ? 'LOCK-WAIT' : 'LOCK', ...keys.map(bare)].join(' ');
     }
-    case 'READ':
     case 'GET':
       return [short, ...decodeKeys(payload).map(bare)].join(' ');
     case 'CHECK':

@@ -99,10 +99,11 @@ const messages: readonly FuzzTarget[] = [
     name: 'transaction-objects',
     about: 'what a leader answers to both',
     seeds: () => [
-      encodeFetched({ isGranted: false, term: 3, nowMs: 4, objects: [] }),
+      encodeFetched({ isGranted: false, term: 3, closed: 2, nowMs: 4, objects: [] }),
       encodeFetched({
         isGranted: true,
         term: 3,
+        closed: 2,
         nowMs: 4,
         objects: [
           { version: 5, object },
@@ -201,7 +202,7 @@ const leader: FuzzTarget = {
       step('%TXRESOLVE', encodeResolve(id, 0)),
     ]),
     Buffer.concat([
-      step('%TXREAD', encodeKeys(lock.keys)),
+      step('%TXGET', encodeKeys(lock.keys)),
       step('%TXGET', encodeKeys(lock.keys)),
       step('%TXCHECK', encodeChecks(1, intent.checks)),
       step('%TXCOMMIT', encodeCommit(commit)),

@@ -6,6 +6,7 @@ import { checkRow, prepareRow, resolveRow, statusRow } from '../../../src/partit
 import { Tenure } from '../../../src/partition/tenure.ts';
 import { decodeResolve, encodeOutcome, encodeResolve } from '../../../src/partition/transaction-codec.ts';
 import { Args } from '../../../src/commands/args.ts';
+import { ClosedTimestamps } from '../../../src/txn/closed-timestamps.ts';
 import { TransactionView } from '../../../src/txn/transaction-view.ts';
 import { TRANSACTION_SPACE } from '../../../src/values/value.ts';
 import { aimed, type PlantedBug } from './bug.ts';
@@ -53,6 +54,24 @@ export const TRANSACTION_BUGS: readonly PlantedBug[] = [
   {
     name: 'reads of several partitions are not confirmed',
     plant: () => method(checkRow, 'run', () => () => 1),
+    options: aimed({ ...across, faults: ['transfer'] }),
+    firstSeed: 1,
+  },
+  {
+    name: 'a partition promises that nothing changes, whatever is prepared',
+    plant: () => getter(KeyLocks.prototype, 'preparedFloor', () => () => Number.POSITIVE_INFINITY),
+    // Partitions' times differ, so that what is decided later may have an earlier timestamp.
+    options: aimed({ ...across, workloads: ['pair'], clientCount: 6, wallOffsetMs: 5_000, faults: ['transfer'] }),
+    firstSeed: 1,
+  },
+  {
+    name: 'what leaders promised is taken from what they answer now',
+    plant: () =>
+      method(ClosedTimestamps.prototype, 'heard', (heard) => {
+        return function (this: ClosedTimestamps, group, fetched) {
+          heard.call(this, group, { ...fetched, closed: Number.MAX_SAFE_INTEGER });
+        };
+      }),
     options: aimed({ ...across, faults: ['transfer'] }),
     firstSeed: 1,
   },

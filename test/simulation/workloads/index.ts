@@ -13,6 +13,7 @@ import { CounterWorkload } from './counter.ts';
 import { ExpiryWorkload } from './expiry.ts';
 import { LockWorkload } from './lock.ts';
 import { LongStringWorkload } from './long-string.ts';
+import { PairWorkload } from './pair.ts';
 import { PastWorkload } from './past.ts';
 import { RegisterWorkload } from './register.ts';
 import { ScanWorkload } from './scan.ts';
@@ -38,6 +39,7 @@ const CREATE: Readonly<Record<WorkloadName, new (stage: Stage) => Workload>> = {
   wait: WaitWorkload,
   watch: WatchWorkload,
   past: PastWorkload,
+  pair: PairWorkload,
 };
 
 export function createWorkload(name: WorkloadName, stage: Stage): Workload {

@@ -17,5 +17,6 @@ export const WORKLOADS = [
   'wait',
   'watch',
   'past',
+  'pair',
 ] as const;
 export type WorkloadName = (typeof WORKLOADS)[number];
