@@ -40,6 +40,11 @@ export class ClosedTimestamps {
     }
   }
 
+  /** Of which anything was heard. */
+  get groups(): IterableIterator<GroupId> {
+    return this.#byGroup.keys();
+  }
+
   /** What was heard last; changes with what is heard later. */
   of(group: GroupId): Readonly<Promised> {
     return this.#byGroup.get(group) ?? NONE;

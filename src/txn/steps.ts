@@ -34,7 +34,7 @@ import {
 import { transactionTooLarge, tryAgain } from '../resp/errors.ts';
 import { ErrorReply, type Reply, ReplyError } from '../resp/reply.ts';
 import { wholeSize } from '../values/whole.ts';
-import { Attempt, byKey, type Part } from './attempt.ts';
+import { Attempt, byKey } from './attempt.ts';
 import { ClosedTimestamps } from './closed-timestamps.ts';
 import { RESOLVE_TRIES_MAX, SETTLED_MAX, WRITTEN_BYTES_MAX } from './limits.ts';
 import type { Mark, Participants, StepPart } from './participants.ts';
@@ -86,7 +86,7 @@ export class Steps {
   async read(attempt: Attempt, names: readonly KeyName[]): Promise<void> {
     assert(attempt.isConfirmed, 'what is read without locks has committed');
     const groups = [...this.#byGroup(names)];
-    if (attempt.parts.size === 0) for (const [group] of groups) this.#noteClosed(attempt.part(group), group);
+    if (attempt.parts.size === 0) for (const [group] of groups) this.#noteClosed(attempt, group);
     const parts = groups.map(([group, own]) => ({ group, payload: encodeKeys(own) }));
     const replies = await this.#readEach(readRow, parts, attempt);
     for (const [i, [group, own]] of groups.entries()) {
@@ -96,8 +96,14 @@ export class Steps {
     }
   }
 
-  #noteClosed(part: Part, group: GroupId): void {
+  /** What the attempt will read, wherever it turns out to lie, is compared with what is known now. */
+  noteAllClosed(attempt: Attempt): void {
+    for (const group of this.#closed.groups) this.#noteClosed(attempt, group);
+  }
+
+  #noteClosed(attempt: Attempt, group: GroupId): void {
     const { term, timestamp } = this.#closed.of(group);
+    const part = attempt.part(group);
     part.closedTerm = term;
     part.closed = timestamp;
   }
