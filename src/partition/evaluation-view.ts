@@ -112,6 +112,9 @@ export class EvaluationView implements View {
   #nowSeconds = 0;
   readonly #undo = new UndoLog();
   #startPosition = 0;
+  /** A key that this evaluation has found neither in memory nor in LevelDB: who asks and then sets it looks there once. */
+  #absentSpace: Space = -1;
+  #absentKey = '';
 
   constructor(context: EvaluationContext, budget: MemoryBudget) {
     this.#context = context;
@@ -160,6 +163,7 @@ export class EvaluationView implements View {
     this.#timestamp = 0;
     this.#undo.count = 0;
     this.#startPosition = this.#batch.position;
+    this.#absentSpace = -1;
     this.touched.length = 0;
     if (this.expired.length !== 0) this.expired = [];
   }
@@ -660,7 +664,7 @@ export class EvaluationView implements View {
     const resident = this.residents.get(space, key);
     if (resident === undefined) {
       if (!this.#context.locks.isEmpty) this.#passToRead(space, key);
-      return this.#load(space, key);
+      return space === this.#absentSpace && key === this.#absentKey ? undefined : this.#load(space, key);
     }
     if (resident.lock !== null) this.#pass(resident.lock, false);
     if (resident.changedIndex > this.observedIndex) this.observedIndex = resident.changedIndex;
@@ -680,9 +684,18 @@ export class EvaluationView implements View {
   #load(space: Space, key: string): ResidentKey | undefined {
     this.#observe(this.#flushIndex[space] ?? 0);
     const loaded = this.#context.reader.readKey(space, key);
-    if (loaded === undefined || loaded.timestamp <= (this.#flushedAt[space] ?? 0)) return undefined;
+    if (loaded === undefined || loaded.timestamp <= (this.#flushedAt[space] ?? 0)) {
+      this.knownAbsent(space, key);
+      return undefined;
+    }
     if (loaded.value === null) throw new KeyNotResident(space, key);
     return this.admit(space, key, loaded.value, loaded);
+  }
+
+  /** The key need not be looked for: nobody can have set it, or it was looked for. */
+  knownAbsent(space: Space, key: string): void {
+    this.#absentSpace = space;
+    this.#absentKey = key;
   }
 
   /** Makes a key resident as LevelDB holds it. */

@@ -106,7 +106,10 @@ export const prepareRow = row('%TXPREPARE', 'write', decodeIntent, (view, intent
   if (part === null) return REFUSED;
   const record = stringFromBytes(encodeIntent(intent));
   view.part = part;
-  view.put(TRANSACTION_SPACE, preparedKey(view, intent.id), record, 0);
+  const name = preparedKey(view, intent.id);
+  // Nobody but its coordinator gives a record this name, and does so once.
+  view.knownAbsent(TRANSACTION_SPACE, name);
+  view.put(TRANSACTION_SPACE, name, record, 0);
   takeAll(view, part, intent);
   view.prepare(part, intent);
   return encodeOutcome({ isDone: true, timestamp: view.timestamp });

@@ -385,6 +385,22 @@ describe('a part that is prepared', () => {
     assert.equal(await world.ask('SET', 'b', 'v'), 'OK');
   });
 
+  it('has its record looked for in LevelDB neither then nor when it commits, and what it finds absent looked for once', async () => {
+    const world = await World.create();
+    const looked: string[] = [];
+    const { reader } = world.leader;
+    const readKey = reader.readKey.bind(reader);
+    reader.readKey = (space, key) => {
+      looked.push(`${space === TRANSACTION_SPACE ? 'record' : key}`);
+      return readKey(space, key);
+    };
+    assert.ok((await world.prepare(A, { writes: [put('k', 'w')] })).isDone);
+    await world.resolve(A, world.laterTimestamp);
+    assert.deepEqual(looked, ['k']);
+    await world.ask('INCR', 'counter');
+    assert.deepEqual(looked, ['k', 'counter']);
+  });
+
   it('is prepared once: a second request is refused, and changes nothing', async () => {
     const world = await World.create();
     assert.ok((await world.prepare(A, { writes: [put('k', '1')] })).isDone);
