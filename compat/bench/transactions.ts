@@ -18,6 +18,7 @@ import { median, table } from '../harness/report.ts';
 const OPTIONS = {
   rounds: { default: 3, doc: 'alternating rounds; the median counts' },
   seconds: { default: 5, doc: 'length of one measurement' },
+  warmup: { default: 10, doc: 'seconds of each load before anything is measured: until code is compiled' },
   clients: { default: 50, doc: 'connections' },
   kills: { default: 3, doc: 'coordinators killed, for the time until their locks are gone' },
   match: { default: '', doc: 'only loads whose name contains this' },
@@ -221,6 +222,7 @@ async function main(): Promise<void> {
     const endpoints = cluster.nodes.map(({ endpoint }) => endpoint);
     await fill(endpoints[0] as Endpoint);
     const loads = Object.entries(LOADS).filter(([name]) => name.includes(options.match));
+    for (const [, operation] of loads) await measure(endpoints, operation, { ...options, seconds: options.warmup });
     for (let round = 0; round < options.rounds; round++) {
       for (const [name, operation] of loads) {
         const result = await measure(endpoints, operation, options);

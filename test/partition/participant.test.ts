@@ -391,7 +391,7 @@ describe('a part that is prepared', () => {
     const { reader } = world.leader;
     const readKey = reader.readKey.bind(reader);
     reader.readKey = (space, key) => {
-      looked.push(`${space === TRANSACTION_SPACE ? 'record' : key}`);
+      looked.push(space === TRANSACTION_SPACE ? 'record' : key);
       return readKey(space, key);
     };
     assert.ok((await world.prepare(A, { writes: [put('k', 'w')] })).isDone);
