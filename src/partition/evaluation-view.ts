@@ -44,7 +44,7 @@ import { type Holds, NO_HOLDS, type PartitionState } from './partition-state.ts'
 import { deleteKeyRecords, deleteRecord, putKeyRecords } from './record-writer.ts';
 import type { Intent } from './transaction-codec.ts';
 import { isPresent, type MemoryBudget, type ResidentKey, ResidentTable, type SpaceTable } from './resident.ts';
-import { type FlushedSpace, UndoLog, type UndoRecord } from './undo-log.ts';
+import { type FlushedSpace, UndoLog, UndoMark, type UndoRecord } from './undo-log.ts';
 
 /** Keys that a flush turns into tombstones one by one. */
 const FLUSH_TOMBSTONES_MAX = 10_000;
@@ -57,16 +57,6 @@ export interface NewestKey {
   /** Null: too long to be read within an evaluation. */
   readonly value: Value | null | undefined;
   readonly expiresAtMs: number;
-}
-
-class Mark {
-  readonly opaque = 'savepoint' as const;
-  readonly undoCount: number;
-  readonly position: number;
-  constructor(undoCount: number, position: number) {
-    this.undoCount = undoCount;
-    this.position = position;
-  }
 }
 
 export class EvaluationView implements View {
@@ -191,11 +181,11 @@ export class EvaluationView implements View {
   }
 
   savepoint(): Savepoint {
-    return new Mark(this.#undo.count, this.#batch.position);
+    return new UndoMark(this.#undo.count, this.#batch.position);
   }
 
   rollback(savepoint: Savepoint): void {
-    assert(savepoint instanceof Mark, 'a savepoint comes from the view that made it');
+    assert(savepoint instanceof UndoMark, 'a savepoint comes from the view that made it');
     this.#undoTo(savepoint.undoCount, savepoint.position);
   }
 

@@ -22,6 +22,19 @@ export class UndoRecord {
   flushed: FlushedSpace | null = null;
 }
 
+/** How far an evaluation had got: what was changed in memory, and written into the batch. */
+export class UndoMark {
+  readonly opaque = 'savepoint' as const;
+  readonly undoCount: number;
+  /** In the batch. */
+  readonly position: number;
+
+  constructor(undoCount: number, position: number) {
+    this.undoCount = undoCount;
+    this.position = position;
+  }
+}
+
 export class UndoLog {
   readonly #records: UndoRecord[] = [];
   /** Changes that can be undone. */

@@ -166,8 +166,11 @@ class Run {
   /** Damage that nobody has met is looked for; whatever is damaged is rebuilt. */
   async #mended(): Promise<boolean> {
     const world = this.#world;
-    const isBuilt = (): Promise<boolean> =>
-      this.#within('a lost replica is restored', () => !world.isRebuilding && !world.hasQuarantine, REBUILDING_MS);
+    // Whoever has not started yet has not said what it finds damaged.
+    const areUp = (): boolean =>
+      world.machines.every((machine) => world.running(machine) !== undefined || world.suspects.includes(machine));
+    const areWhole = (): boolean => areUp() && !world.isRebuilding && !world.hasQuarantine;
+    const isBuilt = (): Promise<boolean> => this.#within('a lost replica is restored', areWhole, REBUILDING_MS);
     const isFound = (): boolean => !world.strays.areLeft;
     if (!(await this.#within('a difference between replicas is found', isFound, REBUILDING_MS))) return false;
     if (!(await isBuilt())) return false;
