@@ -122,6 +122,8 @@ export const DISK_FAULTS = [
         strike.world.expectEnd(machine, {
           reasons: [kind === 'read' ? 'dataDamaged' : 'dataWrite'],
           ...(kind === 'read' ? { isDamage: true as const } : {}),
+          // Other faults may have it start before it has written so much.
+          ...(kind === 'write' ? { mayRefuse: true as const } : {}),
           onEnd: () => {
             strike.did();
             strike.world.mark(`the store failed to ${kind}`);
