@@ -131,7 +131,9 @@ async function live(
   let allowed = [...plan.allowed];
   let acknowledged = 0;
   const seen: { fatal: string | null; found: string | null } = { fatal: null, found: null };
-  const exited = new Promise<number | null>((resolve) => child.once('exit', resolve));
+  const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve) =>
+    child.once('exit', (code, signal) => resolve({ code, signal })),
+  );
   if (child.stdout === null) throw new Error('the writer has no output');
   const lines = createInterface({ input: child.stdout });
   const closed = once(lines, 'close');
@@ -155,7 +157,8 @@ async function live(
       allowed = [hash];
     }
   });
-  const code = await exited;
+  const { code, signal } = await exited;
+  const end = code === null ? String(signal) : `exit code ${code}`;
   await closed;
   const { fatal, found } = seen;
   if (found !== null && !plan.allowed.includes(found))
@@ -163,10 +166,12 @@ async function live(
   if (fatal !== null && !plan.fails) throw new Error(`the writer ended itself: ${fatal}`);
   if (fatal !== null) {
     evidence.failedWrites++;
-    if (code !== FATAL_EXIT_CODES.logWrite) throw new Error(`exit code ${String(code)} after: ${fatal}`);
+    // Whoever is to die may do so between its last words and its exit.
+    const isOurs = plan.dies && signal === 'SIGKILL';
+    if (code !== FATAL_EXIT_CODES.logWrite && !isOurs) throw new Error(`ended with ${end} after: ${fatal}`);
   }
   if (found === null && fatal === null && !plan.dies)
-    throw new Error(`the writer ended with ${String(code)} before it had opened its log`);
+    throw new Error(`the writer ended with ${end} before it had opened its log`);
   return { allowed, acknowledged };
 }
 
