@@ -50,9 +50,7 @@ export class Expiries {
   deleteAgain(): void {
     const { view } = this.#host;
     view.countsLookups = false;
-    for (const { space, key } of [...view.expired]) {
-      if (view.residents.get(space, key) !== undefined) view.peek(space, key);
-    }
+    this.#deleteEach([...view.expired]);
   }
 
   /**
@@ -66,9 +64,14 @@ export class Expiries {
     view.expired = [];
     this.#host.begin();
     view.part = part;
-    for (const { space, key } of expired) if (view.residents.get(space, key) !== undefined) view.peek(space, key);
+    this.#deleteEach(expired);
     if (view.hasChanged) this.#host.keepChanges();
     return true;
+  }
+
+  #deleteEach(expired: EvaluationView['expired']): void {
+    const { view } = this.#host;
+    for (const { space, key } of expired) if (view.residents.get(space, key) !== undefined) view.peek(space, key);
   }
 
   /** Deletes keys whose time has come although nobody asks for them. */

@@ -218,8 +218,7 @@ function decoded<T>(decode: (payload: Uint8Array) => T, payload: Uint8Array): T 
 function fetch(view: EvaluationView, keys: readonly KeyName[], isConfirmed: boolean): Fetched {
   const objects = keys.map((name) => fetchOne(view, name));
   view.isUnconfirmed = !isConfirmed;
-  const { term, closedTimestamp: closed, nowMs } = view;
-  return { isGranted: true, term, closed, nowMs, objects };
+  return answer(view, true, objects);
 }
 
 function fetchOne(view: EvaluationView, { space, key }: KeyName): FetchedObject {
@@ -232,8 +231,12 @@ function fetchOne(view: EvaluationView, { space, key }: KeyName): FetchedObject 
 
 function notGranted(view: EvaluationView): Fetched {
   view.isUnconfirmed = true;
+  return answer(view, false, []);
+}
+
+function answer(view: EvaluationView, isGranted: boolean, objects: readonly FetchedObject[]): Fetched {
   const { term, closedTimestamp: closed, nowMs } = view;
-  return { isGranted: false, term, closed, nowMs, objects: [] };
+  return { isGranted, term, closed, nowMs, objects };
 }
 
 /** Where records of transactions lie, nobody writes but to flush. */

@@ -160,14 +160,14 @@ export class InteractiveTransaction {
       return true;
     }
     if (this.#options.mode === 'pessimistic') return this.#steps.lockInOrder(this.#attempt, names);
-    const earlier = this.#view.reads();
     if (this.#attempt.parts.size === 0) this.#steps.noteAllClosed(this.#attempt);
     await this.#steps.read(this.#attempt, names);
     // Nothing that was read has changed since the first of it was.
     if (this.#attempt.isOfOneMoment) return true;
     // What one leader has just handed out was true at one moment; that what was read before still held then is to be seen.
-    const isOneMoment = this.#steps.groupCount(names) === 1;
-    const reads = isOneMoment ? earlier : [...earlier, ...this.#view.checksOf(names)];
+    const earlier = this.#view.reads();
+    const isOfOneLeader = this.#steps.groupCount(names) === 1;
+    const reads = isOfOneLeader ? earlier : [...earlier, ...this.#view.checksOf(names)];
     return reads.length === 0 || this.#steps.confirm(this.#attempt, reads);
   }
 

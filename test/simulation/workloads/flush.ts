@@ -2,8 +2,9 @@
  * Clients that fill a database of their own with three keys at once, read them at once, and empty it: together the keys are
  * one register, which FLUSHDB clears. Nobody may see a part.
  */
-import { checkRegister, type RegisterAction, type RegisterOperation } from '../checkers/register.ts';
+import type { RegisterAction, RegisterOperation } from '../checkers/register.ts';
 import { type Actor, actors, type Operation, type Workload } from '../workload.ts';
+import { brokenRegisters } from './registers.ts';
 import type { Request, Stage } from './stage.ts';
 
 const DATABASE_FIRST = 5;
@@ -96,12 +97,8 @@ export class FlushWorkload implements Workload {
   }
 
   check(): readonly string[] {
-    const broken = this.#databases.flatMap(({ number, operations }) => {
-      const { verdict, text } = checkRegister(`database ${number}`, operations);
-      if (verdict === 'undecided') this.#stage.mark('register undecided');
-      return text === '' ? [] : [text];
-    });
-    return [...this.#broken.slice(0, 5), ...broken];
+    const registers = this.#databases.map(({ number, operations }) => ({ name: `database ${number}`, operations }));
+    return [...this.#broken.slice(0, 5), ...brokenRegisters(this.#stage, registers)];
   }
 }
 

@@ -2,8 +2,9 @@
  * Clients that set two keys anywhere to one value at once, and read them at once: each pair is one register, and nobody may see a part. There are
  * many pairs, so most of them are read long after they were written, and one of several that are read together may be written at that moment.
  */
-import { checkRegister, type RegisterAction, type RegisterOperation } from '../checkers/register.ts';
+import type { RegisterAction, RegisterOperation } from '../checkers/register.ts';
 import { type Actor, actors, type Operation, type Workload } from '../workload.ts';
+import { brokenRegisters } from './registers.ts';
 import type { Stage } from './stage.ts';
 
 const PAIRS = 12;
@@ -114,11 +115,7 @@ export class PairWorkload implements Workload {
   }
 
   check(): readonly string[] {
-    const broken = this.#all.flatMap(({ keys, operations }) => {
-      const { verdict, text } = checkRegister(`pair ${keys[0]}`, operations);
-      if (verdict === 'undecided') this.#stage.mark('register undecided');
-      return text === '' ? [] : [text];
-    });
-    return [...this.#broken.slice(0, 5), ...broken];
+    const registers = this.#all.map(({ keys, operations }) => ({ name: `pair ${keys[0]}`, operations }));
+    return [...this.#broken.slice(0, 5), ...brokenRegisters(this.#stage, registers)];
   }
 }

@@ -1,6 +1,7 @@
 /** Clients that read and write single keys with unique values, in every way that decides by what is there. */
-import { checkRegister, type RegisterAction, type RegisterOperation } from '../checkers/register.ts';
+import type { RegisterAction, RegisterOperation } from '../checkers/register.ts';
 import { Actor, type Workload } from '../workload.ts';
+import { brokenRegisters } from './registers.ts';
 import type { Stage } from './stage.ts';
 
 /** Operations on one key before a fresh one takes its place: the check is exponential. */
@@ -94,13 +95,10 @@ export class RegisterWorkload implements Workload {
   }
 
   check(): readonly string[] {
-    const broken: string[] = [];
-    for (const { key, operations } of this.#all) {
-      const { verdict, text } = checkRegister(key, operations);
-      if (verdict === 'undecided') this.#stage.mark('register undecided');
-      if (verdict === 'not linearizable') broken.push(text);
-    }
-    return broken;
+    return brokenRegisters(
+      this.#stage,
+      this.#all.map(({ key, operations }) => ({ name: key, operations })),
+    );
   }
 }
 
