@@ -127,6 +127,19 @@ export class ByteWriter {
     this.#length += length;
   }
 
+  /** Room for `count` bytes, which the caller writes into `memory` from here on, all of them, before anything else is written. */
+  reserve(count: number): number {
+    this.#ensure(count);
+    const start = this.#length;
+    this.#length += count;
+    return start;
+  }
+
+  /** Where `reserve` has made room: valid until the next write or reset. */
+  get memory(): Uint8Array {
+    return this.#bytes;
+  }
+
   zeros(count: number): void {
     this.#ensure(count);
     this.#bytes.fill(0, this.#length, this.#length + count);

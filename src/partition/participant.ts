@@ -36,13 +36,13 @@ import {
   decodeResolve,
   decodeStatus,
   encodeDecision,
-  encodeFetched,
+  beginFetched,
   encodeIntent,
   encodeOutcome,
-  type Fetched,
-  type FetchedObject,
+  endFetched,
   type Intent,
   type KeyWrite,
+  writeFetched,
 } from './transaction-codec.ts';
 
 const REFUSED = encodeOutcome({ isDone: false, timestamp: 0 });
@@ -55,7 +55,7 @@ export const lockRow = row('%TXLOCK', 'readonly', decodeLock, (view, request) =>
     const obstacle = view.obstacleOfNewPart();
     if (obstacle !== null) {
       if (request.waits) throw obstacle;
-      return encodeFetched(notGranted(view));
+      return notGranted(view);
     }
     part = locks.open(request.id, 0);
   }
@@ -66,16 +66,16 @@ export const lockRow = row('%TXLOCK', 'readonly', decodeLock, (view, request) =>
     else if (request.waits) throw view.obstacleOf(key);
     else {
       view.close(part);
-      return encodeFetched(notGranted(view));
+      return notGranted(view);
     }
   }
-  return encodeFetched(fetch(view, request.keys, request.isConfirmed));
+  return fetch(view, request.keys, request.isConfirmed);
 });
 
 /** Reads keys without locks: what they hold has committed. */
 export const readRow = row('%TXGET', 'readonly', decodeKeys, (view, keys) => {
   view.passStopper();
-  return encodeFetched(fetch(view, keys, true));
+  return fetch(view, keys, true);
 });
 
 /** Answers 1 if what was read is still so, and committed; else 0. */
@@ -215,28 +215,20 @@ function decoded<T>(decode: (payload: Uint8Array) => T, payload: Uint8Array): T 
   }
 }
 
-function fetch(view: EvaluationView, keys: readonly KeyName[], isConfirmed: boolean): Fetched {
-  const objects = keys.map((name) => fetchOne(view, name));
+function fetch(view: EvaluationView, keys: readonly KeyName[], isConfirmed: boolean): Buffer {
+  const writer = beginFetched({ isGranted: true, term: view.term, nowMs: view.nowMs }, keys.length);
+  for (const { space, key } of keys) {
+    const found = view.find(space, key);
+    if (found === undefined) writeFetched(writer, view.version(space, key), null);
+    else writeFetched(writer, found.version, found);
+  }
   view.isUnconfirmed = !isConfirmed;
-  return answer(view, true, objects);
+  return endFetched(writer, view.closedTimestamp);
 }
 
-function fetchOne(view: EvaluationView, { space, key }: KeyName): FetchedObject {
-  const found = view.find(space, key);
-  const version = view.version(space, key);
-  return found === undefined
-    ? { version, object: null }
-    : { version, object: { value: found.value, expiresAtMs: found.expiresAtMs } };
-}
-
-function notGranted(view: EvaluationView): Fetched {
+function notGranted(view: EvaluationView): Buffer {
   view.isUnconfirmed = true;
-  return answer(view, false, []);
-}
-
-function answer(view: EvaluationView, isGranted: boolean, objects: readonly FetchedObject[]): Fetched {
-  const { term, closedTimestamp: closed, nowMs } = view;
-  return { isGranted, term, closed, nowMs, objects };
+  return endFetched(beginFetched({ isGranted: false, term: view.term, nowMs: view.nowMs }, 0), view.closedTimestamp);
 }
 
 /** Where records of transactions lie, nobody writes but to flush. */

@@ -139,16 +139,31 @@ export function decodeKeys(bytes: Uint8Array): readonly KeyName[] {
 }
 
 export function encodeFetched(fetched: Fetched): Buffer {
+  const writer = beginFetched(fetched, fetched.objects.length);
+  for (const { version, object } of fetched.objects) writeFetched(writer, version, object);
+  return endFetched(writer, fetched.closed);
+}
+
+/** As `encodeFetched`, without an object for each key: then so many times `writeFetched`, then `endFetched`. */
+export function beginFetched(
+  { isGranted, term, nowMs }: Omit<Fetched, 'closed' | 'objects'>,
+  count: number,
+): ByteWriter {
   const writer = beginMessage();
-  writer.u8(fetched.isGranted ? 1 : 0);
-  writer.u64(fetched.term);
-  writer.u64(fetched.nowMs);
-  writer.varint(fetched.objects.length);
-  for (const { version, object } of fetched.objects) {
-    writer.u64(version);
-    writeMaybe(writer, object);
-  }
-  writer.u64(fetched.closed);
+  writer.u8(isGranted ? 1 : 0);
+  writer.u64(term);
+  writer.u64(nowMs);
+  writer.varint(count);
+  return writer;
+}
+
+export function writeFetched(writer: ByteWriter, version: Timestamp, object: WholeObject | null): void {
+  writer.u64(version);
+  writeMaybe(writer, object);
+}
+
+export function endFetched(writer: ByteWriter, closed: Timestamp): Buffer {
+  writer.u64(closed);
   return endMessage(writer);
 }
 

@@ -3,6 +3,7 @@ import { assert, mustExist } from '../base/assert.ts';
 import type { GroupId, Term, Timestamp } from '../base/ids.ts';
 import { type KeyName, type TransactionId, transactionName } from '../partition/key-locks.ts';
 import type { Fetched } from '../partition/transaction-codec.ts';
+import { KeyMap } from './key-map.ts';
 import type { Mark } from './participants.ts';
 import type { TransactionView } from './transaction-view.ts';
 
@@ -84,11 +85,11 @@ export class Attempt {
     if (fetched.term !== part.closedTerm) this.isOfOneMoment = false;
     this.view.heard(fetched.nowMs);
     assert(fetched.objects.length === names.length, 'a leader answers for each key');
-    names.forEach((name, i) => {
+    for (let i = 0; i < names.length; i++) {
       const object = mustExist(fetched.objects[i], 'a leader answers for each key');
       if (object.version > part.closed) this.isOfOneMoment = false;
-      this.view.fetched(name, object);
-    });
+      this.view.fetched(mustExist(names[i], 'a key was asked for'), object);
+    }
     return true;
   }
 }
@@ -96,16 +97,15 @@ export class Attempt {
 /** Keys without repetition, in order of mention. */
 export class KeySet {
   readonly names: KeyName[] = [];
-  readonly #known = new Set<string>();
+  readonly #known = new KeyMap<true>();
 
   constructor(names: readonly KeyName[]) {
     for (const name of names) this.add(name);
   }
 
   add({ space, key }: KeyName): void {
-    const id = `${space}:${key}`;
-    if (this.#known.has(id)) return;
-    this.#known.add(id);
+    if (this.#known.get(space, key) === true) return;
+    this.#known.set(space, key, true);
     this.names.push({ space, key });
   }
 }

@@ -30,6 +30,7 @@ import { type ErrorReply, type Protocol, ReplyError } from '../resp/reply.ts';
 import { residentBytes } from '../values/memory.ts';
 import type { Space, Value } from '../values/value.ts';
 import { type WholeObject, wholeSize } from '../values/whole.ts';
+import { KeyMap } from './key-map.ts';
 
 /** The evaluation needs a key that was not fetched. */
 export class NotFetched extends NotResident {
@@ -43,10 +44,24 @@ export class NotFetched extends NotResident {
   }
 }
 
-interface Change extends KeyName {
-  readonly name: string;
-  /** What the transaction had made of the key before; undefined if nothing. */
-  readonly before: { readonly object: WholeObject | null } | undefined;
+/** What is known of a key. */
+interface KeyState extends KeyName {
+  /** As its leader holds it; null before it was fetched. */
+  fetched: FetchedObject | null;
+  /** This evaluation has looked at what was fetched. */
+  isRead: boolean;
+  /** What the transaction has made of it; null if nothing. */
+  written: Written | null;
+}
+
+interface Written {
+  readonly object: WholeObject | null;
+}
+
+interface Change {
+  readonly state: KeyState;
+  /** What the transaction had made of the key before. */
+  readonly before: Written | null;
 }
 
 class Mark {
@@ -75,11 +90,13 @@ export class TransactionView implements View {
   readonly waits = 0;
   /** Of the first attempt of the request; 0 = this is the first. */
   firstAttemptMs = 0;
-  readonly #fetched = new Map<string, KeyName & FetchedObject>();
-  readonly #written = new Map<string, { readonly object: WholeObject | null }>();
+  readonly #states = new KeyMap<KeyState>();
+  readonly #fetched: KeyState[] = [];
+  /** In order. */
   readonly #changes: Change[] = [];
+  #writtenCount = 0;
   /** Keys whose fetched object this evaluation has looked at. */
-  readonly #read = new Set<string>();
+  readonly #read: KeyState[] = [];
   /** One of the keys concerned: whoever asks for the time before anything was fetched gets that of its partition. */
   readonly #clockKey: KeyName;
   #nowMs = 0;
@@ -97,26 +114,24 @@ export class TransactionView implements View {
   // For the coordinator
 
   /** An object as its leader holds it. */
-  fetched(name: KeyName, object: FetchedObject): void {
-    const { space, key } = name;
-    this.#fetched.set(nameOf(space, key), { space, key, version: object.version, object: object.object });
+  fetched({ space, key }: KeyName, object: FetchedObject): void {
+    const state = this.#state(space, key);
+    if (state.fetched === null) this.#fetched.push(state);
+    state.fetched = object;
   }
 
   has({ space, key }: KeyName): boolean {
-    return this.#fetched.has(nameOf(space, key));
+    return (this.#states.get(space, key)?.fetched ?? null) !== null;
   }
 
   /** Keys that were fetched, with what they were. */
   checksOf(names: readonly KeyName[]): readonly (KeyName & { readonly version: Timestamp })[] {
-    return names.map(({ space, key }) => {
-      const { version } = mustExist(this.#fetched.get(nameOf(space, key)), 'the key was fetched');
-      return { space, key, version };
-    });
+    return names.map(({ space, key }) => checkOf(mustExist(this.#states.get(space, key), 'the key was fetched')));
   }
 
   /** Keys that were fetched or written, about. */
   get touchedCount(): number {
-    return Math.max(this.#fetched.size, this.#written.size);
+    return Math.max(this.#fetched.length, this.#writtenCount);
   }
 
   /** Of everything that was written, also what was replaced since. */
@@ -146,33 +161,32 @@ export class TransactionView implements View {
     this.hits = 0;
     this.misses = 0;
     this.scriptMs = 0;
-    this.#written.clear();
+    for (const { state } of this.#changes) state.written = null;
     this.#changes.length = 0;
-    this.#read.clear();
+    this.#writtenCount = 0;
+    for (const state of this.#read) state.isRead = false;
+    this.#read.length = 0;
     this.#timestamp = 0;
   }
 
   get hasChanged(): boolean {
-    return this.#written.size > 0;
+    return this.#writtenCount > 0;
   }
 
   /** What the keys shall hold, in the order in which they were first changed. */
   writes(): readonly KeyWrite[] {
-    const names = new Map(this.#changes.map(({ name, space, key }) => [name, { space, key }]));
     const writes: KeyWrite[] = [];
-    for (const [name, { object }] of this.#written) {
-      const { space, key } = mustExist(names.get(name), 'what was written was changed');
-      writes.push({ space, key, object });
+    for (const { state, before } of this.#changes) {
+      const { space, key, written } = state;
+      if (before === null)
+        writes.push({ space, key, object: mustExist(written, 'what was changed is written').object });
     }
     return writes;
   }
 
   /** Keys that the evaluation has looked at, with what they were. */
   reads(): readonly (KeyName & { readonly version: Timestamp })[] {
-    return [...this.#read].map((name) => {
-      const { space, key, version } = mustExist(this.#fetched.get(name), 'what was read was fetched');
-      return { space, key, version };
-    });
+    return this.#read.map(checkOf);
   }
 
   // -------------------------------------------------------------------------------------------------------------
@@ -181,7 +195,7 @@ export class TransactionView implements View {
   get timestamp(): Timestamp {
     if (this.#timestamp === 0) {
       let last = 0;
-      for (const { version } of this.#fetched.values()) if (version > last) last = version;
+      for (const { fetched } of this.#fetched) if (fetched !== null && fetched.version > last) last = fetched.version;
       this.#timestamp = nextTimestamp(last, this.nowMs);
     }
     return this.#timestamp;
@@ -214,7 +228,8 @@ export class TransactionView implements View {
   }
 
   version(space: Space, key: string): Timestamp {
-    return this.#written.has(nameOf(space, key)) ? this.timestamp : this.#object(space, key).version;
+    const state = this.#states.get(space, key);
+    return state !== undefined && state.written !== null ? this.timestamp : this.#look(state, space, key).version;
   }
 
   put(space: Space, key: string, value: Value, expiresAtMs: number): void {
@@ -261,9 +276,9 @@ export class TransactionView implements View {
   rollback(savepoint: Savepoint): void {
     assert(savepoint instanceof Mark, 'a savepoint comes from the view that made it');
     while (this.#changes.length > savepoint.changeCount) {
-      const { name, before } = mustExist(this.#changes.pop(), 'a change is left');
-      if (before === undefined) this.#written.delete(name);
-      else this.#written.set(name, before);
+      const { state, before } = mustExist(this.#changes.pop(), 'a change is left');
+      state.written = before;
+      if (before === null) this.#writtenCount--;
     }
   }
 
@@ -282,19 +297,27 @@ export class TransactionView implements View {
   // -------------------------------------------------------------------------------------------------------------
 
   #live(space: Space, key: string): KeyObject | undefined {
-    const name = nameOf(space, key);
-    const written = this.#written.get(name);
-    if (written !== undefined) return this.#shown(key, written.object, this.timestamp);
-    const { object, version } = this.#object(space, key);
+    const state = this.#states.get(space, key);
+    if (state !== undefined && state.written !== null) return this.#shown(key, state.written.object, this.timestamp);
+    const { object, version } = this.#look(state, space, key);
     return this.#shown(key, object, version);
   }
 
-  #object(space: Space, key: string): FetchedObject {
-    const name = nameOf(space, key);
-    const fetched = this.#fetched.get(name);
-    if (fetched === undefined) throw new NotFetched(space, key);
-    this.#read.add(name);
-    return fetched;
+  #look(state: KeyState | undefined, space: Space, key: string): FetchedObject {
+    if (state === undefined || state.fetched === null) throw new NotFetched(space, key);
+    if (!state.isRead) {
+      state.isRead = true;
+      this.#read.push(state);
+    }
+    return state.fetched;
+  }
+
+  #state(space: Space, key: string): KeyState {
+    const present = this.#states.get(space, key);
+    if (present !== undefined) return present;
+    const state: KeyState = { space, key, fetched: null, isRead: false, written: null };
+    this.#states.set(space, key, state);
+    return state;
   }
 
   #shown(key: string, object: WholeObject | null, version: Timestamp): KeyObject | undefined {
@@ -310,11 +333,16 @@ export class TransactionView implements View {
   }
 
   #change(space: Space, key: string, object: WholeObject | null): void {
-    const name = nameOf(space, key);
-    this.#changes.push({ space, key, name, before: this.#written.get(name) });
-    this.#written.set(name, { object });
+    const state = this.#state(space, key);
+    this.#changes.push({ state, before: state.written });
+    if (state.written === null) this.#writtenCount++;
+    state.written = { object };
     this.#writtenBytes += object === null ? 0 : wholeSize(object);
   }
+}
+
+function checkOf({ space, key, fetched }: KeyState): KeyName & { readonly version: Timestamp } {
+  return { space, key, version: mustExist(fetched, 'the key was fetched').version };
 }
 
 /** A moment of several partitions is read by KAHUNA.ASOF (moment-view.ts). */
@@ -334,8 +362,4 @@ function refusePast(): never {
 
 function refuse(): never {
   throw new ReplyError(notAcrossPartitions());
-}
-
-function nameOf(space: Space, key: string): string {
-  return `${space}:${key}`;
 }

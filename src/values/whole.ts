@@ -6,9 +6,10 @@
  *
  * On disk and on the wire: append-only.
  */
+import { assert } from '../base/assert.ts';
 import type { ByteReader, ByteWriter } from '../base/bytes.ts';
 import { KahunaError } from '../base/errors.ts';
-import { assembleValue, changedPages, decodeKeyRecord, encodeKeyRecord } from './codec.ts';
+import { assembleValue, changedPages, decodeKeyRecord, encodedSize, encodeKeyRecordInto } from './codec.ts';
 import { valueBytes } from './memory.ts';
 import type { Value } from './value.ts';
 
@@ -21,8 +22,16 @@ export interface WholeObject {
 }
 
 export function writeWhole(writer: ByteWriter, { value, expiresAtMs }: WholeObject): void {
-  writer.lengthPrefixed(encodeKeyRecord(value, expiresAtMs));
-  const pages = typeof value === 'string' ? [] : changedPages(undefined, value);
+  const size = encodedSize(value, expiresAtMs);
+  writer.varint(size);
+  const start = writer.reserve(size);
+  const end = encodeKeyRecordInto(writer.memory, start, value, expiresAtMs);
+  assert(end === start + size, `a record of ${end - start} bytes was sized as ${size}`);
+  if (typeof value === 'string') {
+    writer.varint(0);
+    return;
+  }
+  const pages = changedPages(undefined, value);
   writer.varint(pages.length);
   for (const { payload } of pages) writer.lengthPrefixed(payload ?? NO_PAGE);
 }
