@@ -18,7 +18,8 @@
  *   partition/). Where there is no retention, history was kept for earlier holds alone: then at most up to what was let go by
  *   entries before e, which the partition's state remembers (`passed`).
  * - Where no history was kept before, it begins on each replica with the first such entry that it applies, before any later change of that
- *   partition; moments from the greatest timestamp of these entries on are whole. The hold begins there, and is told so.
+ *   partition; moments from the greatest timestamp of these entries on are whole. The hold begins there, and is told so. Every later
+ *   one finds that moment in the states of the partitions, of which each has passed its own entry, and of the metadata group.
  * - A replica that gets a copy instead of entries gets the partition's state with it: if the copy was taken after e, it says what is
  *   held, and the versions come with it; if before, e follows.
  * - After a crash a node begins with what its own states say (history-keeper.ts), and replays the rest.
@@ -51,7 +52,7 @@ const SPACE = 1;
 const KEY = 'holds';
 /** Holds in the cluster. */
 const HOLDS_MAX = 1_000;
-const NO_HOLD: readonly number[] = [0, 0, 0, 0, 0];
+const NO_HOLD: readonly number[] = [0, 0, 0, 0, 0, 0];
 /** Pause between two tries to tell a partition, in ms. */
 const AGAIN_MS = 1_000;
 
@@ -72,10 +73,12 @@ interface Changed {
   readonly revision: Timestamp;
   readonly floor: Timestamp;
   readonly expiresAtMs: number;
+  /** Where holds alone keep history, the metadata group has kept none before this moment. */
+  readonly passed: Timestamp;
 }
 
 // ---------------------------------------------------------------------------------------------------------------
-// Rows of the metadata group: they answer [id, moment, revision, floor, end of the lease], all 0 if there is no such hold
+// Rows of the metadata group: they answer [id, moment, revision, floor, end of the lease, passed], all 0 if there is no such hold
 
 /** Arguments: holder, moment, lease in ms. The same holder of the same moment renews. A hold that is new has its revision for an id. */
 const acquireRow = row('%HOLD-ACQUIRE', 'write', (view, args) => {
@@ -172,8 +175,8 @@ function store(view: View, holds: readonly Hold[], { id, at, expiresAtMs }: Omit
   const revision = view.timestamp;
   const floor = holds.length === 0 ? 0 : Math.min(...holds.map((one) => one.at));
   view.put(SPACE, KEY, stringFromBytes(encodeHolds(holds)), 0);
-  hold(evaluationOf(view), { revision, floor, retentionMs: 0 });
-  return [id, at, revision, floor, expiresAtMs];
+  const passed = hold(evaluationOf(view), { revision, floor, retentionMs: 0 });
+  return [id, at, revision, floor, expiresAtMs, passed];
 }
 
 /** The list as this node has applied it. Damage is reported where it is met; the list is then empty. */
@@ -330,16 +333,18 @@ export class Holds implements HoldsApi {
   async #change(command: DataCommand, args: readonly Buffer[], deadlineMs?: number): Promise<Changed> {
     const options = deadlineMs === undefined ? {} : { deadlineMs };
     const reply = await this.#host.call(METADATA_GROUP, command, args, options);
-    const [id = 0, at = 0, revision = 0, floor = 0, expiresAtMs = 0] = rowOf(reply).map(Number);
-    return { id, at, revision, floor, expiresAtMs };
+    const [id = 0, at = 0, revision = 0, floor = 0, expiresAtMs = 0, passed = 0] = rowOf(reply).map(Number);
+    return { id, at, revision, floor, expiresAtMs, passed };
   }
 
   /** Every partition says in its log what is held. Resolves with the moment from which on all is kept everywhere. */
   async #tellAll(held: Changed, wanted: Timestamp, deadlineMs: number): Promise<Timestamp> {
     const moments = await Promise.all(this.#host.groups.map((group) => this.#tell(group, held, deadlineMs)));
-    // What the metadata group itself keeps begins with the list, where it did not keep any before.
+    // What the metadata group itself keeps begins with the list, where it did not keep any before; or with an earlier hold, though
+    // nothing may have come of that one.
     const isLater = moments.some((moment) => moment > wanted);
-    return Math.max(wanted, ...moments, isLater ? held.revision : 0);
+    const passed = this.#host.retentionMs() === 0 ? held.passed : 0;
+    return Math.max(wanted, ...moments, passed, isLater ? held.revision : 0);
   }
 
   async #tell(

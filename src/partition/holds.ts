@@ -56,17 +56,18 @@ export const floorRow: DataCommand = defineCommand({
   run: (view): Reply => view.past.floor,
 });
 
-/** Puts it into the log, as the last act of the evaluation. */
+/** Puts it into the log, as the last act of the evaluation. Returns up to when holds alone have kept nothing (`passed`). */
 export function hold(
   view: EvaluationView,
   { revision, floor, retentionMs }: HeldFloor & { readonly retentionMs: number },
-): void {
+): Timestamp {
   const present = view.holds;
-  if (revision <= present.revision) return;
+  if (revision <= present.revision) return present.passed;
   const isLetGo = present.floor !== 0 && (floor === 0 || floor > present.floor);
   const letGoUpTo = isLetGo ? (floor === 0 ? view.timestamp : floor) : 0;
   const passed = Math.max(present.passed, letGoUpTo, begins(view, retentionMs) ? view.timestamp : 0);
   view.hold({ floor, passed, revision });
+  return passed;
 }
 
 /**

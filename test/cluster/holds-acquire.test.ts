@@ -5,17 +5,18 @@ import { Holds } from '../../src/cluster/holds.ts';
 import { type Reply, ReplyError } from '../../src/resp/reply.ts';
 import { VirtualTime } from '../doubles/virtual-time.ts';
 
-/** The metadata group answers with `row` (id, moment, revision, floor, end of the lease), partition 1 with the moment from which on it keeps all. */
+/** The metadata group answers with `row` (id, moment, revision, floor, end of the lease, passed), partition 1 with the moment from which on it keeps all. */
 class Cluster {
   readonly asked: string[] = [];
   row: readonly number[] = [];
   keptFrom = 0;
   latest = 0;
+  retentionMs = 1_000;
   readonly holds = new Holds({
     clock: new VirtualTime(),
     log: silentLogger,
     groups: [1],
-    retentionMs: () => 1_000,
+    retentionMs: () => this.retentionMs,
     call: (group, { name }, args): Promise<Reply> => {
       this.asked.push(`${group} ${name} ${args.map(String).join(' ')}`);
       return Promise.resolve(group === 0 ? this.row : this.keptFrom);
@@ -60,6 +61,16 @@ describe('acquiring a hold', () => {
     cluster.keptFrom = 41;
     await assert.rejects(cluster.holds.acquire('me', { at: 40, leaseMs: 1_000 }, 9), refusal(/HISTORYGONE 40 /));
     assert.equal(cluster.asked.at(-1), '0 %HOLD-RELEASE 55 900', 'unless somebody has acquired it too since');
+  });
+
+  it('of the past is given up if only holds keep history, and it began later in the metadata group', async () => {
+    const cluster = new Cluster();
+    // An earlier hold began it: the partition, whose time was behind, says that it keeps what it was asked for.
+    cluster.row = [55, 40, 55, 40, 900, 41];
+    cluster.keptFrom = 40;
+    assert.deepEqual(await cluster.holds.acquire('me', { at: 40, leaseMs: 1_000 }, 9), { id: 55, at: 40 });
+    cluster.retentionMs = 0;
+    await assert.rejects(cluster.holds.acquire('me', { at: 40, leaseMs: 1_000 }, 9), refusal(/HISTORYGONE 40 .* 41;/));
   });
 
   it('does not take away a hold that was there before', async () => {
