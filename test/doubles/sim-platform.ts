@@ -61,6 +61,9 @@ export interface SimMachineOptions {
   readonly onEvent: (machine: SimMachine, kind: number, payload: number) => void;
   /** A whole file was written on this machine, durably. */
   readonly onFile?: (machine: SimMachine, path: string) => void;
+  /** What runs from now on is this machine's process, until `onLeave`; what its promises do comes after that. */
+  readonly onEnter?: (machine: SimMachine) => void;
+  readonly onLeave?: () => void;
   /** After each thing that the process did. */
   readonly onStep: (machine: SimMachine) => void;
   readonly onEnded: (machine: SimMachine, end: ProcessEnded) => void;
@@ -279,11 +282,13 @@ export class SimBoot implements Platform {
 
   #run(work: () => void): void {
     const { options } = this.machine;
+    options.onEnter?.(this.machine);
     try {
       work();
     } catch (error) {
       if (!(error instanceof ProcessEnded)) options.onThrown(this.machine, error);
     }
+    options.onLeave?.();
     if (this.isAlive) options.onStep(this.machine);
   }
 

@@ -5,6 +5,7 @@
  */
 import { SeededRandom } from '../doubles/seeded-random.ts';
 import { FAULTS } from './faults/index.ts';
+import { POINT_NAMES } from './points.ts';
 import { CLOCK_OFFSET_MAX_MS, type Plan, type PlannedStrike, type Profile } from './profile.ts';
 import { WORKLOADS } from './workloads/names.ts';
 
@@ -14,7 +15,9 @@ const WORKLOADS_MEAN = 3.2;
 export function drawProfile(seed: number): Profile {
   const draw = new Draw(new SeededRandom(seed).fork('profile'));
   const mixed = drawMixed(seed, draw);
-  return draw.chance('aims at snapshots', 0.2) ? withSnapshots(mixed, draw) : mixed;
+  const aimed = draw.chance('aims at snapshots', 0.2) ? withSnapshots(mixed, draw) : mixed;
+  const pointed = draw.chance('aims at points', 0.15) ? withPoints(aimed) : aimed;
+  return pointed.faults.includes('atPoint') ? { ...pointed, points: drawPoints(draw) } : pointed;
 }
 
 /** The strikes of a run: those that it is given, or some at exponential intervals. */
@@ -60,6 +63,19 @@ function withSnapshots(profile: Profile, draw: Draw): Profile {
     faultGapMs: 4_000,
     faults: [...new Set<string>(['absent', 'killInstalling', ...faults])],
   };
+}
+
+/** Half of all strikes are at points, each as likely as all the rest. */
+function withPoints(profile: Profile): Profile {
+  const others = profile.faults.filter((name) => name !== 'stepClock' && name !== 'atPoint');
+  return { ...profile, faults: [...others, ...Array.from({ length: Math.max(1, others.length) }, () => 'atPoint')] };
+}
+
+/** Some of them, or all. */
+function drawPoints(draw: Draw): Profile['points'] {
+  const share = draw.pick('share of points', [0.1, 0.3, 1]);
+  const drawn = POINT_NAMES.filter((name) => draw.chance(`point ${name}`, share));
+  return drawn.length === 0 ? POINT_NAMES : drawn;
 }
 
 const DAMAGING: ReadonlySet<string> = new Set(FAULTS.filter(({ damages }) => damages).map(({ name }) => name));
@@ -109,6 +125,7 @@ function drawMixed(seed: number, draw: Draw): Profile {
     faults: drawFaults(draw, nodeCount >= 3 && replicationFactor >= 3).filter(
       (name) => name !== 'strayRecord' || scrubIntervalMs > 0,
     ),
+    points: [],
     faultGapMs: draw.pick('gap', [500, 1_500, 4_000]),
     faultTimeMs: draw.pick('fault time', [8_000, 12_000, 20_000]),
     isCoreFirst: draw.chance('core first', 0.5),

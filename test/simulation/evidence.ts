@@ -24,6 +24,7 @@ const EVIDENCE: readonly (readonly [mark: string, perHundredSeeds: number])[] = 
   ['fault: loseSynced', 3],
   ['fault: pauseLeader', 5],
   ['fault: killAtOperation', 5],
+  ['fault: atPoint', 20],
   ['damage refused', 2],
   ['rebuilt', 3],
   ['fault: fullDisk', 1],

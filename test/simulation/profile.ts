@@ -1,4 +1,5 @@
 /** What kind of run it is: sizes, speeds, faults, workloads. draw-profile.ts makes one of a seed. */
+import type { PointName } from './points.ts';
 import type { WorkloadName } from './workloads/names.ts';
 
 /** One blow of a plan. */
@@ -44,6 +45,8 @@ export interface Profile {
   readonly wallOffsetMs: number;
   /** Names of the table in faults/index.ts. */
   readonly faults: readonly string[];
+  /** Where `atPoint` strikes (points.ts). */
+  readonly points: readonly PointName[];
   /** Mean time between faults, ms. */
   readonly faultGapMs: number;
   readonly faultTimeMs: number;

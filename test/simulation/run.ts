@@ -1,9 +1,11 @@
 /** One run by its seed, from start to verdict. */
 import type { SimMachine } from '../doubles/sim-platform.ts';
+import { ProcessEnded } from '../doubles/memory-process.ts';
 import { createScriptHost, type ScriptHost } from '../../src/scripting/host.ts';
 import { partitionRange } from '../../src/partition/ranges.ts';
 import { drawProfile, planOf } from './draw-profile.ts';
 import { startNemesis } from './nemesis.ts';
+import { watchPoints } from './points.ts';
 import type { Plan, Profile } from './profile.ts';
 import type { Workload } from './workload.ts';
 import { createSimStage } from './sim-stage.ts';
@@ -51,10 +53,19 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const others = process.listeners('unhandledRejection');
   process.removeAllListeners('unhandledRejection');
   process.on('unhandledRejection', onRejection);
+  const unwatch = watchPoints(profile.points, (point) => {
+    const { machine, isPromise } = world.turn;
+    const boot = machine?.boot ?? null;
+    if (machine === null || boot === null) return;
+    world.points.passed(point, machine);
+    // Struck dead: nothing of it goes on. What its promises still do has no effect, as with every other death.
+    if (!boot.isAlive && !isPromise) throw new ProcessEnded('invariant', `the process died when ${point}`, undefined);
+  });
   try {
     await new Run(world).play();
     options.onEnd?.(world);
   } finally {
+    unwatch();
     process.off('unhandledRejection', onRejection);
     for (const other of others) process.on('unhandledRejection', other);
   }

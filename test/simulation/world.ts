@@ -21,10 +21,12 @@ import { CLIENT_PORT } from './client.ts';
 import { type Expectation, Expectations } from './expectations.ts';
 import { Ghost } from './ghost.ts';
 import { Links } from './links.ts';
+import { PointWaits } from './points.ts';
 import type { Profile } from './profile.ts';
 import { rebuild } from './rebuild.ts';
 import { SimNetwork } from './sim-network.ts';
 import { Strays } from './strays.ts';
+import { Turn } from './turn.ts';
 
 const CLUSTER_PORT = 7101;
 const DIRECTORY = '/data';
@@ -83,6 +85,8 @@ export class World {
   readonly clientHosts = new Set<string>();
   /** Nodes that stay away even when the others are healed. */
   readonly absent = new Set<SimMachine>();
+  readonly points = new PointWaits();
+  readonly turn = new Turn();
   readonly #expectations = new Expectations();
   #rebuilding: Promise<void> | null = null;
   #onSnapshotSent: ((from: SimMachine, to: SimMachine) => void)[] = [];
@@ -147,6 +151,12 @@ export class World {
       },
       onEvent: (machine, kind, payload) => {
         this.#note(kind, machine.name.charCodeAt(1), payload);
+      },
+      onEnter: (machine) => {
+        this.turn.enter(machine, scheduler.count);
+      },
+      onLeave: () => {
+        this.turn.leave();
       },
       onStep: (machine) => {
         const running = this.#running.get(machine);
@@ -335,6 +345,7 @@ export class World {
     }
     this.#onSnapshotSent = [];
     this.#onStaged = [];
+    this.points.end();
     this.whenTold(AFTERMATH_MS, this.#expectations.visible());
     this.#keepUp();
   }

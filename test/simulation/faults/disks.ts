@@ -14,6 +14,8 @@ const PATIENCE = 20;
 const AFTERMATH_MS = 200;
 /** Full for so long that the log wants a new segment. */
 const FULL_MS = 4_000;
+const STALL_MIN_MS = 100;
+const STALL_MS = 3_000;
 
 function onRunning(strike: Strike, work: (machine: SimMachine) => void): void {
   const machine = strike.random.chance(0.5) ? strike.leader() : strike.any();
@@ -65,30 +67,34 @@ function flipWithin(strike: Strike, machine: SimMachine, path: string): boolean 
   return true;
 }
 
+/** The next flush of the log takes up to three seconds. */
+export function stallDisk(strike: Strike, { disk }: SimMachine): void {
+  const before = disk.heldCount;
+  const release = disk.holdNext({ kind: 'writeAndSync' });
+  strike.world.scheduler.after(STALL_MIN_MS + strike.random.float() * STALL_MS, () => {
+    if (disk.heldCount > before) strike.did();
+    release();
+  });
+}
+
+/** The store takes nothing in for up to three seconds. */
+export function stallStore(strike: Strike, { device }: SimMachine): void {
+  const before = device.writeCount;
+  const release = device.stall();
+  strike.world.scheduler.after(STALL_MIN_MS + strike.random.float() * STALL_MS, () => {
+    if (device.writeCount > before) strike.did();
+    release();
+  });
+}
+
 export const DISK_FAULTS = [
   {
     name: 'stallDisk',
-    strike: (strike) => {
-      const machine = strike.any();
-      const before = machine.disk.heldCount;
-      const release = machine.disk.holdNext({ kind: 'writeAndSync' });
-      strike.world.scheduler.after(100 + strike.random.float() * 3_000, () => {
-        if (machine.disk.heldCount > before) strike.did();
-        release();
-      });
-    },
+    strike: (strike) => stallDisk(strike, strike.any()),
   },
   {
     name: 'stallStore',
-    strike: (strike) => {
-      const { device } = strike.any();
-      const before = device.writeCount;
-      const release = device.stall();
-      strike.world.scheduler.after(100 + strike.random.float() * 3_000, () => {
-        if (device.writeCount > before) strike.did();
-        release();
-      });
-    },
+    strike: (strike) => stallStore(strike, strike.any()),
   },
   {
     // A write, or the sync after it, of the log: whether it is on the disk nobody knows.

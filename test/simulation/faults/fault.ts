@@ -21,24 +21,34 @@ export interface Fault<Name extends string = string> {
 export class Strike {
   readonly world: World;
   readonly random: SeededRandom;
-  readonly #name: string;
+  readonly #planned: PlannedStrike;
   readonly #isOver: () => boolean;
+  readonly #whole: Strike | null;
   #hasDone = false;
 
   /** `isOver`: everything is healed, and what was planned for later does not happen. */
-  constructor(world: World, { fault, seed }: PlannedStrike, isOver: () => boolean) {
+  constructor(world: World, planned: PlannedStrike, isOver: () => boolean, whole: Strike | null = null) {
     this.world = world;
-    this.random = new SeededRandom(seed);
-    this.#name = fault;
+    this.random = new SeededRandom(planned.seed);
+    this.#planned = planned;
     this.#isOver = isOver;
+    this.#whole = whole;
+  }
+
+  /** A part of it, which is counted by a name of its own as well. */
+  part(name: string): Strike {
+    const { atMs, fault } = this.#planned;
+    return new Strike(this.world, { atMs, fault: `${fault}: ${name}`, seed: this.random.u32() }, this.#isOver, this);
   }
 
   /** It had an effect. */
   readonly did = (): void => {
     if (this.#hasDone) return;
     this.#hasDone = true;
-    this.world.mark(`fault: ${this.#name}`);
-    this.world.trace(`fault: ${this.#name} did something`);
+    const { fault } = this.#planned;
+    this.world.mark(`fault: ${fault}`);
+    this.world.trace(`fault: ${fault} did something`);
+    this.#whole?.did();
   };
 
   /** Later, unless all is healed by then. */

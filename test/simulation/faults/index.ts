@@ -2,9 +2,10 @@
 import { DISK_FAULTS } from './disks.ts';
 import type { Fault } from './fault.ts';
 import { NETWORK_FAULTS } from './network.ts';
+import { POINT_FAULTS } from './points.ts';
 import { PROCESS_FAULTS } from './processes.ts';
 
-const ROWS = [...NETWORK_FAULTS, ...PROCESS_FAULTS, ...DISK_FAULTS] as const;
+const ROWS = [...NETWORK_FAULTS, ...PROCESS_FAULTS, ...DISK_FAULTS, ...POINT_FAULTS] as const;
 export type FaultName = (typeof ROWS)[number]['name'];
 export const FAULTS: readonly Fault<FaultName>[] = ROWS;
 

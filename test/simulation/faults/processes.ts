@@ -5,7 +5,8 @@ import type { Fault, Strike } from './fault.ts';
 const HOUR_MS = 3_600_000;
 const OPERATIONS_MAX = 40;
 
-function pause(strike: Strike, machine: SimMachine): void {
+/** SIGSTOP, and SIGCONT after a while. */
+export function pause(strike: Strike, machine: SimMachine): void {
   const { boot } = machine;
   if (boot === null || boot.isPaused) return;
   boot.pause();
